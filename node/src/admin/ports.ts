@@ -1,0 +1,67 @@
+/** What the HTTP side asks of the rest of the node: it knows neither replica nor engine. */
+import type { Incarnation, Topology } from '@thermocline/protocol'
+
+export type NodeState = 'starting' | 'joining' | 'serving' | 'stopping' | 'failed'
+
+/** Facts about this process; the operator decides by them. Everything is JSON. */
+export interface NodeStatus {
+  readonly role: 'storage'
+  readonly version: string
+  /** `joining`: no topology names this volume yet. */
+  readonly state: NodeState
+  /** Why it is not serving, in words. */
+  readonly reason: string | undefined
+  readonly clusterId: string | undefined
+  readonly group: number
+  readonly replica: number
+  readonly incarnation: Incarnation
+  readonly boot: number
+  readonly mode: 'Voter' | 'LearnerOnly' | 'Unknown'
+  readonly epoch: number
+  readonly uptimeMs: number
+  readonly addresses: { readonly data: string; readonly http: string }
+  readonly blocks: { readonly known: number; readonly open: number; readonly behind: number }
+  /** Sum over blocks of the index up to which everything is chosen and applied. */
+  readonly chosenTotal: number
+  readonly peers: readonly {
+    readonly replica: number
+    readonly connected: boolean
+    readonly live: boolean
+    readonly reason: string | undefined
+    readonly chosenTotal: number
+  }[]
+  readonly writes: { readonly state: 'accepted' | 'disk_full' | 'overloaded' }
+  readonly log: { readonly segments: number; readonly bytes: number; readonly writeNumber: number }
+  readonly memory: { readonly limitBytes: number; readonly rssBytes: number }
+  /** Figures by metric name without the `thermocline_` prefix: monotone counters and gauges. */
+  readonly counters: Readonly<Record<string, number>>
+  readonly gauges: Readonly<Record<string, number>>
+}
+
+export interface BlockDigest {
+  readonly block: number
+  readonly index: number
+  readonly digest: string
+}
+
+export interface DataService {
+  /**
+   * Executes one operation as the data port does (bodies: protocol/src/client-messages.ts). Resolves to the response:
+   * `error` is 0 or an error number, `body` the answer's or the error's body. Never rejects for an expected outcome.
+   */
+  execute(operation: number, body: Uint8Array, timeoutMs: number): Promise<{ readonly error: number; readonly body: Uint8Array }>
+}
+
+export interface AdminService {
+  status(): NodeStatus
+  /** Digests of all known blocks at their applied indexes. */
+  digests(): BlockDigest[]
+  topology(): Topology | undefined
+  /**
+   * Persists and takes over a newer topology. The same epoch with the same content is a no-op.
+   * @throws ThermoclineError `stale_epoch` (older, or equal with other content), `wrong_cluster`, `invalid_argument`.
+   */
+  installTopology(topology: Topology): Promise<void>
+  /** Resolves when an epoch above `knownEpoch` is in force, or with undefined after `waitMs` or on abort. */
+  watchTopology(knownEpoch: number, waitMs: number, signal: AbortSignal): Promise<Topology | undefined>
+}

@@ -1,0 +1,126 @@
+/**
+ * The engine: applied state of one node, all blocks. A memory component (C0: series → pages → records) takes what
+ * chosen entries say; `rotate` freezes it and `flush` writes it to sorted tables that are added to RocksDB atomically,
+ * so what is on disk is always a consistent cut at the last flush. Nothing here is durable before `flush`: the shared
+ * log is (design §4.3).
+ *
+ * One thread calls these methods; only what returns a promise runs elsewhere. Bytes go in and come out packed:
+ * integers little-endian, u48 as u32 low + u16 high, record ids as 8 big-endian bytes, `series` as u16 length + bytes.
+ * Layouts of entries stand in protocol/src/entry.ts, of request bodies in protocol/src/client-messages.ts.
+ */
+
+/** Returned by reads that the memory component and the block cache cannot answer; call the async twin. */
+export const NEEDS_IO = -1
+
+export interface EngineOptions {
+  /** Folder of the RocksDB instance; undefined keeps flushed state in memory (simulator and tests). */
+  readonly path?: string
+  /** Page id = floor(ms / sliceDurationMs). */
+  readonly sliceDurationMs: number
+  /** Bytes of C0 at which `rotate` is due; two of them may exist while one is being flushed. */
+  readonly memtableBytes: number
+  readonly blockCacheBytes: number
+  /** A file that outlives the process (tmpfs); undefined keeps the version cache in process memory. */
+  readonly versionCachePath?: string
+  readonly versionCacheBytes: number
+  /** Binds the version cache to its volume: cluster id, group, replica and incarnation as text (⚖14). */
+  readonly incarnation: string
+}
+
+export interface BlockPosition {
+  readonly block: number
+  /** Index of the last applied entry. */
+  readonly index: number
+  /** Its value id, 28 bytes (protocol/src/process-id.ts). */
+  readonly valueId: Uint8Array
+  readonly horizon: number
+}
+
+export interface SnapshotHead {
+  readonly handle: number
+  readonly index: number
+  readonly valueId: Uint8Array
+}
+
+export interface Engine {
+  /** Positions of all blocks that ever applied something: at open, what is on disk; later, what is applied. */
+  positions(): BlockPosition[]
+
+  /**
+   * Applies chosen entries, in order: `u32 count | (u16 block | u48 index | 28 bytes value id | u8 want answers | u32
+   * length | entry)*`. An entry must be the block's next one; anything else is a bug and throws.
+   * Writes for each request of each entry that wants answers `u8 outcome | u48 index | 8 bytes detail` to `answers`
+   * (15 bytes each, in order) and returns how many bytes that took; outcome 0 is ok, else an error number
+   * (entry.ts says which). Throws RangeError before applying anything if `answers` is too small (15 × requests).
+   */
+  apply(batch: Uint8Array, length: number, answers: Uint8Array): number
+
+  /**
+   * What a proposer must know to put one write (body of `Operation.write` at `request[offset, offset + length)`) into
+   * an entry at the block's current applied index. Writes to `out`:
+   * `u8 known (1: this request id is answered: the 15 bytes of its answer follow) | 15 bytes | u16 ops | (u8 exists |
+   * u48 version | u32 size | 8 bytes hash)*`; the hash is the digest element that apply subtracts (entry.ts "old hash").
+   * Returns the bytes written, or NEEDS_IO. `out` must hold 18 + 19 × ops bytes.
+   */
+  peek(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): number
+  /** As `peek`, from disk. Valid only if the block applied nothing since the call: compare `appliedIndex`. */
+  peekAsync(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): Promise<number>
+
+  /**
+   * Answers the body of `Operation.get` (at `request[offset, offset + length)`) with the body of its response, written
+   * at `out[outOffset…]`. Returns the bytes written, NEEDS_IO, or −2 − (bytes needed) if `out` is too small.
+   */
+  get(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
+  /** As `get`, from disk; one consistent state of the block. Resolves to the response's body. */
+  getAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
+
+  /** As `get`, for `Operation.scan`; ends the chunk at SCAN_CHUNK_BYTES and MAX_SCAN_RECORDS. */
+  scan(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
+  scanAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
+
+  /** As `get`, for `Operation.pageVersions`: from the version cache, else from page headers. */
+  pageVersions(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
+  pageVersionsAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
+
+  /** Index of the last entry applied to the block, 0 if none. */
+  appliedIndex(block: number): number
+  /** The block's incremental multiset hash at its applied index, 16 hexadecimal digits (design §4.4). */
+  digest(block: number): string
+  /** Table size and oldest answer of a block: what the proposer chooses the next horizon by. */
+  requestTable(block: number): { readonly answers: number; readonly oldestIndex: number; readonly horizon: number }
+  /**
+   * The horizon an entry proposed now should carry: the smallest that leaves at most `maxAnswers` answers in the block
+   * and none applied from entries proposed before `beforeMs`; never below the block's current one.
+   */
+  proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number
+
+  /** True if C0 has reached its size: rotate, sync the log past the marks of everything applied, then flush (⚖11). */
+  rotationDue(): boolean
+  /** Freezes C0. Throws if a frozen one is not flushed yet. */
+  rotate(): void
+  /** Makes the frozen C0 durable: tables written, synced and added to all families at once. Then C0 is released. */
+  flush(): Promise<void>
+  /** Positions as of the last finished flush: what a restart would find. */
+  flushedIndex(block: number): number
+
+  /** Opens a snapshot of a block as of the last flush; at most a few at a time. Undefined if nothing of it is flushed. */
+  snapshotOpen(block: number): SnapshotHead | undefined
+  /** The next part of at most about `maxBytes`, empty at the end. Parts carry a version and their own checksum. */
+  snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array>
+  snapshotClose(handle: number): void
+
+  /**
+   * Replaces a block by a snapshot from a peer: nothing of the block may be applied in between. `installEnd` makes the
+   * new content durable and current, and returns its position; until then the old content is undefined and the block
+   * must not be read. The caller brackets this with log records (⚖13).
+   */
+  installBegin(block: number): Promise<void>
+  installPart(block: number, part: Uint8Array): Promise<void>
+  installEnd(block: number): Promise<BlockPosition>
+  installAbort(block: number): Promise<void>
+
+  /** Current figures, by name: bytes of memory per part, cache hits and misses, RocksDB properties. */
+  stats(): Readonly<Record<string, number>>
+  /** Waits for background work, closes files. Further calls throw. Does not flush. */
+  close(): Promise<void>
+}

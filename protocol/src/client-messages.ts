@@ -1,0 +1,269 @@
+/**
+ * What a client and a storage node say on the data port. Every frame is `u32 length of the rest | u8 type | body`.
+ *
+ * A connection opens with `hello` and `helloOk`; then the client sends `requests` frames (all that it has ready in one
+ * tick) and the node answers with `responses` frames in any order, matched by correlation number. Either side may say
+ * `goodbye` with a coded reason before it closes.
+ *
+ *     hello      u32 magic | u16 version | u8 kind (1 client, 2 peer) | 16 bytes cluster id (zeros: any) | u8 length | name
+ *     helloOk    u16 version | 16 bytes cluster id | 20 bytes process id | u32 epoch | u32 slice duration ms
+ *     goodbye    u8 error number | u16 length | message
+ *     requests   u32 the client's epoch | u16 count | request*
+ *     request    u32 correlation | u32 timeout ms | u8 operation | u32 body length | body
+ *     responses  u32 the node's epoch | u16 count | response*
+ *     response   u32 correlation | u8 error number, 0 = ok | u32 body length | body
+ *
+ * Bodies by operation (series = u16 length | bytes; id = 8 big-endian bytes; index, version = u48):
+ *
+ *     write          16 bytes request id | stamp u48 | series | u16 ops | op*         → index | 8 bytes detail (see entry.ts)
+ *       op           u8 kind (1 put, 2 delete, 3 append) | u8 condition | u48 version | id | u32 length | value
+ *     get            series | u16 count | id*                                         → applied index | count × (u48 version, 0 = absent | u32 length | value)
+ *     scan           series | id from | id to | u32 limit | u8 reverse                 → applied index | u8 more | id next | u32 count | count × (id | u48 version | u32 length | value)
+ *     stamps         u16 count | u16 block*                                           → count × index
+ *     pageVersions   series | u16 count | u48 slice*                                  → applied index | count × u48 version (0 = no such page)
+ *     topology       u32 known epoch | u32 wait ms: answers when the epoch is newer     → UTF-8 JSON of the topology, empty if none came
+ *
+ * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned.
+ * An append's id says at-or-after nothing: it is zeros, and the detail of the answer is the id that was assigned.
+ * An error's body is: index u48 (0 if none) | u48 argument | u16 length | message. The argument is the
+ * retry-after in ms (`overloaded`), the newer epoch (`moved`) or the current version (`precondition_failed`).
+ */
+import { type ByteReader, type ByteWriter, DecodeError } from './bytes.ts'
+import { FRAME_HEADER_BYTES, MAX_BATCH_REQUESTS, MAX_FRAME_BYTES, WIRE_MAGIC } from './constants.ts'
+import { ERRORS, type ErrorCode, errorCodeOf } from './errors.ts'
+import { type ProcessId, readProcessId, writeProcessId } from './process-id.ts'
+
+export const FrameType = {
+  hello: 1,
+  helloOk: 2,
+  goodbye: 3,
+  requests: 4,
+  responses: 5,
+  peerHello: 16,
+  peer: 17,
+} as const
+
+export const HelloKind = { client: 1, peer: 2 } as const
+
+export const Operation = {
+  write: 1,
+  get: 2,
+  scan: 3,
+  stamps: 4,
+  pageVersions: 5,
+  topology: 6,
+} as const
+
+export const WriteKind = { put: 1, delete: 2, append: 3 } as const
+export const Condition = { none: 0, ifAbsent: 1, ifVersion: 2 } as const
+
+export const CLUSTER_ID_BYTES = 16
+
+/** Opens a frame of `type` at the writer's end; `endFrame` fills its length in. Returns the frame's start. */
+export function beginFrame(writer: ByteWriter, type: number): number {
+  const at = writer.claim(FRAME_HEADER_BYTES)
+  writer.bytes[at + 4] = type
+  return at
+}
+
+export function endFrame(writer: ByteWriter, at: number): void {
+  writer.patchU32(at, writer.length - at - 4)
+}
+
+export interface Hello {
+  version: number
+  kind: number
+  /** 32 hexadecimal digits; zeros mean any cluster. */
+  clusterId: string
+  name: string
+}
+
+export interface HelloOk {
+  version: number
+  clusterId: string
+  process: ProcessId
+  epoch: number
+  sliceDurationMs: number
+}
+
+export const ANY_CLUSTER = '0'.repeat(32)
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+function writeHex(writer: ByteWriter, hex: string): void {
+  for (let i = 0; i < hex.length; i += 2) writer.u8(Number.parseInt(hex.slice(i, i + 2), 16))
+}
+
+function readHex(reader: ByteReader, bytes: number): string {
+  let hex = ''
+  for (const byte of reader.take(bytes)) hex += byte.toString(16).padStart(2, '0')
+  return hex
+}
+
+export function writeHello(writer: ByteWriter, hello: Hello): void {
+  const frame = beginFrame(writer, FrameType.hello)
+  writer.u32(WIRE_MAGIC)
+  writer.u16(hello.version)
+  writer.u8(hello.kind)
+  writeHex(writer, hello.clusterId)
+  const name = utf8.encode(hello.name).subarray(0, 255)
+  writer.u8(name.length)
+  writer.put(name)
+  endFrame(writer, frame)
+}
+
+export function readHello(reader: ByteReader): Hello {
+  const magic = reader.u32()
+  if (magic !== WIRE_MAGIC)
+    throw new DecodeError(
+      `a hello starts with ${WIRE_MAGIC.toString(16)}, not ${magic.toString(16)}: is this a Thermocline data port and client?`,
+    )
+  const version = reader.u16()
+  const kind = reader.u8()
+  const clusterId = readHex(reader, CLUSTER_ID_BYTES)
+  const name = text.decode(reader.take(reader.u8()))
+  reader.finish('hello')
+  return { version, kind, clusterId, name }
+}
+
+export function writeHelloOk(writer: ByteWriter, ok: HelloOk): void {
+  const frame = beginFrame(writer, FrameType.helloOk)
+  writer.u16(ok.version)
+  writeHex(writer, ok.clusterId)
+  writeProcessId(writer, ok.process)
+  writer.u32(ok.epoch)
+  writer.u32(ok.sliceDurationMs)
+  endFrame(writer, frame)
+}
+
+export function readHelloOk(reader: ByteReader): HelloOk {
+  const version = reader.u16()
+  const clusterId = readHex(reader, CLUSTER_ID_BYTES)
+  const process = readProcessId(reader)
+  const epoch = reader.u32()
+  const sliceDurationMs = reader.u32()
+  reader.finish('helloOk')
+  return { version, clusterId, process, epoch, sliceDurationMs }
+}
+
+export function writeGoodbye(writer: ByteWriter, code: ErrorCode, message: string): void {
+  const frame = beginFrame(writer, FrameType.goodbye)
+  writer.u8(ERRORS[code].number)
+  const bytes = utf8.encode(message).subarray(0, 4096)
+  writer.u16(bytes.length)
+  writer.put(bytes)
+  endFrame(writer, frame)
+}
+
+export function readGoodbye(reader: ByteReader): { code: ErrorCode; message: string } {
+  const code = errorCodeOf(reader.u8())
+  const message = text.decode(reader.take(reader.u16()))
+  reader.finish('goodbye')
+  return { code, message }
+}
+
+/** The body of an error response. */
+export interface ErrorBody {
+  index: number
+  argument: number
+  message: string
+}
+
+export function writeErrorBody(writer: ByteWriter, body: ErrorBody): void {
+  writer.u48(body.index)
+  writer.u48(body.argument)
+  const bytes = utf8.encode(body.message).subarray(0, 4096)
+  writer.u16(bytes.length)
+  writer.put(bytes)
+}
+
+export function readErrorBody(reader: ByteReader): ErrorBody {
+  const index = reader.u48()
+  const argument = reader.u48()
+  return { index, argument, message: text.decode(reader.take(reader.u16())) }
+}
+
+/** Reads the head of a `requests` or `responses` frame: its epoch and how many follow. */
+export function readBatchHead(reader: ByteReader): { epoch: number; count: number } {
+  const epoch = reader.u32()
+  const count = reader.u16()
+  if (count > MAX_BATCH_REQUESTS) throw new DecodeError(`a batch of ${count} is longer than ${MAX_BATCH_REQUESTS}`)
+  return { epoch, count }
+}
+
+/**
+ * Cuts a byte stream into frames. `push` calls `onFrame(type, reader)` for every whole frame; the reader is valid only
+ * during the call, and the bytes it views are never overwritten (views of them may be kept).
+ */
+export class FrameDecoder {
+  private readonly onFrame: (type: number, reader: ByteReader) => void
+  private readonly reader: ByteReader
+  private readonly maxBytes: number
+  private pending: Uint8Array | undefined
+  private pendingLength = 0
+
+  constructor(reader: ByteReader, onFrame: (type: number, reader: ByteReader) => void, maxBytes = MAX_FRAME_BYTES) {
+    this.reader = reader
+    this.onFrame = onFrame
+    this.maxBytes = maxBytes
+  }
+
+  /** @throws DecodeError on a length out of range; the connection is then lost. */
+  push(chunk: Uint8Array): void {
+    let at = 0
+    if (this.pending !== undefined) {
+      at = this.fillPending(chunk)
+      if (this.pending !== undefined) return
+    }
+    while (chunk.length - at >= 4) {
+      const length = lengthAt(chunk, at, this.maxBytes)
+      if (chunk.length - at - 4 < length) break
+      this.emit(chunk, at + 4, at + 4 + length)
+      at += 4 + length
+    }
+    if (at < chunk.length) this.keep(chunk, at)
+  }
+
+  private emit(bytes: Uint8Array, from: number, to: number): void {
+    this.reader.reset(bytes, from, to)
+    this.onFrame(this.reader.u8(), this.reader)
+  }
+
+  private keep(chunk: Uint8Array, at: number): void {
+    const left = chunk.length - at
+    const need = left >= 4 ? 4 + lengthAt(chunk, at, this.maxBytes) : 4
+    this.pending = new Uint8Array(need)
+    this.pending.set(chunk.subarray(at))
+    this.pendingLength = left
+  }
+
+  /** Completes the frame that an earlier chunk began; returns how many bytes of `chunk` that took. */
+  private fillPending(chunk: Uint8Array): number {
+    let at = 0
+    for (;;) {
+      const pending = this.pending as Uint8Array
+      const wanted = Math.min(pending.length - this.pendingLength, chunk.length - at)
+      pending.set(chunk.subarray(at, at + wanted), this.pendingLength)
+      at += wanted
+      this.pendingLength += wanted
+      if (this.pendingLength < pending.length) return at
+      const length = lengthAt(pending, 0, this.maxBytes)
+      if (pending.length === 4 + length) {
+        this.pending = undefined
+        this.emit(pending, 4, pending.length)
+        return at
+      }
+      const whole = new Uint8Array(4 + length)
+      whole.set(pending)
+      this.pending = whole
+    }
+  }
+}
+
+function lengthAt(bytes: Uint8Array, at: number, maxBytes: number): number {
+  const length =
+    ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0
+  if (length < 1 || length > maxBytes) throw new DecodeError(`a frame of ${length} bytes is not within 1 to ${maxBytes}`)
+  return length
+}

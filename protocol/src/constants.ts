@@ -1,0 +1,57 @@
+/**
+ * Named bounds of the data model and of the wire. Every queue, batch and message has its limit here; relations between
+ * them are asserted by `constants.test.ts`.
+ */
+
+/** Minimal invariant blocks: `hash64(series) >> 48`. A block is never split (design §2). */
+export const BLOCK_COUNT = 65_536
+/** Most storage groups the placement table is generated for (design §3). */
+export const MAX_GROUPS = 1000
+/** Largest replica count of a group. */
+export const MAX_REPLICAS = 5
+
+export const MIN_SERIES_BYTES = 1
+export const MAX_SERIES_BYTES = 512
+/** Largest value of one record. */
+export const MAX_VALUE_BYTES = 1024 * 1024
+/** Most operations in one `batchWrite`. */
+export const MAX_WRITE_OPS = 1024
+/** Largest sum of the values of one `batchWrite`. */
+export const MAX_WRITE_BYTES = 2 * 1024 * 1024
+/** Most ids in one get of a series. */
+export const MAX_GET_IDS = 1024
+/** Most records one scan chunk returns, whatever the caller's limit. */
+export const MAX_SCAN_RECORDS = 10_000
+/** A scan chunk ends at this many bytes of values, and always returns at least one record. */
+export const SCAN_CHUNK_BYTES = 256 * 1024
+/** Most pages in one page-version request. */
+export const MAX_PAGE_VERSIONS = 4096
+
+/** Largest entry a proposer builds: it must fit in a frame, a log record and a snapshot chunk. */
+export const MAX_ENTRY_BYTES = 4 * 1024 * 1024
+/** Most requests in one entry. */
+export const MAX_ENTRY_REQUESTS = 4096
+
+/** A frame's length word covers what follows it. */
+export const FRAME_HEADER_BYTES = 5
+export const MAX_FRAME_BYTES = 8 * 1024 * 1024
+/** Most requests in one client frame. */
+export const MAX_BATCH_REQUESTS = 4096
+
+/** Milliseconds of an id fit in 48 bits, the sequence in 16. */
+export const MAX_ID_MS = 2 ** 48 - 1
+export const MAX_ID_SEQ = 65_535
+/** Log indexes travel as 48-bit numbers. */
+export const MAX_INDEX = 2 ** 48 - 1
+
+export const DEFAULT_SLICE_DURATION_MS = 24 * 60 * 60 * 1000
+export const MIN_SLICE_DURATION_MS = 1000
+
+/** First bytes of a hello, so that a wrong port is noticed at the first frame. */
+export const WIRE_MAGIC = 0x4c434854 // "THCL", little-endian
+export const WIRE_VERSION = 1
+export const DISK_VERSION = 1
+
+/** Default ports; replica r of a local cluster takes base + 10 r. */
+export const DEFAULT_DATA_PORT = 7400
+export const DEFAULT_HTTP_PORT = 7401
