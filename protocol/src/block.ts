@@ -23,6 +23,11 @@ export function encodeSeries(series: string): Uint8Array {
   return bytes
 }
 
+/** 32 bits of the series' hash that its block does not show: tells the series of one block apart, with collisions. */
+export function seriesFingerprint(series: Uint8Array): number {
+  return Number(h64Raw(series) & 0xffffffffn)
+}
+
 /** The slice an id's milliseconds fall in. */
 export function sliceOf(ms: number, sliceDurationMs: number): number {
   return Math.floor(ms / sliceDurationMs)

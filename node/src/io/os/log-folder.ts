@@ -1,0 +1,99 @@
+/**
+ * Log segments as files. They are opened with O_DSYNC, so that one write call is one durable write; their blocks are
+ * allocated and zeroed when they are made, so that a write changes no metadata (measured 2–3 times as fast as appending
+ * and fdatasync).
+ */
+import { close, constants, fsync, open, read, write } from 'node:fs'
+import { mkdir, open as openFile, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { LogFile, LogFolder } from '../ports.ts'
+
+const ZEROS = new Uint8Array(1024 * 1024)
+const openAsync = promisify(open)
+const closeAsync = promisify(close)
+const fsyncAsync = promisify(fsync)
+
+class OsLogFile implements LogFile {
+  private readonly fd: number
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  write(bytes: Uint8Array, offset: number, done: (error: Error | undefined) => void): void {
+    write(this.fd, bytes, 0, bytes.length, offset, (error, written) => {
+      if (error !== null) done(error)
+      else if (written < bytes.length) this.write(bytes.subarray(written), offset + written, done)
+      else done(undefined)
+    })
+  }
+
+  read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length)
+    return new Promise((resolve, reject) => {
+      const more = (at: number): void => {
+        read(this.fd, bytes, at, length - at, offset + at, (error, count) => {
+          if (error !== null) reject(error)
+          else if (count === 0 || at + count === length) resolve(bytes.subarray(0, at + count))
+          else more(at + count)
+        })
+      }
+      more(0)
+    })
+  }
+
+  close(): Promise<void> {
+    return closeAsync(this.fd)
+  }
+}
+
+export class OsLogFolder implements LogFolder {
+  private readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  async list(): Promise<string[]> {
+    await mkdir(this.path, { recursive: true })
+    return readdir(this.path)
+  }
+
+  async open(name: string): Promise<LogFile> {
+    return new OsLogFile(await openAsync(join(this.path, name), constants.O_RDWR | constants.O_DSYNC))
+  }
+
+  async create(name: string, bytes: number): Promise<LogFile> {
+    const path = join(this.path, name)
+    const temporary = `${path}.new`
+    const file = await openFile(temporary, 'w', 0o600)
+    try {
+      for (let at = 0; at < bytes; at += ZEROS.length) await file.write(ZEROS, 0, Math.min(ZEROS.length, bytes - at), at)
+      await file.sync()
+    } catch (error) {
+      await file.close()
+      await rm(temporary, { force: true })
+      throw error
+    }
+    await file.close()
+    await rename(temporary, path)
+    await syncFolder(this.path)
+    return this.open(name)
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.path, name), { force: true })
+    await syncFolder(this.path)
+  }
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const fd = await openAsync(path, constants.O_RDONLY)
+  try {
+    await fsyncAsync(fd)
+  } finally {
+    await closeAsync(fd)
+  }
+}

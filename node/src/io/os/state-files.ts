@@ -1,0 +1,35 @@
+/** Small files replaced as a whole: written beside, synced, renamed over, and the name synced. */
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StateFiles } from '../ports.ts'
+import { syncFolder } from './log-folder.ts'
+
+export class OsStateFiles implements StateFiles {
+  private readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  async read(name: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readFile(join(this.path, name))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async replace(name: string, bytes: Uint8Array): Promise<void> {
+    const path = join(this.path, name)
+    const file = await open(`${path}.new`, 'w', 0o600)
+    try {
+      await file.write(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(`${path}.new`, path)
+    await syncFolder(this.path)
+  }
+}

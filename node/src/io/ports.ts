@@ -1,0 +1,64 @@
+/**
+ * The world as the node sees it: clock, chance, disk and network. `io/os` is the real one; the simulator has its own.
+ * Nothing else in the node reads a clock, draws a random number or touches a file or socket.
+ */
+
+export interface Clock {
+  /** Monotonic milliseconds: time-outs and back-off. */
+  nowMs(): number
+  /** Unix milliseconds: ids of appends, age of answers. */
+  wallMs(): number
+  /** Calls `run` once, after the input that is at hand now has been taken. */
+  soon(run: () => void): void
+  /** Calls `run` every `everyMs`; returns what stops it. */
+  every(everyMs: number, run: () => void): () => void
+}
+
+export interface LogFile {
+  /**
+   * Writes at `offset`; `done` is called once the bytes are durable, or with the error that makes the store unusable.
+   * One write at a time per file; `bytes` must not change until then.
+   */
+  write(bytes: Uint8Array, offset: number, done: (error: Error | undefined) => void): void
+  read(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** The folder of log segments. Every change is durable when its promise resolves. */
+export interface LogFolder {
+  list(): Promise<string[]>
+  open(name: string): Promise<LogFile>
+  /** A new file of `bytes` zeros. Rejects with a cause whose `code` is ENOSPC when the volume is full. */
+  create(name: string, bytes: number): Promise<LogFile>
+  remove(name: string): Promise<void>
+}
+
+/** Small files that are replaced as a whole: identity, topology. */
+export interface StateFiles {
+  read(name: string): Promise<Uint8Array | undefined>
+  replace(name: string, bytes: Uint8Array): Promise<void>
+}
+
+/** One established connection to a peer; frames arrive whole and in order. */
+export interface PeerLink {
+  /** Sends bytes of whole frames; the link copies them. */
+  send(bytes: Uint8Array): void
+  close(): void
+  /** Bytes accepted by `send` and not yet taken by the network. */
+  readonly bufferedBytes: number
+}
+
+export interface PeerLinkEvents {
+  /** A chunk of the stream; it is never overwritten. */
+  onData(chunk: Uint8Array): void
+  onClose(reason: string): void
+}
+
+/** Keeps one connection per peer: replica numbers above the own are dialled by them, those below by us. */
+export interface PeerNetwork {
+  /** Starts dialling the peers that this replica dials; `onLink` is called for every connection, dialled or accepted. */
+  start(onLink: (link: PeerLink, replica: number | undefined) => PeerLinkEvents): void
+  /** Where each replica listens now; dialling uses it from the next attempt on. */
+  setAddresses(addresses: readonly (string | undefined)[]): void
+  stop(): void
+}

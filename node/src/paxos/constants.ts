@@ -1,0 +1,33 @@
+/** Bounds and times of the Paxos core. The simulator runs the same values; its clock is its own. */
+
+/** Prepares one write may cause before it is answered `busy` or `unknown` (design §4.1). */
+export const MAX_PREPARES = 3
+/** A lost attempt waits this long at random before it prepares again, doubled by each loss. */
+export const BACKOFF_MS = 4
+export const MAX_BACKOFF_MS = 200
+/** An attempt without a majority is sent again. */
+export const RESEND_MS = 400
+/** Sooner, if a peer said that it has to catch up first. */
+export const BEHIND_RESEND_MS = 40
+/** An accepted instance that nobody finishes is settled by the block's best live replica after this. */
+export const SETTLE_AFTER_MS = 250
+/** A read that waits for an open instance asks for it to be settled after this, and prepares itself after three times. */
+export const READ_SETTLE_MS = 60
+/** A read round without a majority is sent again. */
+export const ROUND_RESEND_MS = 250
+/** A fetch without an answer goes to another peer. */
+export const FETCH_RETRY_MS = 300
+/** Blocks being fetched at once. */
+export const MAX_FETCHES = 64
+/** Bytes and entries of one answer to a fetch. */
+export const FETCH_BYTES = 1024 * 1024
+export const FETCH_ENTRIES = 512
+/** Bytes of one snapshot part. */
+export const SNAPSHOT_PART_BYTES = 512 * 1024
+/** How often deadlines, retries and notices are looked at. */
+export const SWEEP_MS = 20
+export const HEARTBEAT_MS = 100
+/** A peer that sent nothing for this long is not live: writes go to the next replica. */
+export const PEER_SILENT_MS = 600
+/** Most blocks in one read round; the rest take the next. */
+export const MAX_ROUND_BLOCKS = 8192

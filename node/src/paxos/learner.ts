@@ -1,0 +1,161 @@
+/**
+ * The learner: advances `chosen` in order, from the own quorum, from notices, and from entries fetched of peers.
+ *
+ * A replica that finds itself behind asks one peer for what follows its `chosen`; the answer is entries (logged as
+ * learned before they count as durable, ⚖3) or "take a snapshot". At most one fetch per block and MAX_FETCHES in all
+ * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS.
+ */
+import { type BlockState, NO_ROUND } from './block-state.ts'
+import { FETCH_RETRY_MS, MAX_FETCHES } from './constants.ts'
+import { type Core, positionHash } from './core.ts'
+import { FetchStatus } from './messages.ts'
+import type { PendingWrite } from './pending.ts'
+import type { ProcessRef } from './processes.ts'
+
+/** What the proposer does about a decision before the block moves on: it returns its writes in the chosen entry. */
+export type BeforeChosen = (state: BlockState, valueProcess: ProcessRef, valueCounter: number) => PendingWrite[] | undefined
+
+export class Learner {
+  private readonly core: Core
+  private readonly beforeChosen: BeforeChosen
+  /** Starts copying a block from a peer whose log no longer reaches back. */
+  private readonly takeSnapshot: (state: BlockState, from: number) => void
+  private fetching = 0
+
+  constructor(core: Core, beforeChosen: BeforeChosen, takeSnapshot: (state: BlockState, from: number) => void) {
+    this.core = core
+    this.beforeChosen = beforeChosen
+    this.takeSnapshot = takeSnapshot
+  }
+
+  /** Instance `chosen + 1` is decided: queue it to be applied and open the next. */
+  choose(state: BlockState, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+    const { core } = this
+    const writes = this.beforeChosen(state, valueProcess, valueCounter)
+    const index = state.chosen + 1
+    core.chosenEntries.push({ block: state.block, index, valueProcess, valueCounter, entry, writes })
+    state.chosen = index
+    state.chosenProcess = valueProcess
+    state.chosenCounter = valueCounter
+    state.clearAcceptor()
+    core.counters.chosen++
+    core.chosenTotal++
+    core.chosenHash = (core.chosenHash + positionHash(state.block)) | 0
+    if (!state.markPending) {
+      state.markPending = true
+      core.marks.push(state)
+    }
+    if (state.queue.length > 0 || state.settle) core.markReady(state)
+  }
+
+  /** The accepted value of the open instance is proven chosen. */
+  chooseAccepted(state: BlockState): void {
+    this.choose(state, state.acceptedValueProcess, state.acceptedValueCounter, state.acceptedEntry as Uint8Array)
+  }
+
+  onChosen(from: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void {
+    const { core } = this
+    if (!core.voting) return
+    const state = core.block(block)
+    if (instance <= state.chosen || state.isCopying) return
+    if (
+      instance === state.chosen + 1 &&
+      state.acceptedRound !== NO_ROUND &&
+      state.acceptedValueProcess === valueProcess &&
+      state.acceptedValueCounter === valueCounter
+    ) {
+      this.chooseAccepted(state)
+      return
+    }
+    core.noteBehind(state, instance)
+    this.fetch(state, from)
+  }
+
+  onPosition(from: number, block: number, chosen: number): void {
+    if (chosen === 0 || !this.core.voting) return
+    const state = this.core.block(block)
+    if (chosen <= state.chosen || state.isCopying) return
+    this.core.noteBehind(state, chosen)
+    this.fetch(state, from)
+  }
+
+  /** Asks `from` for what follows `chosen`, unless that is under way. */
+  fetch(state: BlockState, from: number): void {
+    const { core } = this
+    if (state.isCopying || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
+    const out = core.outbox.now(from)
+    if (out === undefined) return
+    state.fetchingFrom = from
+    state.fetchAtMs = core.nowMs
+    state.fetchAfter = state.chosen
+    this.fetching++
+    core.counters.fetches++
+    core.outbox.messages.fetch(out, state.block, state.chosen + 1)
+  }
+
+  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+    const { core } = this
+    const state = core.block(block)
+    if (instance !== state.chosen + 1 || state.isCopying) return
+    const isAccepted =
+      state.acceptedRound !== NO_ROUND && state.acceptedValueProcess === valueProcess && state.acceptedValueCounter === valueCounter
+    if (isAccepted) {
+      this.chooseAccepted(state)
+      return
+    }
+    core.writeMark(state)
+    core.log.learned(block, instance, valueProcess, valueCounter, entry)
+    this.choose(state, valueProcess, valueCounter, entry)
+    // The learned record itself proves it chosen; the mark that `choose` asked for is not needed.
+    state.markPending = false
+  }
+
+  onEntriesEnd(from: number, block: number, chosen: number, status: number): void {
+    const state = this.core.block(block)
+    if (state.fetchingFrom !== from) return
+    this.endFetch(state)
+    this.core.noteBehind(state, chosen)
+    if (status === FetchStatus.needsSnapshot) {
+      if (state.chosen < chosen) this.takeSnapshot(state, from)
+    } else if (state.chosen < state.knownChosen && state.chosen > state.fetchAfter) this.fetch(state, from)
+  }
+
+  private endFetch(state: BlockState): void {
+    state.fetchingFrom = -1
+    this.fetching--
+  }
+
+  /** Fetches that a lost peer will not answer. */
+  onPeerLost(replica: number): void {
+    for (const state of this.core.behind) if (state.fetchingFrom === replica) this.endFetch(state)
+  }
+
+  /** Drops blocks that caught up from the list and restarts fetches that got no answer. */
+  sweep(): void {
+    const { core } = this
+    const kept: BlockState[] = []
+    for (const state of core.behind) {
+      const late = state.fetchingFrom >= 0 && core.nowMs - state.fetchAtMs > FETCH_RETRY_MS
+      const last = state.fetchingFrom
+      if (late || (state.fetchingFrom >= 0 && state.chosen >= state.knownChosen)) this.endFetch(state)
+      if (state.chosen >= state.knownChosen) {
+        state.inBehind = false
+        continue
+      }
+      kept.push(state)
+      if (state.fetchingFrom < 0 && !state.isCopying) this.fetchFromAny(state, last)
+    }
+    core.behind = kept
+  }
+
+  private fetchFromAny(state: BlockState, notFirst: number): void {
+    const { replicaCount, replica } = this.core
+    for (let step = 1; step <= replicaCount; step++) {
+      const candidate = (Math.max(notFirst, 0) + step) % replicaCount
+      if (candidate !== replica && (this.core.live & (1 << candidate)) !== 0) {
+        this.fetch(state, candidate)
+        return
+      }
+    }
+  }
+}

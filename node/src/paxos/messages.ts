@@ -1,0 +1,548 @@
+/**
+ * What replicas of one group say to each other. A peer connection opens with a `peerHello` from each side; then each
+ * side sends peer frames, at most one per tick with requests and one per finished sync with votes:
+ *
+ *     peerHello  u32 magic | u16 version | 16 bytes cluster | process | 8 bytes boot nonce | u48 log end | incarnations
+ *     peer       u48 sender's last durable log write | u32 epoch | message*
+ *
+ * A ballot is (round, process). A proposer sends only its own ballots and an acceptor's answer returns on the
+ * connection its request came by, so ballots travel as a round; the process is the frame's sender or receiver. A value
+ * id is `u8 1 | u48 counter` if its process is the sender, else `u8 0 | process | u48 counter`.
+ * Decoding calls the handler straight from the bytes; entries are views into the frame.
+ */
+import {
+  type ByteReader,
+  type ByteWriter,
+  beginFrame,
+  DecodeError,
+  endFrame,
+  FrameType,
+  type Incarnation,
+  MAX_REPLICAS,
+  type ProcessId,
+  readIncarnation,
+  readProcessId,
+  WIRE_MAGIC,
+  writeIncarnation,
+  writeProcessId,
+} from '@thermocline/protocol'
+import { NO_ROUND } from './block-state.ts'
+import type { ProcessRef, ProcessTable } from './processes.ts'
+
+const Kind = {
+  accept: 1,
+  accepted: 2,
+  refused: 3,
+  behind: 4,
+  ahead: 5,
+  prepare: 6,
+  promise: 7,
+  chosen: 8,
+  fetch: 9,
+  entries: 10,
+  readRound: 11,
+  readAnswer: 12,
+  forward: 13,
+  forwardAnswer: 14,
+  settle: 15,
+  positions: 16,
+  wantPositions: 17,
+  wantSnapshot: 18,
+  snapshotPart: 19,
+  heartbeat: 20,
+  incarnations: 21,
+} as const
+
+/** Why a fetch brought no entries. */
+export const FetchStatus = { ok: 0, needsSnapshot: 1 } as const
+
+export interface PeerHello {
+  version: number
+  clusterId: string
+  process: ProcessId
+  /** Random per boot: tells two processes that claim the same boot apart. */
+  bootNonce: string
+  /** Number of the last whole write the log held when this process started. */
+  logEnd: number
+  /** Highest incarnation of each replica that the sender knows. */
+  incarnations: ReadonlyMap<number, Incarnation>
+}
+
+export interface PeerHandler {
+  onAccept(
+    block: number,
+    instance: number,
+    round: number,
+    prevProcess: ProcessRef,
+    prevCounter: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array,
+  ): void
+  onAccepted(block: number, instance: number, round: number): void
+  onRefused(block: number, instance: number, promisedRound: number): void
+  onBehind(block: number, instance: number, chosen: number): void
+  onAhead(block: number, chosen: number): void
+  onPrepare(block: number, instance: number, round: number, prevProcess: ProcessRef, prevCounter: number): void
+  /** `acceptedRound` is NO_ROUND if nothing was accepted. */
+  onPromise(
+    block: number,
+    instance: number,
+    round: number,
+    acceptedRound: number,
+    acceptedProcess: ProcessRef,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array | undefined,
+  ): void
+  onChosen(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void
+  onFetch(block: number, from: number): void
+  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void
+  onEntriesEnd(block: number, chosen: number, status: number): void
+  onReadRoundBlock(round: number, block: number, chosen: number): void
+  onReadRoundEnd(round: number): void
+  onReadException(
+    round: number,
+    block: number,
+    chosen: number,
+    acceptedRound: number,
+    acceptedProcess: ProcessRef,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+  ): void
+  onReadAnswerEnd(round: number): void
+  onForward(id: number, timeoutMs: number, body: Uint8Array): void
+  onForwardAnswer(id: number, error: number, body: Uint8Array): void
+  onSettle(block: number, instance: number): void
+  onPosition(block: number, chosen: number): void
+  onWantPositions(): void
+  onWantSnapshot(block: number, part: number): void
+  /** An empty part ends the snapshot; index 0 says there is none. */
+  onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void
+  onHeartbeat(chosenTotal: number, chosenHash: number): void
+  onIncarnation(replica: number, incarnation: Incarnation): void
+}
+
+/** Writes messages of one sender into frames. */
+export class MessageWriter {
+  private readonly processes: ProcessTable
+  private readonly self: ProcessRef
+
+  constructor(processes: ProcessTable, self: ProcessRef) {
+    this.processes = processes
+    this.self = self
+  }
+
+  private head(w: ByteWriter, kind: number, block: number, index: number): void {
+    const at = w.claim(9)
+    const { bytes, view } = w
+    bytes[at] = kind
+    view.setUint16(at + 1, block, true)
+    view.setUint32(at + 3, index >>> 0, true)
+    view.setUint16(at + 7, index / 0x1_0000_0000, true)
+  }
+
+  private valueId(w: ByteWriter, process: ProcessRef, counter: number): void {
+    if (process === this.self) w.u8(1)
+    else {
+      w.u8(0)
+      this.processes.write(w, process)
+    }
+    w.u48(counter)
+  }
+
+  accept(
+    w: ByteWriter,
+    block: number,
+    instance: number,
+    round: number,
+    prevProcess: ProcessRef,
+    prevCounter: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array,
+  ): void {
+    this.head(w, Kind.accept, block, instance)
+    w.u32(round)
+    this.valueId(w, prevProcess, prevCounter)
+    this.valueId(w, valueProcess, valueCounter)
+    w.u32(entry.length)
+    w.put(entry)
+  }
+
+  accepted(w: ByteWriter, block: number, instance: number, round: number): void {
+    this.head(w, Kind.accepted, block, instance)
+    w.u32(round)
+  }
+
+  refused(w: ByteWriter, block: number, instance: number, promisedRound: number): void {
+    this.head(w, Kind.refused, block, instance)
+    w.u32(promisedRound)
+  }
+
+  behind(w: ByteWriter, block: number, instance: number, chosen: number): void {
+    this.head(w, Kind.behind, block, instance)
+    w.u48(chosen)
+  }
+
+  ahead(w: ByteWriter, block: number, chosen: number): void {
+    this.head(w, Kind.ahead, block, chosen)
+  }
+
+  prepare(w: ByteWriter, block: number, instance: number, round: number, prevProcess: ProcessRef, prevCounter: number): void {
+    this.head(w, Kind.prepare, block, instance)
+    w.u32(round)
+    this.valueId(w, prevProcess, prevCounter)
+  }
+
+  promise(
+    w: ByteWriter,
+    block: number,
+    instance: number,
+    round: number,
+    acceptedRound: number,
+    acceptedProcess: ProcessRef,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array | undefined,
+  ): void {
+    this.head(w, Kind.promise, block, instance)
+    w.u32(round)
+    if (entry === undefined) {
+      w.u8(0)
+      return
+    }
+    w.u8(1)
+    w.u32(acceptedRound)
+    this.processes.write(w, acceptedProcess)
+    this.valueId(w, valueProcess, valueCounter)
+    w.u32(entry.length)
+    w.put(entry)
+  }
+
+  chosen(w: ByteWriter, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void {
+    this.head(w, Kind.chosen, block, instance)
+    this.valueId(w, valueProcess, valueCounter)
+  }
+
+  fetch(w: ByteWriter, block: number, from: number): void {
+    this.head(w, Kind.fetch, block, from)
+  }
+
+  entriesBegin(w: ByteWriter, block: number, first: number): number {
+    this.head(w, Kind.entries, block, first)
+    w.u16(0)
+    return w.length - 2
+  }
+
+  entry(w: ByteWriter, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+    this.valueId(w, valueProcess, valueCounter)
+    w.u32(entry.length)
+    w.put(entry)
+  }
+
+  entriesEnd(w: ByteWriter, countAt: number, count: number, chosen: number, status: number): void {
+    w.patchU16(countAt, count)
+    w.u48(chosen)
+    w.u8(status)
+  }
+
+  /** Opens a round; add `count` blocks with `readRoundBlock`. */
+  readRound(w: ByteWriter, round: number, count: number): void {
+    w.u8(Kind.readRound)
+    w.u32(round)
+    w.u32(count)
+  }
+
+  readRoundBlock(w: ByteWriter, block: number, chosen: number): void {
+    w.u16(block)
+    w.u48(chosen)
+  }
+
+  /** Opens an answer; returns where its count stands, for `readAnswerEnd`. */
+  readAnswer(w: ByteWriter, round: number): number {
+    w.u8(Kind.readAnswer)
+    w.u32(round)
+    w.u32(0)
+    return w.length - 4
+  }
+
+  readException(
+    w: ByteWriter,
+    block: number,
+    chosen: number,
+    acceptedRound: number,
+    acceptedProcess: ProcessRef,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+  ): void {
+    w.u16(block)
+    w.u48(chosen)
+    if (acceptedRound === NO_ROUND) {
+      w.u8(0)
+      return
+    }
+    w.u8(1)
+    w.u32(acceptedRound)
+    this.processes.write(w, acceptedProcess)
+    this.valueId(w, valueProcess, valueCounter)
+  }
+
+  readAnswerEnd(w: ByteWriter, countAt: number, count: number): void {
+    w.patchU32(countAt, count)
+  }
+
+  forward(w: ByteWriter, id: number, timeoutMs: number, body: Uint8Array): void {
+    w.u8(Kind.forward)
+    w.u32(id)
+    w.u32(timeoutMs)
+    w.u32(body.length)
+    w.put(body)
+  }
+
+  forwardAnswer(w: ByteWriter, id: number, error: number, body: Uint8Array): void {
+    w.u8(Kind.forwardAnswer)
+    w.u32(id)
+    w.u8(error)
+    w.u32(body.length)
+    w.put(body)
+  }
+
+  settle(w: ByteWriter, block: number, instance: number): void {
+    this.head(w, Kind.settle, block, instance)
+  }
+
+  position(w: ByteWriter, block: number, chosen: number): void {
+    this.head(w, Kind.positions, block, chosen)
+  }
+
+  wantPositions(w: ByteWriter): void {
+    w.u8(Kind.wantPositions)
+  }
+
+  wantSnapshot(w: ByteWriter, block: number, part: number): void {
+    this.head(w, Kind.wantSnapshot, block, part)
+  }
+
+  snapshotPart(
+    w: ByteWriter,
+    block: number,
+    part: number,
+    index: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    bytes: Uint8Array,
+  ): void {
+    this.head(w, Kind.snapshotPart, block, part)
+    w.u48(index)
+    this.valueId(w, valueProcess, valueCounter)
+    w.u32(bytes.length)
+    w.put(bytes)
+  }
+
+  heartbeat(w: ByteWriter, chosenTotal: number, chosenHash: number): void {
+    w.u8(Kind.heartbeat)
+    w.u48(chosenTotal)
+    w.u32(chosenHash)
+  }
+
+  incarnation(w: ByteWriter, replica: number, incarnation: Incarnation): void {
+    w.u8(Kind.incarnations)
+    w.u8(replica)
+    writeIncarnation(w, incarnation)
+  }
+}
+
+export const PEER_FRAME_HEAD_BYTES = 10
+
+/** Opens a peer frame; its head (durable write, epoch) is filled in by `endPeerFrame`, when it leaves. */
+export function beginPeerFrame(w: ByteWriter): void {
+  beginFrame(w, FrameType.peer)
+  w.claim(PEER_FRAME_HEAD_BYTES)
+}
+
+export function endPeerFrame(w: ByteWriter, durableWrite: number, epoch: number): void {
+  w.view.setUint32(5, durableWrite >>> 0, true)
+  w.view.setUint16(9, durableWrite / 0x1_0000_0000, true)
+  w.view.setUint32(11, epoch, true)
+  endFrame(w, 0)
+}
+
+export function writePeerHello(w: ByteWriter, hello: PeerHello): void {
+  const frame = beginFrame(w, FrameType.peerHello)
+  w.u32(WIRE_MAGIC)
+  w.u16(hello.version)
+  for (let i = 0; i < 32; i += 2) w.u8(Number.parseInt(hello.clusterId.slice(i, i + 2), 16))
+  writeProcessId(w, hello.process)
+  for (let i = 0; i < 16; i += 2) w.u8(Number.parseInt(hello.bootNonce.slice(i, i + 2), 16))
+  w.u48(hello.logEnd)
+  w.u8(hello.incarnations.size)
+  for (const [replica, incarnation] of hello.incarnations) {
+    w.u8(replica)
+    writeIncarnation(w, incarnation)
+  }
+  endFrame(w, frame)
+}
+
+export function readPeerHello(r: ByteReader): PeerHello {
+  const magic = r.u32()
+  if (magic !== WIRE_MAGIC) throw new DecodeError(`a peer hello starts with ${WIRE_MAGIC.toString(16)}, not ${magic.toString(16)}`)
+  const version = r.u16()
+  const clusterId = hex(r, 16)
+  const process = readProcessId(r)
+  const bootNonce = hex(r, 8)
+  const logEnd = r.u48()
+  const incarnations = new Map<number, Incarnation>()
+  for (let left = r.u8(); left > 0; left--) incarnations.set(replicaNumber(r.u8()), readIncarnation(r))
+  r.finish('peerHello')
+  return { version, clusterId, process, bootNonce, logEnd, incarnations }
+}
+
+function hex(r: ByteReader, bytes: number): string {
+  let text = ''
+  for (const byte of r.take(bytes)) text += byte.toString(16).padStart(2, '0')
+  return text
+}
+
+function replicaNumber(value: number): number {
+  if (value >= MAX_REPLICAS) throw new DecodeError(`replica ${value} is not below ${MAX_REPLICAS}`)
+  return value
+}
+
+/** Reads the messages of a peer frame sent by `sender` and hands each to the handler, in order. */
+export function readMessages(r: ByteReader, processes: ProcessTable, sender: ProcessRef, handler: PeerHandler): void {
+  let valueProcess: ProcessRef = 0
+  let valueCounter = 0
+  const readValueId = (): void => {
+    valueProcess = r.u8() === 1 ? sender : processes.read(r)
+    valueCounter = r.u48()
+  }
+  while (r.remaining > 0) {
+    const kind = r.u8()
+    switch (kind) {
+      case Kind.accept: {
+        const block = r.u16()
+        const instance = r.u48()
+        const round = r.u32()
+        readValueId()
+        const prevProcess = valueProcess
+        const prevCounter = valueCounter
+        readValueId()
+        handler.onAccept(block, instance, round, prevProcess, prevCounter, valueProcess, valueCounter, r.take(r.u32()))
+        break
+      }
+      case Kind.accepted:
+        handler.onAccepted(r.u16(), r.u48(), r.u32())
+        break
+      case Kind.refused:
+        handler.onRefused(r.u16(), r.u48(), r.u32())
+        break
+      case Kind.behind:
+        handler.onBehind(r.u16(), r.u48(), r.u48())
+        break
+      case Kind.ahead:
+        handler.onAhead(r.u16(), r.u48())
+        break
+      case Kind.prepare: {
+        const block = r.u16()
+        const instance = r.u48()
+        const round = r.u32()
+        readValueId()
+        handler.onPrepare(block, instance, round, valueProcess, valueCounter)
+        break
+      }
+      case Kind.promise: {
+        const block = r.u16()
+        const instance = r.u48()
+        const round = r.u32()
+        if (r.u8() === 0) {
+          handler.onPromise(block, instance, round, NO_ROUND, 0, 0, 0, undefined)
+          break
+        }
+        const acceptedRound = r.u32()
+        const acceptedProcess = processes.read(r)
+        readValueId()
+        handler.onPromise(block, instance, round, acceptedRound, acceptedProcess, valueProcess, valueCounter, r.take(r.u32()))
+        break
+      }
+      case Kind.chosen: {
+        const block = r.u16()
+        const instance = r.u48()
+        readValueId()
+        handler.onChosen(block, instance, valueProcess, valueCounter)
+        break
+      }
+      case Kind.fetch:
+        handler.onFetch(r.u16(), r.u48())
+        break
+      case Kind.entries: {
+        const block = r.u16()
+        const first = r.u48()
+        const count = r.u16()
+        for (let i = 0; i < count; i++) {
+          readValueId()
+          handler.onEntry(block, first + i, valueProcess, valueCounter, r.take(r.u32()))
+        }
+        handler.onEntriesEnd(block, r.u48(), r.u8())
+        break
+      }
+      case Kind.readRound: {
+        const round = r.u32()
+        for (let left = r.u32(); left > 0; left--) handler.onReadRoundBlock(round, r.u16(), r.u48())
+        handler.onReadRoundEnd(round)
+        break
+      }
+      case Kind.readAnswer: {
+        const round = r.u32()
+        for (let left = r.u32(); left > 0; left--) {
+          const block = r.u16()
+          const chosen = r.u48()
+          if (r.u8() === 0) {
+            handler.onReadException(round, block, chosen, NO_ROUND, 0, 0, 0)
+            continue
+          }
+          const acceptedRound = r.u32()
+          const acceptedProcess = processes.read(r)
+          readValueId()
+          handler.onReadException(round, block, chosen, acceptedRound, acceptedProcess, valueProcess, valueCounter)
+        }
+        handler.onReadAnswerEnd(round)
+        break
+      }
+      case Kind.forward:
+        handler.onForward(r.u32(), r.u32(), r.take(r.u32()))
+        break
+      case Kind.forwardAnswer:
+        handler.onForwardAnswer(r.u32(), r.u8(), r.take(r.u32()))
+        break
+      case Kind.settle:
+        handler.onSettle(r.u16(), r.u48())
+        break
+      case Kind.positions:
+        handler.onPosition(r.u16(), r.u48())
+        break
+      case Kind.wantPositions:
+        handler.onWantPositions()
+        break
+      case Kind.wantSnapshot:
+        handler.onWantSnapshot(r.u16(), r.u48())
+        break
+      case Kind.snapshotPart: {
+        const block = r.u16()
+        const part = r.u48()
+        const index = r.u48()
+        readValueId()
+        handler.onSnapshotPart(block, part, index, valueProcess, valueCounter, r.take(r.u32()))
+        break
+      }
+      case Kind.heartbeat:
+        handler.onHeartbeat(r.u48(), r.u32())
+        break
+      case Kind.incarnations:
+        handler.onIncarnation(replicaNumber(r.u8()), readIncarnation(r))
+        break
+      default:
+        throw new DecodeError(`message kind ${kind} is not known`)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** A write on its way into an entry, from arrival to answer. */
+
+/** Who gets the answer: a client connection, a peer that forwarded, or the HTTP side. */
+export interface ReplyTarget {
+  /** `error` is 0 or an error number; the body is the operation's answer or an error body. */
+  reply(token: number, error: number, body: Uint8Array): void
+}
+
+export class PendingWrite {
+  readonly block: number
+  /** Body of `Operation.write`, checked. */
+  readonly body: Uint8Array
+  readonly view: DataView
+  /** Where the count of operations stands in `body`. */
+  readonly opsAt: number
+  readonly opCount: number
+  readonly seriesFingerprint: number
+  readonly isAppend: boolean
+  readonly arrivedMs: number
+  readonly deadlineMs: number
+  readonly target: ReplyTarget
+  readonly token: number
+  /** True once any Accept carried it: from then on only `unknown` can be said without knowing. */
+  carried = false
+  isAnswered = false
+  prepares = 0
+  /** What a read from disk said, valid at `peekedIndex`. */
+  peeked: Uint8Array | undefined = undefined
+  peekedIndex = -1
+
+  constructor(
+    block: number,
+    body: Uint8Array,
+    shape: { opsAt: number; opCount: number; seriesFingerprint: number; isAppend: boolean },
+    times: { arrivedMs: number; deadlineMs: number },
+    target: ReplyTarget,
+    token: number,
+  ) {
+    this.block = block
+    this.body = body
+    this.view = new DataView(body.buffer, body.byteOffset, body.byteLength)
+    this.opsAt = shape.opsAt
+    this.opCount = shape.opCount
+    this.seriesFingerprint = shape.seriesFingerprint
+    this.isAppend = shape.isAppend
+    this.arrivedMs = times.arrivedMs
+    this.deadlineMs = times.deadlineMs
+    this.target = target
+    this.token = token
+  }
+
+  /** Answers, once: whatever comes later for this write is dropped. */
+  answer(error: number, body: Uint8Array): void {
+    if (this.isAnswered) return
+    this.isAnswered = true
+    this.target.reply(this.token, error, body)
+  }
+}

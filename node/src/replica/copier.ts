@@ -1,0 +1,201 @@
+/**
+ * Block snapshots between replicas, for a block whose missing entries no peer's log holds any more. The receiver pulls
+ * part after part, a few blocks at a time, so that the copy is paced by what it can install.
+ *
+ * ⚖13: a durable `copyBegin` precedes the first change and a `copyEnd` follows the last; a block with a begin and no end
+ * is copied again. While it is copied the block neither votes nor serves here. What the acceptor had promised for
+ * instances that the snapshot passes is superseded by it.
+ */
+import { ByteReader } from '@thermocline/protocol'
+import type { BlockPosition, Engine } from '../engine/port.ts'
+import type { BlockState } from '../paxos/block-state.ts'
+import { SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
+import type { Core } from '../paxos/core.ts'
+import type { ProcessRef } from '../paxos/processes.ts'
+import type { SharedLog } from '../wal/shared-log.ts'
+import { moveTo } from './recovery.ts'
+
+/** Blocks being copied to this replica at once. */
+const MAX_COPIES = 2
+/** Snapshots open for peers at once. */
+const MAX_SERVED = 8
+/** A copy whose next part does not come starts over, from another peer. */
+const PART_TIMEOUT_MS = 5000
+
+interface Served {
+  readonly to: number
+  readonly block: number
+  readonly handle: number
+  readonly index: number
+  readonly valueProcess: ProcessRef
+  readonly valueCounter: number
+  nextPart: number
+}
+
+interface Copy {
+  readonly state: BlockState
+  from: number
+  part: number
+  askedAtMs: number
+  phase: 'logging' | 'asking' | 'installing'
+  beginWrite: number
+}
+
+export class Copier {
+  private readonly core: Core
+  private readonly engine: Engine
+  private readonly log: SharedLog
+  private readonly onWork: () => void
+  private readonly served: Served[] = []
+  private readonly copies = new Map<number, Copy>()
+  copied = 0
+  failures = 0
+
+  constructor(core: Core, engine: Engine, log: SharedLog, onWork: () => void) {
+    this.core = core
+    this.engine = engine
+    this.log = log
+    this.onWork = onWork
+  }
+
+  get copying(): number {
+    return this.copies.size
+  }
+
+  /** Starts copying a block from a peer; if too many are under way, the next sweep asks again. */
+  start(state: BlockState, from: number): void {
+    if (this.copies.has(state.block) || this.copies.size >= MAX_COPIES) return
+    state.isCopying = true
+    const beginWrite = this.log.copyBegin(state.block)
+    this.copies.set(state.block, { state, from, part: 0, askedAtMs: this.core.nowMs, phase: 'logging', beginWrite })
+    this.onWork()
+  }
+
+  /** Called every turn: copies whose begin is durable may change the engine. */
+  advance(): void {
+    for (const copy of this.copies.values()) {
+      if (copy.phase !== 'logging' || this.log.durableWrite < copy.beginWrite) continue
+      copy.phase = 'installing'
+      this.engine.installBegin(copy.state.block).then(
+        () => this.ask(copy),
+        () => this.giveUp(copy),
+      )
+    }
+  }
+
+  private ask(copy: Copy): void {
+    copy.phase = 'asking'
+    copy.askedAtMs = this.core.nowMs
+    const out = this.core.outbox.now(copy.from)
+    if (out === undefined) this.giveUp(copy)
+    else this.core.outbox.messages.wantSnapshot(out, copy.state.block, copy.part)
+    this.onWork()
+  }
+
+  onPart(
+    from: number,
+    block: number,
+    part: number,
+    index: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    bytes: Uint8Array,
+  ): void {
+    const copy = this.copies.get(block)
+    if (copy === undefined || copy.phase !== 'asking' || copy.from !== from || copy.part !== part) return
+    if (index <= copy.state.chosen) {
+      this.giveUp(copy)
+      return
+    }
+    copy.phase = 'installing'
+    if (bytes.length > 0) {
+      this.engine.installPart(block, bytes.slice()).then(
+        () => {
+          copy.part++
+          this.ask(copy)
+        },
+        () => this.giveUp(copy),
+      )
+      return
+    }
+    this.engine.installEnd(block).then(
+      (position) => this.finish(copy, position, valueProcess, valueCounter),
+      () => this.giveUp(copy),
+    )
+  }
+
+  private finish(copy: Copy, position: BlockPosition, valueProcess: ProcessRef, valueCounter: number): void {
+    const { state } = copy
+    this.copies.delete(state.block)
+    state.isCopying = false
+    moveTo(this.core, state, position.index, valueProcess, valueCounter)
+    state.markPending = false
+    this.log.copyEnd(state.block, position.index, valueProcess, valueCounter)
+    this.copied++
+    this.core.markReady(state)
+    this.onWork()
+  }
+
+  /** The block stays marked as being copied until a later attempt succeeds: its content is undefined. */
+  private giveUp(copy: Copy): void {
+    this.failures++
+    this.copies.delete(copy.state.block)
+    this.engine.installAbort(copy.state.block).finally(() => {
+      copy.state.isCopying = false
+      this.core.noteBehind(copy.state, copy.state.knownChosen)
+      this.onWork()
+    })
+  }
+
+  /** A peer asks for a part of a block's snapshot; part 0 opens it. */
+  onWant(from: number, block: number, part: number): void {
+    let served = this.served.find((one) => one.to === from && one.block === block)
+    if (served !== undefined && part === 0) {
+      this.release(served)
+      served = undefined
+    }
+    served ??= part === 0 ? this.open(from, block) : undefined
+    if (served === undefined || served.nextPart !== part) return
+    const open = served
+    open.nextPart++
+    this.engine.snapshotRead(open.handle, SNAPSHOT_PART_BYTES).then(
+      (bytes) => {
+        const out = this.core.outbox.now(from)
+        if (out !== undefined)
+          this.core.outbox.messages.snapshotPart(out, block, part, open.index, open.valueProcess, open.valueCounter, bytes)
+        if (bytes.length === 0 || out === undefined) this.release(open)
+        this.onWork()
+      },
+      () => this.release(open),
+    )
+  }
+
+  private open(to: number, block: number): Served | undefined {
+    if (this.served.length >= MAX_SERVED) return undefined
+    const head = this.engine.snapshotOpen(block)
+    if (head === undefined) return undefined
+    const reader = new ByteReader(head.valueId)
+    const valueProcess = this.core.processes.read(reader)
+    const served = { to, block, handle: head.handle, index: head.index, valueProcess, valueCounter: reader.u48(), nextPart: 0 }
+    this.served.push(served)
+    return served
+  }
+
+  private release(served: Served): void {
+    const at = this.served.indexOf(served)
+    if (at < 0) return
+    this.served.splice(at, 1)
+    this.engine.snapshotClose(served.handle)
+  }
+
+  onPeerLost(replica: number): void {
+    for (const served of this.served.filter((one) => one.to === replica)) this.release(served)
+    for (const copy of this.copies.values()) if (copy.from === replica && copy.phase === 'asking') this.giveUp(copy)
+  }
+
+  sweep(): void {
+    for (const copy of this.copies.values()) {
+      if (copy.phase === 'asking' && this.core.nowMs - copy.askedAtMs > PART_TIMEOUT_MS) this.giveUp(copy)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What a replica durably remembers of its peers' volumes, and what it concludes from a hello (⚖5).
+ *
+ * A peer's frames name the last log write that is durable there; a later process on the same volume whose log ends
+ * before that, or that claims a boot already used by another process, runs on a volume that was rolled back or copied:
+ * it may have forgotten promises, so nothing it says may count.
+ */
+import { compareIncarnations, type Incarnation } from '@thermocline/protocol'
+import type { PeerHello } from '../paxos/messages.ts'
+import type { PeerMemory } from '../wal/records.ts'
+
+export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
+
+export class PeerMemories {
+  private readonly memories = new Map<number, PeerMemory>()
+  /** Replicas whose memory has changed since it was last put into the log. */
+  private readonly dirty = new Set<number>()
+  /** Highest incarnation of each replica that anybody has named. */
+  readonly named = new Map<number, Incarnation>()
+
+  /** From the log, at replay: later records replace earlier ones. */
+  restore(memory: PeerMemory): void {
+    this.memories.set(memory.replica, memory)
+    this.name(memory.replica, memory.incarnation)
+  }
+
+  name(replica: number, incarnation: Incarnation): boolean {
+    const known = this.named.get(replica)
+    if (known !== undefined && compareIncarnations(known, incarnation) >= 0) return false
+    this.named.set(replica, incarnation)
+    return true
+  }
+
+  /** Checks a peer's hello against what is remembered, and remembers it if it holds. */
+  check(hello: PeerHello): Verdict {
+    const { replica, incarnation, boot } = hello.process
+    const named = this.named.get(replica)
+    if (named !== undefined && compareIncarnations(incarnation, named) < 0) {
+      return {
+        ok: false,
+        reason: `replica ${replica} runs on incarnation ${incarnation.number}, but incarnation ${named.number} has replaced it`,
+      }
+    }
+    const known = this.memories.get(replica)
+    if (known !== undefined && compareIncarnations(known.incarnation, incarnation) === 0) {
+      if (boot < known.boot)
+        return { ok: false, reason: `replica ${replica} says boot ${boot}, but boot ${known.boot} was seen: its volume was rolled back` }
+      if (boot === known.boot && hello.bootNonce !== known.nonce) {
+        return {
+          ok: false,
+          reason: `replica ${replica} says boot ${boot}, which another process has used: its volume was copied or rolled back`,
+        }
+      }
+      if (boot > known.boot && hello.logEnd < known.write) {
+        return {
+          ok: false,
+          reason: `the log of replica ${replica} ends at write ${hello.logEnd}, but write ${known.write} was durable there: its volume was rolled back`,
+        }
+      }
+    }
+    const write =
+      known !== undefined && compareIncarnations(known.incarnation, incarnation) === 0 ? Math.max(known.write, hello.logEnd) : hello.logEnd
+    this.set({ replica, incarnation, boot, nonce: hello.bootNonce, write })
+    this.name(replica, incarnation)
+    return { ok: true }
+  }
+
+  /** The peer's frame names its last durable write. */
+  noteWrite(replica: number, write: number): void {
+    const known = this.memories.get(replica)
+    if (known !== undefined && write > known.write) this.set({ ...known, write })
+  }
+
+  private set(memory: PeerMemory): void {
+    this.memories.set(memory.replica, memory)
+    this.dirty.add(memory.replica)
+  }
+
+  /** Hands over what changed since the last call, to ride in the next log write. */
+  drain(write: (memory: PeerMemory) => void): void {
+    for (const replica of this.dirty) write(this.memories.get(replica) as PeerMemory)
+    this.dirty.clear()
+  }
+
+  /** All of it: at the start of every log segment. */
+  all(): PeerMemory[] {
+    return [...this.memories.values()]
+  }
+}

@@ -1,0 +1,197 @@
+/** Routes the messages of peers' frames to the parts that answer them, and serves entries from the log. */
+import type { Incarnation } from '@thermocline/protocol'
+import type { Acceptor } from '../paxos/acceptor.ts'
+import { FETCH_BYTES, FETCH_ENTRIES } from '../paxos/constants.ts'
+import type { Core } from '../paxos/core.ts'
+import type { Learner } from '../paxos/learner.ts'
+import { FetchStatus, type PeerHandler } from '../paxos/messages.ts'
+import type { ProcessRef } from '../paxos/processes.ts'
+import type { Proposer } from '../paxos/proposer.ts'
+import type { Reader } from '../paxos/reader.ts'
+import type { LoggedEntry } from '../wal/shared-log.ts'
+import type { Copier } from './copier.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { Peer } from './peers.ts'
+
+export interface PeerMessagesOptions {
+  readonly core: Core
+  readonly acceptor: Acceptor
+  readonly proposer: Proposer
+  readonly learner: Learner
+  readonly reader: Reader
+  readonly forwarder: Forwarder
+  readonly copier: Copier
+  readonly readEntry: (block: number, instance: number) => Promise<LoggedEntry | 'later' | undefined>
+  readonly takeForwarded: (from: number, id: number, timeoutMs: number, body: Uint8Array) => void
+  readonly sendPositions: (to: number) => void
+  readonly onIncarnation: (replica: number, incarnation: Incarnation) => void
+  readonly soon: () => void
+}
+
+export class PeerMessages implements PeerHandler {
+  private readonly options: PeerMessagesOptions
+  /** Sender of the frame being read. */
+  private peer!: Peer
+  private from = 0
+
+  constructor(options: PeerMessagesOptions) {
+    this.options = options
+  }
+
+  /** The next messages come from `peer`. */
+  begin(peer: Peer): void {
+    this.peer = peer
+    this.from = peer.replica
+  }
+
+  onAccept(
+    block: number,
+    instance: number,
+    round: number,
+    prevProcess: ProcessRef,
+    prevCounter: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array,
+  ): void {
+    this.options.acceptor.onAccept(this.from, block, instance, round, prevProcess, prevCounter, valueProcess, valueCounter, entry)
+  }
+
+  onAccepted(block: number, instance: number, round: number): void {
+    this.options.proposer.onAccepted(this.from, block, instance, round)
+  }
+
+  onRefused(block: number, instance: number, promisedRound: number): void {
+    this.options.proposer.onRefused(block, instance, promisedRound)
+  }
+
+  onBehind(block: number, instance: number): void {
+    this.options.proposer.onBehind(block, instance)
+  }
+
+  onAhead(block: number, chosen: number): void {
+    this.options.proposer.onAhead(this.from, block, chosen)
+  }
+
+  onPrepare(block: number, instance: number, round: number, prevProcess: ProcessRef, prevCounter: number): void {
+    this.options.acceptor.onPrepare(this.from, block, instance, round, prevProcess, prevCounter)
+  }
+
+  onPromise(
+    block: number,
+    instance: number,
+    round: number,
+    acceptedRound: number,
+    acceptedProcess: ProcessRef,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array | undefined,
+  ): void {
+    this.options.proposer.onPromise(this.from, block, instance, round, acceptedRound, acceptedProcess, valueProcess, valueCounter, entry)
+  }
+
+  onChosen(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void {
+    this.options.learner.onChosen(this.from, block, instance, valueProcess, valueCounter)
+  }
+
+  onFetch(block: number, from: number): void {
+    void this.serveFetch(this.from, block, from)
+  }
+
+  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+    this.options.learner.onEntry(block, instance, valueProcess, valueCounter, entry)
+  }
+
+  onEntriesEnd(block: number, chosen: number, status: number): void {
+    this.options.learner.onEntriesEnd(this.from, block, chosen, status)
+  }
+
+  onReadRoundBlock(round: number, block: number, chosen: number): void {
+    this.options.reader.onRoundBlock(this.from, round, block, chosen)
+  }
+
+  onReadRoundEnd(): void {
+    this.options.reader.onRoundEnd(this.from)
+  }
+
+  onReadException(round: number, block: number, chosen: number, acceptedRound: number, acceptedProcess: ProcessRef): void {
+    this.options.reader.onException(this.from, round, block, chosen, acceptedRound, acceptedProcess)
+  }
+
+  onReadAnswerEnd(round: number): void {
+    this.options.reader.onAnswerEnd(this.from, round)
+  }
+
+  onForward(id: number, timeoutMs: number, body: Uint8Array): void {
+    this.options.takeForwarded(this.from, id, timeoutMs, body)
+  }
+
+  onForwardAnswer(id: number, error: number, body: Uint8Array): void {
+    this.options.forwarder.onAnswer(this.from, id, error, body)
+  }
+
+  onSettle(block: number, instance: number): void {
+    this.options.proposer.settle(block, instance)
+  }
+
+  onPosition(block: number, chosen: number): void {
+    this.options.learner.onPosition(this.from, block, chosen)
+  }
+
+  onWantPositions(): void {
+    this.options.sendPositions(this.from)
+  }
+
+  onWantSnapshot(block: number, part: number): void {
+    this.options.copier.onWant(this.from, block, part)
+  }
+
+  onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void {
+    this.options.copier.onPart(this.from, block, part, index, valueProcess, valueCounter, bytes)
+  }
+
+  /**
+   * Two idle replicas with different positions have lost a notice: one of them asks for the other's. While entries
+   * flow the sums differ all the time and say nothing.
+   */
+  onHeartbeat(chosenTotal: number, chosenHash: number): void {
+    const { core } = this.options
+    const { peer } = this
+    const isSame = chosenTotal === peer.chosenTotal && chosenHash === peer.chosenHash
+    const differs = chosenHash !== core.chosenHash >>> 0 || chosenTotal !== core.chosenTotal
+    peer.differs = isSame && differs ? peer.differs + 1 : 0
+    peer.chosenTotal = chosenTotal
+    peer.chosenHash = chosenHash
+    if (peer.differs < 2) return
+    peer.differs = 0
+    const out = core.outbox.now(this.from)
+    if (out !== undefined) core.outbox.messages.wantPositions(out)
+  }
+
+  onIncarnation(replica: number, incarnation: Incarnation): void {
+    this.options.onIncarnation(replica, incarnation)
+  }
+
+  /** Answers a fetch with entries from the log, or says that a snapshot is needed. */
+  private async serveFetch(to: number, block: number, from: number): Promise<void> {
+    const { core, readEntry, soon } = this.options
+    const state = core.block(block)
+    const entries: LoggedEntry[] = []
+    let bytes = 0
+    let isMissing = false
+    for (let index = from; index <= state.chosen && entries.length < FETCH_ENTRIES && bytes < FETCH_BYTES; index++) {
+      const found = await readEntry(block, index)
+      isMissing = found === undefined
+      if (found === undefined || found === 'later') break
+      entries.push(found)
+      bytes += found.entry.length
+    }
+    const out = core.outbox.now(to)
+    if (out === undefined) return
+    const countAt = core.outbox.messages.entriesBegin(out, block, from)
+    for (const { valueProcess, valueCounter, entry } of entries) core.outbox.messages.entry(out, valueProcess, valueCounter, entry)
+    const status = entries.length === 0 && isMissing ? FetchStatus.needsSnapshot : FetchStatus.ok
+    core.outbox.messages.entriesEnd(out, countAt, entries.length, state.chosen, status)
+    soon()
+  }
+}

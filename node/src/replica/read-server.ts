@@ -1,0 +1,60 @@
+/**
+ * Answers validated reads from the engine: from memory at once, from disk by its async twin. Answers of hot reads go
+ * through one reused buffer, which the target must copy before it returns.
+ */
+import { ERRORS, Operation } from '@thermocline/protocol'
+import { type Engine, NEEDS_IO } from '../engine/port.ts'
+import { writeFailure } from '../kv/answers.ts'
+import type { PendingRead } from '../paxos/reader.ts'
+
+const INITIAL_BYTES = 256 * 1024
+
+export class ReadServer {
+  private readonly engine: Engine
+  private out = new Uint8Array(INITIAL_BYTES)
+  /** Reads answered from memory, and those that went to disk. */
+  hot = 0
+  fromDisk = 0
+
+  constructor(engine: Engine) {
+    this.engine = engine
+  }
+
+  serve(read: PendingRead): void {
+    let written = this.read(read)
+    if (written <= -2) {
+      this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
+      written = this.read(read)
+    }
+    if (written === NEEDS_IO) {
+      this.fromDisk++
+      this.readAsync(read)
+      return
+    }
+    this.hot++
+    read.target.reply(read.token, 0, this.out.subarray(0, written))
+  }
+
+  private read({ operation, block, body }: PendingRead): number {
+    const { engine, out } = this
+    if (operation === Operation.get) return engine.get(block, body, 0, body.length, out, 0)
+    if (operation === Operation.scan) return engine.scan(block, body, 0, body.length, out, 0)
+    return engine.pageVersions(block, body, 0, body.length, out, 0)
+  }
+
+  private readAsync(read: PendingRead): void {
+    const { engine } = this
+    const { operation, block, body } = read
+    const answer =
+      operation === Operation.get
+        ? engine.getAsync(block, body, 0, body.length)
+        : operation === Operation.scan
+          ? engine.scanAsync(block, body, 0, body.length)
+          : engine.pageVersionsAsync(block, body, 0, body.length)
+    answer.then(
+      (bytes) => read.target.reply(read.token, 0, bytes),
+      (error: unknown) =>
+        read.target.reply(read.token, ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`)),
+    )
+  }
+}

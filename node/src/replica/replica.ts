@@ -1,0 +1,612 @@
+/**
+ * One replica of one group: the Paxos core of all its blocks, its shared log, its engine and its peers, run in *turns*.
+ *
+ * Input (frames, requests, finished syncs, the sweep) changes state at once and asks for a turn; a turn comes after all
+ * input at hand has been taken, so that everything which arrived together is decided together:
+ *
+ *     1. apply what was chosen (one call into the engine) and answer its writes
+ *     2. propose for every block that can go on: records into the log, Accepts into the frames
+ *     3. begin the next read round, unless one is in flight; answer the reads that may be answered
+ *     4. start the log's next write, unless one is being synced; send the frames
+ *
+ * Order of effects: what step 2 puts into the log is durable before any vote for it leaves (votes wait in the frame of
+ * their write), and chosen entries are applied before anything reads the block again.
+ */
+import { ERRORS, type ErrorCode, Operation, ThermoclineError, WIRE_VERSION } from '@thermocline/protocol'
+import type { Engine } from '../engine/port.ts'
+import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
+import { writeFailure } from '../kv/answers.ts'
+import { EntryBuilder } from '../kv/entry-builder.ts'
+import { checkReadBody } from '../kv/read-body.ts'
+import { checkWriteBody } from '../kv/write-body.ts'
+import { Acceptor } from '../paxos/acceptor.ts'
+import { HEARTBEAT_MS, SWEEP_MS } from '../paxos/constants.ts'
+import { type ChosenEntry, Core } from '../paxos/core.ts'
+import { Learner } from '../paxos/learner.ts'
+import { MessageWriter, type PeerHello, readMessages } from '../paxos/messages.ts'
+import { PendingWrite, type ReplyTarget } from '../paxos/pending.ts'
+import { type ProcessRef, ProcessTable } from '../paxos/processes.ts'
+import { Proposer } from '../paxos/proposer.ts'
+import { PendingRead, Reader } from '../paxos/reader.ts'
+import { replayLog } from '../wal/replay.ts'
+import { SegmentPool } from '../wal/segment-pool.ts'
+import { SharedLog } from '../wal/shared-log.ts'
+import { type AdmissionLimits, admitRead, admitWrite, type Load } from './admission.ts'
+import { Applier } from './applier.ts'
+import { Copier } from './copier.ts'
+import { Flusher } from './flusher.ts'
+import { Forwarder } from './forwarder.ts'
+import { PeerMemories } from './peer-memory.ts'
+import { PeerMessages } from './peer-messages.ts'
+import { type Peer, Peers } from './peers.ts'
+import { ReadServer } from './read-server.ts'
+import { Recovery } from './recovery.ts'
+import type { Volume } from './volume.ts'
+
+export interface ReplicaOptions {
+  readonly volume: Volume
+  /** Random per process, 16 hexadecimal digits. */
+  readonly bootNonce: string
+  readonly replicaCount: number
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logFolder: LogFolder
+  readonly network: PeerNetwork
+  readonly segmentBytes: number
+  readonly retainSegments: number
+  readonly limits: AdmissionLimits
+  readonly maxAnswers: number
+  readonly answerAgeMs: number
+  /** Replicas of a block in priority order. */
+  readonly priority: (block: number) => readonly number[]
+  /** True if this group owns the block, by the topology in force. */
+  readonly owns: (block: number) => boolean
+  readonly epoch: () => number
+  /** Whether the topology names this incarnation for its slot: only such processes may vote. */
+  readonly isNamed: (hello: { replica: number; number: number; nonce: string }) => boolean
+  readonly onEpochSeen: (epoch: number) => void
+  readonly warn: (what: string, fields: Record<string, unknown>) => void
+  /** The store cannot go on: report and exit (a failed sync, a bug). */
+  readonly fatal: (error: Error) => void
+  /** A peer says that this volume was rolled back. */
+  readonly onRejected: (message: string) => void
+  /** Sees every entry as it is applied: for the simulator's invariants. */
+  readonly observer?: (entry: ChosenEntry) => void
+}
+
+export class Replica {
+  private readonly options: ReplicaOptions
+  private readonly processes = new ProcessTable()
+  private readonly memories = new PeerMemories()
+  readonly core: Core
+  readonly peers: Peers
+  readonly log: SharedLog
+  readonly proposer: Proposer
+  readonly reader: Reader
+  readonly applier: Applier
+  readonly readServer: ReadServer
+  readonly forwarder: Forwarder
+  readonly copier: Copier
+  readonly flusher: Flusher
+  private readonly learner: Learner
+  private readonly peerMessages: PeerMessages
+
+  private isTurnDue = false
+  private isTurning = false
+  private isStopping = false
+  private stopSweep: (() => void) | undefined
+  private lastHeartbeatMs = 0
+  private logEnd = 0
+  private syncStartedMs = 0
+  private waitingWrites = 0
+  private waitingBytes = 0
+  /** What replay found: whole writes, entries applied, whether a torn tail was cut. */
+  replayed = { writes: 0, entries: 0, cutTail: false }
+  readonly counters = { writes: 0, reads: 0, refused: 0, turns: 0, violations: 0, forwardedIn: 0 }
+
+  constructor(options: ReplicaOptions) {
+    this.options = options
+    const { volume, engine } = options
+    const self = this.processes.intern({
+      group: volume.group,
+      replica: volume.replica,
+      incarnation: volume.incarnation,
+      boot: volume.boot,
+    })
+    this.memories.name(volume.replica, volume.incarnation)
+    this.log = new SharedLog({
+      processes: this.processes,
+      onDurable: (write) => this.onDurable(write),
+      onFailure: (error) => options.fatal(error),
+      beforeWrite: () => {
+        this.core.writeMarks()
+        this.memories.drain((memory) => this.log.peer(memory))
+      },
+    })
+    this.peers = this.makePeers(self)
+    this.core = new Core({
+      processes: this.processes,
+      self,
+      replica: volume.replica,
+      replicaCount: options.replicaCount,
+      log: this.log,
+      outbox: this.peers,
+      random: options.random,
+      priority: options.priority,
+      violation: (what) => {
+        this.counters.violations++
+        options.warn('a peer broke the protocol; its message was ignored', { what })
+      },
+    })
+    this.proposer = new Proposer(this.core, this.makeEntryBuilder())
+    this.learner = new Learner(
+      this.core,
+      (state, process, counter) => this.proposer.beforeChosen(state, process, counter),
+      (state, from) => this.copier.start(state, from),
+    )
+    const acceptor = new Acceptor(this.core, this.learner)
+    this.proposer.connect(acceptor, this.learner)
+    this.readServer = new ReadServer(engine)
+    this.reader = new Reader(
+      this.core,
+      this.proposer,
+      this.learner,
+      (read) => this.readServer.serve(read),
+      (read, message) => fail(read, 'unavailable', 0, message),
+    )
+    this.applier = new Applier(this.core, engine, options.observer)
+    this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
+    this.copier = new Copier(this.core, engine, this.log, () => this.soon())
+    this.flusher = new Flusher({
+      core: this.core,
+      engine,
+      log: this.log,
+      memories: this.memories,
+      onFailure: (error) => options.warn('flushing to disk failed; it is tried again', { error: String(error) }),
+      onDone: () => this.soon(),
+    })
+    this.peerMessages = new PeerMessages({
+      core: this.core,
+      acceptor,
+      proposer: this.proposer,
+      learner: this.learner,
+      reader: this.reader,
+      forwarder: this.forwarder,
+      copier: this.copier,
+      readEntry: (block, instance) => this.log.readEntry(block, instance),
+      takeForwarded: (from, id, timeoutMs, body) => this.takeForwarded(from, id, timeoutMs, body),
+      sendPositions: (to) => this.sendPositions(to),
+      onIncarnation: (replica, incarnation) => {
+        this.memories.name(replica, incarnation)
+        this.updateMembers()
+      },
+      soon: () => this.soon(),
+    })
+  }
+
+  private makeEntryBuilder(): EntryBuilder {
+    const { engine, clock, maxAnswers, answerAgeMs } = this.options
+    return new EntryBuilder({
+      engine,
+      wallClockMs: () => clock.wallMs(),
+      maxAnswers,
+      answerAgeMs,
+      resume: (state, phase) => {
+        this.proposer.resumeReading(state, phase)
+        this.soon()
+      },
+    })
+  }
+
+  private makePeers(self: ProcessRef): Peers {
+    const { options } = this
+    return new Peers({
+      replica: options.volume.replica,
+      replicaCount: options.replicaCount,
+      messages: new MessageWriter(this.processes, self),
+      memories: this.memories,
+      nowMs: () => options.clock.nowMs(),
+      hello: () => this.hello(),
+      admit: (hello) => this.admit(hello),
+      fillingWrite: () => this.log.fillingWrite,
+      durableWrite: () => this.log.durableWrite,
+      epoch: options.epoch,
+      onReady: (peer) => this.onPeerReady(peer),
+      onLost: (peer) => this.onPeerLost(peer),
+      onFrame: (peer, reader, epoch) => {
+        this.core.nowMs = options.clock.nowMs()
+        if (epoch > options.epoch()) options.onEpochSeen(epoch)
+        this.peerMessages.begin(peer)
+        readMessages(reader, this.processes, peer.process, this.peerMessages)
+        this.soon()
+      },
+      onRejected: (_code, message) => {
+        this.core.voting = false
+        this.updateMembers()
+        options.onRejected(message)
+      },
+    })
+  }
+
+  /**
+   * Replays the log, makes what it found count, and begins to serve.
+   * @throws ThermoclineError `corrupt`, `unsupported_version`; errors of the disk.
+   */
+  async start(): Promise<void> {
+    const { options } = this
+    const { volume, clock } = options
+    this.core.nowMs = clock.nowMs()
+    const recovery = new Recovery(this.core, this.learner, this.memories)
+    recovery.takePositions(options.engine)
+    const found = await replayLog(options.logFolder, options.segmentBytes, volume.incarnation.nonce, this.processes, recovery, () =>
+      this.applyReplayed(),
+    )
+    await this.applyReplayed()
+    this.core.marks.length = 0
+    for (const state of this.core.known) state.markPending = false
+    this.replayed = { writes: found.writes, entries: recovery.replayed, cutTail: found.cutTail }
+    this.logEnd = found.lastWrite
+    const pool = new SegmentPool(
+      {
+        folder: options.logFolder,
+        segmentBytes: options.segmentBytes,
+        retainSegments: options.retainSegments,
+        volumeNonce: volume.incarnation.nonce,
+        onFull: (error) => options.warn('no new log segment could be made', { error: String(error) }),
+      },
+      found,
+    )
+    // Boots that ended before their first write was durable may each have tried one number: leave those out.
+    const firstWrite = found.lastWrite + Math.max(1, volume.boot - found.lastBoot)
+    this.log.open({ pool, index: found.index, lastWrite: found.lastWrite, firstWrite })
+    const bootWrite = this.log.boot(volume.boot)
+    for (const memory of this.memories.all()) this.log.peer(memory)
+    await this.log.durable(bootWrite)
+    pool.prepare()
+    this.core.voting = true
+    this.updateMembers()
+    this.stopSweep = clock.every(SWEEP_MS, () => this.sweep())
+    options.network.start((link, replica) => this.peers.onLink(link, replica))
+  }
+
+  private async applyReplayed(): Promise<void> {
+    const { engine } = this.options
+    this.applier.run()
+    if (!engine.rotationDue()) return
+    engine.rotate()
+    await engine.flush()
+  }
+
+  /** Stops taking work, lets what is under way finish for at most `drainMs`, flushes, closes. */
+  async stop(drainMs: number): Promise<void> {
+    const { clock, engine, network } = this.options
+    this.isStopping = true
+    const until = clock.nowMs() + drainMs
+    await new Promise<void>((resolve) => {
+      const stopWaiting = clock.every(SWEEP_MS, () => {
+        const isBusy = this.waitingWrites > 0 || this.reader.queued > 0 || this.flusher.isBusy
+        if (isBusy && clock.nowMs() < until) return
+        stopWaiting()
+        resolve()
+      })
+    })
+    network.stop()
+    this.core.voting = false
+    this.peers.closeAll()
+    if (!this.flusher.isBusy) {
+      this.applier.run()
+      await this.flusher.flushNow()
+    }
+    this.stopSweep?.()
+    await this.log.close()
+    await engine.close()
+  }
+
+  /** Stops at once, as a crash would leave it: for the simulator. */
+  halt(): void {
+    this.isStopping = true
+    this.core.voting = false
+    this.stopSweep?.()
+  }
+
+  // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes one operation of a client; the answer goes to `target`, once. The body must not change until then. */
+  submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
+    if (operation === Operation.write) this.submitWrite(body, timeoutMs, target, token)
+    else if (operation === Operation.get || operation === Operation.scan || operation === Operation.pageVersions)
+      this.submitRead(operation, body, timeoutMs, target, token)
+    else if (operation === Operation.stamps) this.answerStamps(body, target, token)
+    else fail({ target, token }, 'invalid_argument', 0, `operation: ${operation} is not known`)
+  }
+
+  private submitWrite(body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
+    const write = this.admitWrite(body, timeoutMs, target, token)
+    if (write === undefined) return
+    const best = this.core.bestLive(write.block)
+    if (best === this.core.replica || !this.forwarder.send(write, best)) this.proposer.submit(write)
+    this.soon()
+  }
+
+  /** Checks a write and makes it wait, or answers it with a refusal. */
+  private admitWrite(body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): PendingWrite | undefined {
+    const shape = checkWriteBody(body)
+    if (typeof shape === 'string') {
+      fail({ target, token }, 'invalid_argument', 0, shape)
+      return undefined
+    }
+    const refusal = this.isServing() ?? admitWrite(this.load(), this.options.limits)
+    if (refusal !== undefined) {
+      this.counters.refused++
+      fail({ target, token }, refusal.code, refusal.retryAfterMs, refusal.message)
+      return undefined
+    }
+    if (!this.options.owns(shape.block)) {
+      fail({ target, token }, 'moved', this.options.epoch(), `block ${shape.block} belongs to another group`)
+      return undefined
+    }
+    const now = this.now()
+    this.counters.writes++
+    this.waitingWrites++
+    this.waitingBytes += body.length
+    const counted: ReplyTarget = {
+      reply: (_token, error, answer) => {
+        this.waitingWrites--
+        this.waitingBytes -= body.length
+        target.reply(token, error, answer)
+      },
+    }
+    return new PendingWrite(shape.block, body, shape, { arrivedMs: now, deadlineMs: now + clampTimeout(timeoutMs) }, counted, token)
+  }
+
+  private takeForwarded(from: number, id: number, timeoutMs: number, body: Uint8Array): void {
+    this.counters.forwardedIn++
+    const target: ReplyTarget = {
+      reply: (token, error, answer) => {
+        const out = this.peers.now(from)
+        if (out !== undefined) this.peers.messages.forwardAnswer(out, token, error, answer)
+        this.soon()
+      },
+    }
+    const write = this.admitWrite(body, timeoutMs, target, id)
+    if (write !== undefined) this.proposer.submit(write)
+  }
+
+  private submitRead(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
+    const block = checkReadBody(operation, body)
+    if (typeof block === 'string') {
+      fail({ target, token }, 'invalid_argument', 0, block)
+      return
+    }
+    const refusal = this.isServing() ?? admitRead(this.load(), this.options.limits)
+    if (refusal !== undefined) {
+      this.counters.refused++
+      fail({ target, token }, refusal.code, refusal.retryAfterMs, refusal.message)
+      return
+    }
+    if (!this.options.owns(block)) {
+      fail({ target, token }, 'moved', this.options.epoch(), `block ${block} belongs to another group`)
+      return
+    }
+    this.counters.reads++
+    this.reader.submit(new PendingRead(block, operation, body, this.now() + clampTimeout(timeoutMs), target, token))
+    this.soon()
+  }
+
+  /** Indexes to stamp new requests with: any voter's `chosen` will do, no round. */
+  private answerStamps(body: Uint8Array, target: ReplyTarget, token: number): void {
+    const notServing = this.isServing()
+    if (notServing !== undefined) {
+      fail({ target, token }, notServing.code, 0, notServing.message)
+      return
+    }
+    const count = body.length < 2 ? 0 : (body[0] as number) | ((body[1] as number) << 8)
+    if (count < 1 || body.length !== 2 + 2 * count) {
+      fail({ target, token }, 'invalid_argument', 0, `blocks: the body has ${body.length} bytes; expected 2 + 2 for each of ${count}`)
+      return
+    }
+    const answer = new Uint8Array(6 * count)
+    const view = new DataView(answer.buffer)
+    for (let i = 0; i < count; i++) {
+      const block = (body[2 + 2 * i] as number) | ((body[3 + 2 * i] as number) << 8)
+      const chosen = this.core.peek(block)?.chosen ?? 0
+      view.setUint32(6 * i, chosen >>> 0, true)
+      view.setUint16(6 * i + 4, chosen / 0x1_0000_0000, true)
+    }
+    target.reply(token, 0, answer)
+  }
+
+  private isServing(): { code: 'unavailable'; retryAfterMs: number; message: string } | undefined {
+    if (this.core.voting && !this.isStopping) return undefined
+    return { code: 'unavailable', retryAfterMs: 0, message: this.isStopping ? 'the replica is stopping' : 'the replica does not serve' }
+  }
+
+  load(): Load {
+    const { engine } = this.options
+    const isFrozen = this.flusher.isBusy
+    return {
+      writes: this.waitingWrites,
+      writeBytes: this.waitingBytes,
+      reads: this.reader.queued,
+      syncWaitMs: this.log.isBusy ? this.options.clock.nowMs() - this.syncStartedMs : 0,
+      isDiskFull: this.log.pool.isFull || this.flusher.isFailing,
+      isMemoryFull: isFrozen && engine.rotationDue(),
+    }
+  }
+
+  // ── Turns ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private now(): number {
+    this.core.nowMs = this.options.clock.nowMs()
+    return this.core.nowMs
+  }
+
+  /** Asks for a turn. */
+  soon(): void {
+    if (this.isTurnDue || this.isTurning) {
+      this.isTurnDue = true
+      return
+    }
+    this.isTurnDue = true
+    this.options.clock.soon(() => this.turn())
+  }
+
+  private turn(): void {
+    this.isTurnDue = false
+    if (!this.core.voting) return
+    this.isTurning = true
+    this.now()
+    this.counters.turns++
+    this.applier.run()
+    this.proposer.advanceReady()
+    this.reader.begin()
+    // A round of one replica ends at once, and proofs from rounds may have chosen something.
+    this.applier.run()
+    this.reader.serveReady()
+    this.flusher.advance()
+    this.copier.advance()
+    if (!this.log.isBusy) this.syncStartedMs = this.core.nowMs
+    this.log.start()
+    this.peers.flushRequests()
+    this.isTurning = false
+    if (this.isTurnDue || this.core.ready.length > 0) {
+      this.isTurnDue = false
+      this.soon()
+    }
+  }
+
+  private onDurable(write: number): void {
+    this.now()
+    this.proposer.onDurable(write)
+    this.peers.releaseVotes(write)
+    this.soon()
+  }
+
+  private sweep(): void {
+    this.now()
+    if (!this.core.voting) return
+    this.core.live = this.peers.liveMask()
+    this.proposer.sweep()
+    this.learner.sweep()
+    this.reader.sweep()
+    this.forwarder.sweep()
+    this.copier.sweep()
+    this.sendNotices()
+    if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
+    this.soon()
+  }
+
+  /** Tells peers what was chosen and has not been told by a later Accept of its block. */
+  private sendNotices(): void {
+    const { core } = this
+    for (const state of core.notices) {
+      if (!state.noticePending) continue
+      state.noticePending = false
+      for (let replica = 0; replica < core.replicaCount; replica++) {
+        const out = this.peers.now(replica)
+        if (out !== undefined) this.peers.messages.chosen(out, state.block, state.chosen, state.chosenProcess, state.chosenCounter)
+      }
+    }
+    core.notices = []
+  }
+
+  private heartbeat(): void {
+    this.lastHeartbeatMs = this.core.nowMs
+    for (const peer of this.peers.all) {
+      const out = this.peers.now(peer.replica)
+      if (out !== undefined) this.peers.messages.heartbeat(out, this.core.chosenTotal, this.core.chosenHash >>> 0)
+    }
+  }
+
+  private sendPositions(to: number): void {
+    for (const state of this.core.known) {
+      const out = this.peers.now(to)
+      if (out !== undefined && state.chosen > 0) this.peers.messages.position(out, state.block, state.chosen)
+    }
+    this.soon()
+  }
+
+  // ── Members ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private hello(): PeerHello {
+    const { volume, bootNonce } = this.options
+    const { group, replica, incarnation, boot } = volume
+    return {
+      version: WIRE_VERSION,
+      clusterId: volume.clusterId,
+      process: { group, replica, incarnation, boot },
+      bootNonce,
+      logEnd: this.logEnd,
+      incarnations: this.memories.named,
+    }
+  }
+
+  /** @throws ThermoclineError if the hello comes from another cluster, group or an impossible slot. */
+  private admit(hello: PeerHello): ProcessRef {
+    const { volume, replicaCount } = this.options
+    const { group, replica } = hello.process
+    if (hello.clusterId !== volume.clusterId) {
+      throw new ThermoclineError('wrong_cluster', `the peer belongs to cluster ${hello.clusterId}, this replica to ${volume.clusterId}`)
+    }
+    if (group !== volume.group || replica >= replicaCount || replica === volume.replica) {
+      throw new ThermoclineError(
+        'wrong_cluster',
+        `the peer is group ${group} replica ${replica}; this is group ${volume.group} replica ${volume.replica}`,
+      )
+    }
+    return this.processes.intern(hello.process)
+  }
+
+  private onPeerReady(peer: Peer): void {
+    this.now()
+    this.core.peerProcess[peer.replica] = peer.process
+    this.updateMembers()
+    this.core.live = this.peers.liveMask()
+    for (const [replica, incarnation] of this.memories.named) {
+      const out = this.peers.now(peer.replica)
+      if (out !== undefined) this.peers.messages.incarnation(out, replica, incarnation)
+    }
+    this.sendPositions(peer.replica)
+    this.proposer.onPeerReady(peer.replica)
+    this.soon()
+  }
+
+  private onPeerLost(peer: Peer): void {
+    this.now()
+    this.core.peerProcess[peer.replica] = 0
+    this.updateMembers()
+    this.core.live = this.peers.liveMask()
+    this.learner.onPeerLost(peer.replica)
+    this.forwarder.onPeerLost(peer.replica)
+    this.copier.onPeerLost(peer.replica)
+    this.soon()
+  }
+
+  /** ⚖5: who may be counted. Called when a connection, a named incarnation or the topology changes. */
+  updateMembers(): void {
+    const { core, options } = this
+    let countable = core.voting && this.isNewest(core.self) ? 1 << core.replica : 0
+    for (const peer of this.peers.all) if (peer.isReady && this.isNewest(peer.process)) countable |= 1 << peer.replica
+    core.countable = countable
+    if (core.voting && !this.isNewest(core.self)) options.warn('this volume is no longer the one that its slot names; it does not vote', {})
+  }
+
+  private isNewest(process: ProcessRef): boolean {
+    const { replica, incarnation } = this.processes.get(process)
+    const named = this.memories.named.get(replica)
+    if (named !== undefined && (named.number !== incarnation.number || named.nonce !== incarnation.nonce)) return false
+    return this.options.isNamed({ replica, number: incarnation.number, nonce: incarnation.nonce })
+  }
+}
+
+function fail(to: { target: ReplyTarget; token: number }, code: ErrorCode, argument: number, message: string): void {
+  to.target.reply(to.token, ERRORS[code].number, writeFailure(0, argument, message))
+}
+
+/** Longest time a request may wait here, whatever its caller asks. */
+const MAX_TIMEOUT_MS = 30_000
+
+function clampTimeout(timeoutMs: number): number {
+  return Math.min(Math.max(timeoutMs, 1), MAX_TIMEOUT_MS)
+}

@@ -1,0 +1,195 @@
+/**
+ * One client connection on the data port: hello, then batches of requests in, batches of responses out. All responses
+ * that become ready in one turn leave in one frame and one socket write. Anything malformed gets a coded goodbye and
+ * costs only this connection.
+ */
+import type { Socket } from 'node:net'
+import {
+  ANY_CLUSTER,
+  beginFrame,
+  ByteReader,
+  ByteWriter,
+  DecodeError,
+  endFrame,
+  ERRORS,
+  FrameDecoder,
+  FrameType,
+  HelloKind,
+  type ProcessId,
+  readBatchHead,
+  readHello,
+  ThermoclineError,
+  WIRE_VERSION,
+  writeGoodbye,
+  writeHelloOk,
+} from '@thermocline/protocol'
+import { writeFailure } from '../kv/answers.ts'
+import type { ReplyTarget } from '../paxos/pending.ts'
+
+/** Requests of one connection that may wait for their answers. */
+export const MAX_CONNECTION_REQUESTS = 32_768
+/** Unsent response bytes at which the connection is not read any more, and at which it is given up. */
+export const PAUSE_BYTES = 4 * 1024 * 1024
+export const ABANDON_BYTES = 128 * 1024 * 1024
+/** Response bytes gathered before they are sent although the turn goes on. */
+const FLUSH_BYTES = 1024 * 1024
+
+export interface ConnectionHost {
+  clusterId(): string
+  process(): ProcessId
+  epoch(): number
+  sliceDurationMs(): number
+  submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void
+  /** The connection has responses to send at the end of this turn. */
+  markDirty(connection: Connection): void
+  onClosed(connection: Connection): void
+  warn(what: string, fields: Record<string, unknown>): void
+}
+
+export class Connection implements ReplyTarget {
+  private readonly socket: Socket
+  private readonly host: ConnectionHost
+  private readonly decoder: FrameDecoder
+  private out = new ByteWriter(4096)
+  private countAt = 0
+  private count = 0
+  private frameAt = 0
+  private greeted = false
+  private waiting = 0
+  private isClosed = false
+  isDirty = false
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    this.socket = socket
+    this.host = host
+    this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader))
+    socket.on('data', (chunk: Buffer) => this.onData(chunk))
+    socket.on('drain', () => this.socket.resume())
+    socket.once('close', () => {
+      this.isClosed = true
+      host.onClosed(this)
+    })
+    socket.on('error', () => {
+      // 'close' follows; a client that goes away is no event.
+    })
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.isClosed) return
+    try {
+      this.decoder.push(chunk)
+    } catch (error) {
+      if (error instanceof DecodeError) this.goodbye('bad_frame', error.message)
+      else if (error instanceof ThermoclineError) this.goodbye(error.code, error.message)
+      else throw error
+    }
+  }
+
+  private onFrame(type: number, reader: ByteReader): void {
+    if (this.isClosed) return
+    if (!this.greeted) {
+      this.onHello(type, reader)
+      return
+    }
+    if (type === FrameType.goodbye) {
+      this.socket.end()
+      return
+    }
+    if (type !== FrameType.requests) throw new DecodeError(`frame type ${type} is not expected from a client`)
+    const { count } = readBatchHead(reader)
+    for (let i = 0; i < count; i++) {
+      const correlation = reader.u32()
+      const timeoutMs = reader.u32()
+      const operation = reader.u8()
+      const body = reader.take(reader.u32())
+      this.waiting++
+      if (this.waiting > MAX_CONNECTION_REQUESTS) {
+        this.reply(correlation, ERRORS.overloaded.number, writeFailure(0, 20, `${MAX_CONNECTION_REQUESTS} requests of this connection wait`))
+      } else this.host.submit(operation, body, timeoutMs, this, correlation)
+    }
+    reader.finish('requests')
+  }
+
+  private onHello(type: number, reader: ByteReader): void {
+    if (type !== FrameType.hello) throw new DecodeError(`frame type ${type} came before the hello`)
+    const hello = readHello(reader)
+    const { host } = this
+    if (hello.version !== WIRE_VERSION) {
+      throw new ThermoclineError('unsupported_version', `the client speaks version ${hello.version} of the wire format; this node speaks ${WIRE_VERSION}`)
+    }
+    if (hello.kind !== HelloKind.client) throw new ThermoclineError('wrong_role', `hello kind ${hello.kind} is not a client's`)
+    if (hello.clusterId !== ANY_CLUSTER && hello.clusterId !== host.clusterId()) {
+      throw new ThermoclineError('wrong_cluster', `this node belongs to cluster ${host.clusterId()}, the client wants ${hello.clusterId}`)
+    }
+    this.greeted = true
+    const w = new ByteWriter(128)
+    writeHelloOk(w, {
+      version: WIRE_VERSION,
+      clusterId: host.clusterId(),
+      process: host.process(),
+      epoch: host.epoch(),
+      sliceDurationMs: host.sliceDurationMs(),
+    })
+    this.socket.write(w.written())
+  }
+
+  reply(correlation: number, error: number, body: Uint8Array): void {
+    this.waiting--
+    if (this.isClosed) return
+    const { out } = this
+    if (this.count === 0) {
+      out.reset()
+      this.frameAt = beginFrame(out, FrameType.responses)
+      out.u32(this.host.epoch())
+      out.u16(0)
+      this.countAt = out.length - 2
+    }
+    out.u32(correlation)
+    out.u8(error)
+    out.u32(body.length)
+    out.put(body)
+    this.count++
+    if (this.count === 4096 || out.length > FLUSH_BYTES) this.flush()
+    else if (!this.isDirty) {
+      this.isDirty = true
+      this.host.markDirty(this)
+    }
+  }
+
+  /** Sends the responses that are ready. */
+  flush(): void {
+    this.isDirty = false
+    if (this.count === 0 || this.isClosed) return
+    const { out, socket } = this
+    out.patchU16(this.countAt, this.count)
+    endFrame(out, this.frameAt)
+    this.count = 0
+    socket.write(Buffer.from(out.written()))
+    if (socket.writableLength > ABANDON_BYTES) {
+      this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes: socket.writableLength })
+      socket.destroy()
+    } else if (socket.writableLength > PAUSE_BYTES) socket.pause()
+  }
+
+  private goodbye(code: ThermoclineError['code'], message: string): void {
+    this.flush()
+    const w = new ByteWriter(256)
+    writeGoodbye(w, code, message)
+    this.isClosed = true
+    this.socket.end(w.written())
+    this.host.warn('a client connection was closed', { code, message })
+  }
+
+  /** Says goodbye because the node stops. */
+  close(): void {
+    if (!this.isClosed) this.goodbyeQuietly()
+  }
+
+  private goodbyeQuietly(): void {
+    this.flush()
+    const w = new ByteWriter(64)
+    writeGoodbye(w, 'unavailable', 'the node is stopping')
+    this.isClosed = true
+    this.socket.end(w.written())
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The data port: accepts clients and peers on one socket; the first frame's type tells which. Connections with
+ * responses to send are flushed together when the callback that answered them ends.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { FrameType, ThermoclineError } from '@thermocline/protocol'
+import { splitAddress } from '../io/os/peer-network.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
+
+/** A connection that has not said hello by then is closed. */
+const HELLO_TIMEOUT_MS = 10_000
+
+export interface DataServerOptions extends Omit<ConnectionHost, 'markDirty' | 'onClosed'> {
+  readonly onPeer: (socket: Socket, first: Uint8Array) => void
+}
+
+export class DataServer {
+  private readonly options: DataServerOptions
+  private readonly server: Server
+  private readonly connections = new Set<Connection>()
+  private dirty: Connection[] = []
+
+  constructor(options: DataServerOptions) {
+    this.options = options
+    this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
+  }
+
+  get clients(): number {
+    return this.connections.size
+  }
+
+  /** @returns the address in use. @throws ThermoclineError `port_in_use`. */
+  listen(address: string): Promise<string> {
+    const { host, port } = splitAddress(address)
+    return new Promise((resolve, reject) => {
+      this.server.once('error', (error: NodeJS.ErrnoException) => {
+        const isTaken = error.code === 'EADDRINUSE'
+        reject(isTaken ? new ThermoclineError('port_in_use', `data port ${address}: another process listens there; stop it or choose another with --listen`) : error)
+      })
+      this.server.listen({ host, port, backlog: 4096 }, () => {
+        const bound = this.server.address()
+        resolve(bound === null || typeof bound === 'string' ? address : `${host.includes(':') ? `[${host}]` : host}:${bound.port}`)
+      })
+    })
+  }
+
+  private onSocket(socket: Socket): void {
+    let first = new Uint8Array(0)
+    const timer = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS)
+    const onError = (): void => socket.destroy()
+    const onData = (chunk: Buffer): void => {
+      if (first.length === 0) first = chunk
+      else {
+        const joined = new Uint8Array(first.length + chunk.length)
+        joined.set(first)
+        joined.set(chunk, first.length)
+        first = joined
+      }
+      if (first.length < 5) return
+      clearTimeout(timer)
+      socket.off('data', onData)
+      socket.off('error', onError)
+      if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
+      else this.takeClient(socket, first)
+    }
+    socket.on('data', onData)
+    socket.on('error', onError)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  private takeClient(socket: Socket, first: Uint8Array): void {
+    const { options } = this
+    const connection = new Connection(socket, {
+      ...options,
+      markDirty: (dirty) => this.markDirty(dirty),
+      onClosed: (closed) => this.connections.delete(closed),
+    })
+    this.connections.add(connection)
+    connection.onData(first)
+  }
+
+  private markDirty(connection: Connection): void {
+    this.dirty.push(connection)
+    if (this.dirty.length === 1) queueMicrotask(() => this.flush())
+  }
+
+  private flush(): void {
+    const { dirty } = this
+    this.dirty = []
+    for (const connection of dirty) connection.flush()
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.server.close(() => resolve())
+    })
+    for (const connection of this.connections) connection.close()
+    await closed
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The segments of one node: which is written, which may be recycled, which are ready. One spare is always prepared in
+ * advance, so that rolling over needs no new space and no zeroing; when the volume is full and no spare can be made,
+ * `isFull` says so before the active one runs out.
+ */
+import type { LogFile, LogFolder } from '../io/ports.ts'
+import { encodeSegmentHead, SEGMENT_HEAD_BYTES, type Segment } from './segment.ts'
+
+export interface SegmentPoolOptions {
+  readonly folder: LogFolder
+  readonly segmentBytes: number
+  /** Segments kept for peers to catch up from, beyond those that replay needs. */
+  readonly retainSegments: number
+  readonly volumeNonce: string
+  /** A spare could not be made. */
+  readonly onFull: (error: Error) => void
+}
+
+export class SegmentPool {
+  private readonly options: SegmentPoolOptions
+  readonly segmentBytes: number
+  active: Segment | undefined
+  /** Written and not recycled yet, oldest first; the active one is not among them. */
+  private readonly retired: Segment[]
+  private readonly spares: Segment[]
+  private nextName: number
+  private generation: number
+  /** Segments below this generation hold nothing that replay needs (⚖10). */
+  private replayFrom = 0
+  private isPreparing = false
+  isFull = false
+
+  constructor(options: SegmentPoolOptions, found: { written: Segment[]; spares: Segment[] }) {
+    this.options = options
+    this.segmentBytes = options.segmentBytes
+    this.active = found.written.at(-1)
+    this.retired = found.written.slice(0, -1)
+    this.spares = found.spares
+    const all = [...found.written, ...found.spares]
+    this.nextName = 1 + Math.max(0, ...all.map((segment) => Number.parseInt(segment.name, 10)))
+    this.generation = Math.max(0, ...all.map((segment) => segment.generation))
+  }
+
+  get count(): number {
+    return this.retired.length + this.spares.length + (this.active === undefined ? 0 : 1)
+  }
+
+  get bytes(): number {
+    return this.count * this.segmentBytes
+  }
+
+  /** Oldest generation whose entries can still be read. */
+  get oldestGeneration(): number {
+    return this.retired[0]?.generation ?? this.active?.generation ?? 0
+  }
+
+  byGeneration(generation: number): Segment | undefined {
+    if (this.active?.generation === generation) return this.active
+    return this.retired.find((segment) => segment.generation === generation)
+  }
+
+  /** Nothing below `generation` is needed by replay any more: recycle what is beyond the bound. */
+  release(generation: number): void {
+    this.replayFrom = Math.max(this.replayFrom, generation)
+    this.recycle()
+  }
+
+  private recycle(): void {
+    while (this.retired.length > this.options.retainSegments) {
+      const oldest = this.retired[0] as Segment
+      if (oldest.generation >= this.replayFrom) return
+      this.retired.shift()
+      this.spares.push(oldest)
+      this.isFull = false
+    }
+  }
+
+  /** Log bytes that replay would have to read: what `release` has not freed. */
+  get replayBytes(): number {
+    return this.segmentBytes * this.retired.filter((segment) => segment.generation >= this.replayFrom).length + (this.active?.end ?? 0)
+  }
+
+  /** Takes a spare as the active segment: its new head is synced before anything is written to it. */
+  activate(done: (error: Error | undefined) => void): void {
+    this.recycle()
+    const take = (segment: Segment): void => {
+      const generation = ++this.generation
+      segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce), 0, (error) => {
+        if (error !== undefined) {
+          done(error)
+          return
+        }
+        segment.generation = generation
+        segment.end = SEGMENT_HEAD_BYTES
+        if (this.active !== undefined) this.retired.push(this.active)
+        this.active = segment
+        this.prepare()
+        done(undefined)
+      })
+    }
+    const spare = this.spares.shift()
+    if (spare !== undefined) take(spare)
+    else this.make().then(take, done)
+  }
+
+  /** Makes sure that a spare exists. */
+  prepare(): void {
+    this.recycle()
+    if (this.spares.length > 0 || this.isPreparing) return
+    this.isPreparing = true
+    this.make()
+      .then(
+        (segment) => {
+          this.spares.push(segment)
+          this.isFull = false
+        },
+        (error: unknown) => {
+          this.isFull = true
+          this.options.onFull(error as Error)
+        },
+      )
+      .finally(() => {
+        this.isPreparing = false
+      })
+  }
+
+  private async make(): Promise<Segment> {
+    const name = `${String(this.nextName++).padStart(6, '0')}.log`
+    const file: LogFile = await this.options.folder.create(name, this.segmentBytes)
+    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES }
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.retired, ...this.spares, ...(this.active === undefined ? [] : [this.active])]
+    await Promise.all(all.map((segment) => segment.file.close()))
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * A segment: one pre-zeroed file of the shared log, recycled under a new generation when nothing needs its records.
+ *
+ * The first SEGMENT_HEAD_BYTES name the format, the generation and the volume; writes follow at multiples of
+ * WRITE_ALIGN. Scanning stops at the first place that holds no valid write. Whether that is the end, a tail cut by a
+ * crash, or damage is decided by what comes after (⚖12): write N+1 starts only after sync N returned, so a valid later
+ * write proves that the damaged one had been durable.
+ */
+import { crc32 } from 'node:zlib'
+import { ByteReader, ByteWriter, DISK_VERSION, ThermoclineError } from '@thermocline/protocol'
+import type { LogFile } from '../io/ports.ts'
+import { WRITE_ALIGN, WRITE_HEAD_BYTES, WRITE_MAGIC } from './records.ts'
+
+export const SEGMENT_HEAD_BYTES = 512
+const SEGMENT_MAGIC = 0x31534c54 // "TLS1"
+
+export interface Segment {
+  readonly name: string
+  readonly file: LogFile
+  /** 0: never used. */
+  generation: number
+  /** Where the next write goes. */
+  end: number
+}
+
+/** The head of a segment: `u32 magic | u32 crc of the rest | u16 version | u32 generation | 8 bytes nonce of the volume`. */
+export function encodeSegmentHead(generation: number, volumeNonce: string): Uint8Array {
+  const w = new ByteWriter(SEGMENT_HEAD_BYTES)
+  w.u32(SEGMENT_MAGIC)
+  w.u32(0)
+  w.u16(DISK_VERSION)
+  w.u32(generation)
+  for (let i = 0; i < 16; i += 2) w.u8(Number.parseInt(volumeNonce.slice(i, i + 2), 16))
+  w.claim(SEGMENT_HEAD_BYTES - w.length)
+  w.patchU32(4, crc32(w.bytes.subarray(8, SEGMENT_HEAD_BYTES)))
+  return w.written()
+}
+
+/**
+ * The generation in a segment's head; 0 if the segment was never used or belongs to another volume.
+ * @throws ThermoclineError `unsupported_version` for a newer format, `corrupt` for a damaged head.
+ */
+export function readSegmentHead(bytes: Uint8Array, name: string, volumeNonce: string): number {
+  const r = new ByteReader(bytes)
+  const magic = r.u32()
+  const crc = r.u32()
+  if (magic === 0 && bytes.every((byte) => byte === 0)) return 0
+  if (magic !== SEGMENT_MAGIC || crc32(bytes.subarray(8, SEGMENT_HEAD_BYTES)) !== crc) {
+    throw new ThermoclineError('corrupt', `log segment ${name}: its head failed its checksum`)
+  }
+  const version = r.u16()
+  if (version > DISK_VERSION) {
+    throw new ThermoclineError('unsupported_version', `log segment ${name} has format ${version}; this program reads up to ${DISK_VERSION}`)
+  }
+  const generation = r.u32()
+  let nonce = ''
+  for (const byte of r.take(8)) nonce += byte.toString(16).padStart(2, '0')
+  return nonce === volumeNonce ? generation : 0
+}
+
+export interface FoundWrite {
+  readonly offset: number
+  readonly number: number
+  readonly previous: number
+  /** Where its records lie in the segment's bytes. */
+  readonly bodyFrom: number
+  readonly bodyTo: number
+}
+
+/** The valid write at `offset` of a segment's bytes, if there is one. */
+export function writeAt(bytes: Uint8Array, offset: number, generation: number): FoundWrite | undefined {
+  if (offset + WRITE_HEAD_BYTES > bytes.length) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, WRITE_HEAD_BYTES)
+  if (view.getUint32(0, true) !== WRITE_MAGIC) return undefined
+  const bodyBytes = view.getUint32(8, true)
+  if (view.getUint32(12, true) !== generation || view.getUint32(16, true) !== offset) return undefined
+  const bodyFrom = offset + WRITE_HEAD_BYTES
+  const bodyTo = bodyFrom + bodyBytes
+  if (bodyTo > bytes.length || crc32(bytes.subarray(offset + 8, bodyTo)) !== view.getUint32(4, true)) return undefined
+  const number = view.getUint16(24, true) * 0x1_0000_0000 + view.getUint32(20, true)
+  const previous = view.getUint16(30, true) * 0x1_0000_0000 + view.getUint32(26, true)
+  return { offset, number, previous, bodyFrom, bodyTo }
+}
+
+/** Fills in the head of a write whose records start at WRITE_HEAD_BYTES of `w`; returns the bytes to put down. */
+export function sealWrite(w: ByteWriter, generation: number, offset: number, number: number, previous: number): Uint8Array {
+  const length = w.length
+  const padded = alignUp(length)
+  w.claim(padded - length)
+  w.bytes.fill(0, length, padded)
+  const { view } = w
+  view.setUint32(0, WRITE_MAGIC, true)
+  view.setUint32(8, length - WRITE_HEAD_BYTES, true)
+  view.setUint32(12, generation, true)
+  view.setUint32(16, offset, true)
+  view.setUint32(20, number >>> 0, true)
+  view.setUint16(24, number / 0x1_0000_0000, true)
+  view.setUint32(26, previous >>> 0, true)
+  view.setUint16(30, previous / 0x1_0000_0000, true)
+  view.setUint32(4, crc32(w.bytes.subarray(8, length)), true)
+  return w.bytes.subarray(0, padded)
+}
+
+export function alignUp(bytes: number): number {
+  return Math.ceil(bytes / WRITE_ALIGN) * WRITE_ALIGN
+}
+
+/** The first valid write at or after `from` that is newer than `after`: proof that what lies before it was durable. */
+export function laterWrite(bytes: Uint8Array, from: number, generation: number, after: number): FoundWrite | undefined {
+  for (let offset = from; offset + WRITE_HEAD_BYTES <= bytes.length; offset += WRITE_ALIGN) {
+    const found = writeAt(bytes, offset, generation)
+    if (found !== undefined && found.number > after) return found
+  }
+  return undefined
+}
