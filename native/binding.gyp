@@ -2,7 +2,21 @@
   "targets": [
     {
       "target_name": "thermocline",
-      "sources": ["src/addon.cc"],
+      "sources": [
+        "src/addon.cc",
+        "src/apply.cc",
+        "src/c0.cc",
+        "src/engine.cc",
+        "src/flush.cc",
+        "src/memory_store.cc",
+        "src/reads.cc",
+        "src/request_table.cc",
+        "src/rocks_options.cc",
+        "src/rocks_store.cc",
+        "src/scan.cc",
+        "src/snapshot.cc",
+        "src/version_cache.cc"
+      ],
       "cflags_cc": ["-O2", "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++20", "-std=gnu++17"],
       "libraries": ["-lrocksdb"]

@@ -1,0 +1,253 @@
+// Apply: what protocol/src/entry.ts says, in two passes over a batch. The first decodes everything and checks that each
+// entry is its block's next one, so that a malformed batch changes nothing; the second cannot fail but for a bug.
+#include "engine.h"
+
+namespace thermocline {
+namespace {
+
+constexpr uint8_t kEntryVersion = 1;
+constexpr uint8_t kPut = 1;
+constexpr uint8_t kDelete = 2;
+constexpr uint8_t kExpired = 7;
+constexpr uint8_t kBadStamp = 19;
+constexpr uint8_t kNoDetail[kDetailBytes] = {};
+
+void writeAnswer(Sink* answers, uint8_t outcome, uint64_t index, const uint8_t* detail) {
+  if (answers == nullptr) return;
+  uint8_t bytes[kAnswerBytes];
+  bytes[0] = outcome;
+  storeU48(bytes + 1, index);
+  memcpy(bytes + 7, detail, kDetailBytes);
+  answers->put(bytes, sizeof bytes);
+}
+
+struct BatchItem {
+  uint16_t block;
+  uint64_t index;
+  const uint8_t* valueId;
+  bool wantsAnswers;
+  std::string_view entry;
+};
+
+BatchItem readItem(Reader& reader) {
+  BatchItem item;
+  item.block = reader.u16();
+  item.index = reader.u48();
+  item.valueId = reader.take(kValueIdBytes);
+  item.wantsAnswers = reader.u8() != 0;
+  item.entry = reader.bytes(reader.u32());
+  return item;
+}
+
+}  // namespace
+
+size_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity) {
+  const size_t wanted = checkBatch(batch, length) * kAnswerBytes;
+  if (wanted > answersCapacity) {
+    throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE",
+                      "the answers of this batch take " + std::to_string(wanted) + " bytes, the buffer has " + std::to_string(answersCapacity));
+  }
+  Sink sink(answers, answersCapacity);
+  Reader reader(batch, length, "a batch of entries");
+  for (uint32_t left = reader.u32(); left > 0; left--) {
+    const BatchItem item = readItem(reader);
+    applyEntry(*blocks_[item.block], item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
+  }
+  return sink.length();
+}
+
+// Returns how many answers are wanted. Throws if anything in the batch is not as it must be.
+size_t Engine::checkBatch(const uint8_t* batch, size_t length) {
+  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be applied until the process restarts");
+  batch_++;
+  size_t answers = 0;
+  Reader reader(batch, length, "a batch of entries");
+  for (uint32_t left = reader.u32(); left > 0; left--) {
+    const BatchItem item = readItem(reader);
+    BlockState& state = blockState(item.block);
+    if (state.installing) throwBug("block " + std::to_string(item.block) + " applies an entry while a snapshot is installed");
+    if (state.checkedBatch != batch_) {
+      state.checkedBatch = batch_;
+      state.checkedNext = state.position.index + 1;
+    }
+    if (item.index != state.checkedNext) {
+      throw EngineError(ErrorKind::range, "internal",
+                        "block " + std::to_string(item.block) + " was given entry " + std::to_string(item.index) + ", its next one is " +
+                            std::to_string(state.checkedNext));
+    }
+    state.checkedNext++;
+    Reader entry(item.entry, "an entry");
+    const size_t requests = checkEntry(entry);
+    if (item.wantsAnswers) answers += requests;
+  }
+  reader.finish();
+  return answers;
+}
+
+size_t Engine::checkEntry(Reader& entry) {
+  if (const uint8_t version = entry.u8(); version != kEntryVersion) {
+    throw EngineError(ErrorKind::range, "unsupported_version",
+                      "an entry has version " + std::to_string(version) + "; this program knows version " + std::to_string(kEntryVersion));
+  }
+  entry.take(1 + 6 + 6);
+  const uint16_t requests = entry.u16();
+  for (uint32_t request = 0; request < requests; request++) {
+    entry.take(kRequestIdBytes + 6 + 1 + kDetailBytes);
+    const uint16_t seriesBytes = entry.u16();
+    if (seriesBytes == 0 || seriesBytes > kMaxSeriesBytes) entry.throwMalformed("has a series of a length out of range");
+    entry.take(seriesBytes);
+    for (uint32_t left = entry.u16(); left > 0; left--) {
+      const uint8_t kind = entry.u8();
+      if (kind != kPut && kind != kDelete) entry.throwMalformed("has an operation of an unknown kind");
+      entry.take(8 + 1 + 4 + 8);
+      entry.take(entry.u32());
+    }
+  }
+  entry.finish();
+  return requests;
+}
+
+void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view bytes, Sink* answers) {
+  Reader entry(bytes, "an entry");
+  entry.take(2);
+  const uint64_t horizon = entry.u48();
+  const uint64_t proposedAtMs = entry.u48();
+  BlockLog& log = logOf(state);
+  Position& position = state.position;
+  position.index = index;
+  memcpy(position.valueId.data(), valueId, kValueIdBytes);
+  if (horizon > position.horizon) {
+    position.digest += horizonElement(horizon) - horizonElement(position.horizon);
+    position.digest -= requests_.dropBelow(state.answers, horizon);
+    position.horizon = horizon;
+  }
+  for (uint32_t left = entry.u16(); left > 0; left--) applyRequest(state, log, index, proposedAtMs, entry, answers);
+  appliedEntries_++;
+}
+
+void Engine::applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers) {
+  const uint8_t* requestId = entry.take(kRequestIdBytes);
+  const uint64_t stamp = entry.u48();
+  const uint8_t outcome = entry.u8();
+  const uint8_t* detail = entry.take(kDetailBytes);
+  const std::string_view series = entry.bytes(entry.u16());
+  const uint32_t operations = entry.u16();
+
+  Answer first;
+  bool applies = false;
+  if (stamp >= index) {
+    writeAnswer(answers, kBadStamp, index, kNoDetail);
+  } else if (requests_.find(state.block, requestId, first)) {
+    writeAnswer(answers, first.code, first.index, first.detail);
+  } else if (stamp < state.position.horizon) {
+    writeAnswer(answers, kExpired, index, kNoDetail);
+  } else {
+    applies = true;
+  }
+  if (!applies) {
+    for (uint32_t left = operations; left > 0; left--) {
+      entry.take(22);
+      entry.take(entry.u32());
+    }
+    return;
+  }
+  if (operations > 0) applyOperations(state, log, index, series, entry, operations);
+  const Answer answer{requestId, index, outcome, detail, proposedAtMs};
+  requests_.add(state.block, state.answers, answer);
+  active_->addAnswer(log, answer);
+  state.position.digest += answerElement(requestId, index, outcome, detail);
+  writeAnswer(answers, outcome, index, detail);
+}
+
+void Engine::applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count) {
+  const SeriesRef series(name, state.block);
+  Series& into = active_->findOrAdd(series, log);
+  Page* page = nullptr;
+  uint64_t cachedSlice = UINT64_MAX;
+  uint64_t cachedVersion = 0;
+  for (; count > 0; count--) {
+    const uint8_t kind = entry.u8();
+    const uint64_t id = entry.id();
+    const bool oldExists = entry.u8() != 0;
+    const uint32_t oldSize = entry.u32();
+    const uint64_t oldHash = entry.u64();
+    const std::string_view value = entry.bytes(entry.u32());
+    if (config_.verifyOldRecords) verifyOld(series, id, oldExists, oldSize, oldHash);
+    if (kind == kDelete && !oldExists) continue;
+    const uint64_t slice = sliceOf(id);
+    if (page == nullptr || page->slice != slice) page = &pageForApply(series, into, slice);
+    if (oldExists && (page->header.count == 0 || page->header.bytes < oldSize)) {
+      throwBug("block " + std::to_string(state.block) + ", entry " + std::to_string(index) +
+               " replaces a record that its page does not hold: this replica differs from the proposer's");
+    }
+    const uint64_t version = kind == kDelete && page->header.count == 1 ? 0 : index;
+    if (slice != cachedSlice || version != cachedVersion) {
+      versions_.put(series, slice, version);
+      cachedSlice = slice;
+      cachedVersion = version;
+    }
+    const uint64_t before = page->element;
+    if (kind == kPut) {
+      applyPut(state, series, *page, index, id, oldSize, oldExists, oldHash, value);
+    } else {
+      applyRemoval(state, series, *page, index, id, oldSize, oldHash);
+    }
+    page->element = page->exists ? pageElement(series.hash, slice, page->header) : 0;
+    state.position.digest += page->element - before;
+  }
+}
+
+void Engine::applyPut(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
+                      uint64_t oldHash, std::string_view value) {
+  PageHeader& header = page.header;
+  if (!page.exists) {
+    page.exists = true;
+    header = {};
+    header.floor = index;
+  }
+  header.version = index;
+  header.bytes += value.size();
+  if (oldExists) {
+    header.bytes -= oldSize;
+    state.position.digest -= oldHash;
+  } else {
+    header.count++;
+  }
+  state.position.digest += recordElement(series.hash, id, index, value);
+  active_->put(page, id, index, value);
+}
+
+void Engine::applyRemoval(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize,
+                          uint64_t oldHash) {
+  PageHeader& header = page.header;
+  header.version = index;
+  header.floor = index;
+  header.bytes -= oldSize;
+  header.count--;
+  if (header.count == 0) page.exists = false;
+  state.position.digest -= oldHash;
+  active_->remove(page, id, index);
+}
+
+// The page in the active component; its header is read from below when it enters.
+Page& Engine::pageForApply(const SeriesRef& series, Series& into, uint64_t slice) {
+  if (Page* page = C0::findPage(into, slice)) return *page;
+  ReadView below;
+  below.frozen = frozenSeries(series);
+  PageHeader header;
+  const bool exists = readPageHeader(*store_, below, series, slice, key_, row_, header);
+  return active_->addPage(into, slice, exists ? &header : nullptr);
+}
+
+void Engine::verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash) {
+  ReadView view = liveView(series);
+  view.tier = ReadTier::disk;
+  uint64_t version;
+  std::string_view value;
+  const bool found = readRecord(*store_, view, series, sliceOf(id), id, key_, row_, version, value);
+  if (found == exists && (!found || (value.size() == size && recordElement(series.hash, id, version, value) == hash))) return;
+  throwBug("an entry ships another old record than the one stored, in block " + std::to_string(series.block) + ", series " +
+           std::string(series.name));
+}
+
+}  // namespace thermocline

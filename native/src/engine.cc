@@ -1,0 +1,107 @@
+#include "engine.h"
+
+#include "install.h"
+
+namespace thermocline {
+
+Engine::Engine(const EngineConfig& config, std::shared_ptr<SortedStore> store)
+    : config_(config),
+      store_(std::move(store)),
+      // From calloc: half a megabyte that costs no page until a block is used.
+      blocks_(static_cast<BlockState**>(calloc(65536, sizeof(BlockState*))), free),
+      versions_(config.versionCachePath, config.versionCacheBytes, config.incarnation),
+      active_(std::make_shared<C0>()) {
+  if (blocks_ == nullptr) throw std::bad_alloc();
+  load();
+}
+
+Engine::~Engine() {
+  for (BlockState* state : known_) delete state;
+}
+
+BlockState& Engine::blockState(uint16_t block) {
+  if (BlockState* state = blocks_[block]) return *state;
+  auto state = std::make_unique<BlockState>();
+  state->block = block;
+  known_.push_back(state.get());
+  blocks_[block] = state.release();
+  return *blocks_[block];
+}
+
+BlockLog& Engine::logOf(BlockState& state) {
+  if (state.logRotation != rotation_) {
+    state.log = &active_->addLog(state.block);
+    state.logRotation = rotation_;
+  }
+  state.log->dropped = false;
+  return *state.log;
+}
+
+// Brings back positions and request tables as of the last flush; writes the disk version of a new store.
+void Engine::load() {
+  std::string row;
+  if (!store_->get(Family::meta, versionKey(), nullptr, ReadTier::disk, row)) {
+    const auto ingest = store_->ingest();
+    char version[4];
+    storeU32(version, kDiskVersion);
+    ingest->put(Family::meta, versionKey(), {version, 4});
+    ingest->commit();
+    return;
+  }
+  if (row.size() != 4) throwCorrupt("the disk version of " + config_.path + " is unreadable");
+  if (loadU32(row.data()) > kDiskVersion) {
+    throw EngineError(ErrorKind::error, "unsupported_version",
+                      "the engine's folder " + config_.path + " has disk version " + std::to_string(loadU32(row.data())) +
+                          "; this program knows versions up to " + std::to_string(kDiskVersion) + ": start it with a newer one");
+  }
+  const auto it = store_->iterate(Family::meta, nullptr, ReadTier::disk);
+  for (it->seek("p"); it->valid() && it->key().size() == 3 && it->key()[0] == 'p'; it->next()) {
+    BlockState& state = blockState(loadU16BigEndian(it->key().data() + 1));
+    state.position = decodePosition(it->value());
+    state.flushedIndex = state.position.index;
+  }
+  loadAnswers();
+}
+
+void Engine::loadAnswers() {
+  const auto it = store_->iterate(Family::meta, nullptr, ReadTier::disk);
+  for (it->seek("r"); it->valid() && it->key().size() == 9 && it->key()[0] == 'r'; it->next()) {
+    loadAnswerRow(blockState(loadU16BigEndian(it->key().data() + 1)), it->value());
+  }
+}
+
+void Engine::loadAnswerRow(BlockState& state, std::string_view row) {
+  if (row.empty() || row.size() % kAnswerRowBytes != 0) throwCorrupt("a row of the request table on disk is cut off");
+  AnswerRowRange range{decodeAnswer(row.data()).index, 0};
+  for (size_t at = 0; at < row.size(); at += kAnswerRowBytes) {
+    const Answer answer = decodeAnswer(row.data() + at);
+    range.lastIndex = answer.index;
+    if (answer.index >= state.position.horizon) requests_.add(state.block, state.answers, answer);
+  }
+  state.answerRows.push_back(range);
+}
+
+uint64_t Engine::proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const {
+  const BlockState* state = blocks_[block];
+  return state == nullptr ? 0 : requests_.proposeHorizon(state->answers, state->position.horizon, maxAnswers, beforeMs);
+}
+
+void Engine::figures(const std::function<void(const std::string&, double)>& add) {
+  add("blocks", static_cast<double>(known_.size()));
+  add("activeBytes", static_cast<double>(active_->bytes()));
+  add("activeRecords", static_cast<double>(active_->records()));
+  add("frozenBytes", frozen_ == nullptr ? 0 : static_cast<double>(frozen_->bytes()));
+  add("requestTableAnswers", static_cast<double>(requests_.count()));
+  add("requestTableBytes", static_cast<double>(requests_.bytes()));
+  add("versionCacheBytes", static_cast<double>(versions_.bytes()));
+  add("versionCacheWarm", versions_.warm() ? 1 : 0);
+  add("versionCacheHits", static_cast<double>(versions_.hits()));
+  add("versionCacheMisses", static_cast<double>(versions_.misses()));
+  add("cachedReads", static_cast<double>(cachedReads_));
+  add("needsIo", static_cast<double>(needsIo_));
+  add("flushes", static_cast<double>(flushes_));
+  add("appliedEntries", static_cast<double>(appliedEntries_));
+  store_->figures(add);
+}
+
+}  // namespace thermocline

@@ -1,0 +1,195 @@
+// The engine behind node/src/engine/port.ts: memory components over a sorted store, one state per block, the request
+// table and the version cache. It knows nothing of JavaScript; addon.cc is the glue.
+//
+// Threads: every method belongs to the engine's thread. What may run elsewhere is a `Task`: made and finished on the
+// engine's thread, run on any. A task owns what it reads: a store snapshot, the frozen component (which never changes)
+// and a private copy of the little it needs of the active one.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+
+#include "c0.h"
+#include "request_table.h"
+#include "store.h"
+#include "version_cache.h"
+
+namespace thermocline {
+
+constexpr uint64_t kMaxScanRecords = 10'000;
+constexpr uint64_t kScanChunkBytes = 256 * 1024;
+constexpr size_t kAnswerBytes = 15;
+
+struct EngineConfig {
+  std::string path;
+  uint64_t sliceDurationMs = 0;
+  uint64_t memtableBytes = 0;
+  uint64_t blockCacheBytes = 0;
+  std::string versionCachePath;
+  uint64_t versionCacheBytes = 0;
+  std::string incarnation;
+  // Tests and the simulator: compare what entries ship of old records with what is stored.
+  bool verifyOldRecords = false;
+};
+
+struct BlockState {
+  uint16_t block = 0;
+  bool installing = false;
+  Position position;
+  // Index of the last finished flush.
+  uint64_t flushedIndex = 0;
+  RequestTable::List answers;
+  // Rows of answers on disk, oldest first.
+  std::vector<AnswerRowRange> answerRows;
+  // The block's log in the active component, if `logRotation` is the current one.
+  BlockLog* log = nullptr;
+  uint64_t logRotation = 0;
+  // The frozen component of this rotation holds nothing of the block any more.
+  uint64_t droppedRotation = 0;
+  // Scratch of apply's check: the index the next entry of the batch must have.
+  uint64_t checkedBatch = 0;
+  uint64_t checkedNext = 0;
+};
+
+// What a read looks at, newest first. `activeOwner` holds a private copy when the read runs elsewhere.
+struct ReadView {
+  const Series* active = nullptr;
+  const Series* frozen = nullptr;
+  const StoreSnapshot* snapshot = nullptr;
+  ReadTier tier = ReadTier::disk;
+  uint64_t appliedIndex = 0;
+  // A scan may not pass this id: the copy of the active component ends there.
+  bool bounded = false;
+  uint64_t boundId = 0;
+};
+
+class Engine;
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  // On any thread.
+  virtual void run() = 0;
+  // On the engine's thread, after `run`; `failed` if that threw.
+  virtual void finish(bool failed) { (void)failed; }
+  // Bytes the promise resolves to, if any.
+  std::string result;
+};
+
+class Snapshot;
+class Install;
+
+class Engine {
+ public:
+  Engine(const EngineConfig& config, std::shared_ptr<SortedStore> store);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Blocks that ever applied something, in no order.
+  const std::vector<BlockState*>& blocks() const { return known_; }
+  const BlockState* findBlock(uint16_t block) const { return blocks_[block]; }
+
+  size_t apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity);
+
+  // The four reads write their answer to `out`; they throw NeedsIo when the tier forbids what they need.
+  void peek(uint16_t block, std::string_view request, Sink& out);
+  void get(uint16_t block, std::string_view request, Sink& out);
+  void scan(uint16_t block, std::string_view request, Sink& out);
+  void pageVersions(uint16_t block, std::string_view request, Sink& out);
+  std::unique_ptr<Task> peekTask(uint16_t block, std::string_view request);
+  std::unique_ptr<Task> getTask(uint16_t block, std::string_view request);
+  std::unique_ptr<Task> scanTask(uint16_t block, std::string_view request);
+  std::unique_ptr<Task> pageVersionsTask(uint16_t block, std::string_view request);
+
+  uint64_t proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const;
+  const RequestTable& requests() const { return requests_; }
+
+  bool rotationDue() const { return active_->bytes() >= config_.memtableBytes; }
+  void rotate();
+  // Null if nothing is frozen.
+  std::unique_ptr<Task> flushTask();
+
+  std::shared_ptr<Snapshot> snapshotOpen(uint16_t block);
+  static std::unique_ptr<Task> snapshotReadTask(std::shared_ptr<Snapshot> snapshot, size_t maxBytes);
+
+  void installBegin(uint16_t block);
+  std::unique_ptr<Task> installPartTask(uint16_t block, std::string_view part);
+  std::unique_ptr<Task> installEndTask(uint16_t block);
+  void installAbort(uint16_t block);
+
+  // For the figures: a read answered without the disk, or one that has to go there.
+  void countRead(bool needsIo) { (needsIo ? needsIo_ : cachedReads_)++; }
+  void figures(const std::function<void(const std::string&, double)>& add);
+  SortedStore& store() { return *store_; }
+  uint64_t sliceOf(uint64_t id) const { return (id >> 16) / config_.sliceDurationMs; }
+
+ private:
+  friend class FlushTask;
+  friend class InstallEndTask;
+  friend class PageVersionsTask;
+
+  BlockState& blockState(uint16_t block);
+  BlockLog& logOf(BlockState& state);
+  void load();
+  void loadAnswers();
+  void loadAnswerRow(BlockState& state, std::string_view row);
+  std::shared_ptr<Install> installOf(uint16_t block) const;
+  void dropFromMemory(BlockState& state);
+
+  size_t checkBatch(const uint8_t* batch, size_t length);
+  size_t checkEntry(Reader& entry);
+  void applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view entry, Sink* answers);
+  void applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers);
+  void applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count);
+  void applyPut(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
+                uint64_t oldHash, std::string_view value);
+  void applyRemoval(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, uint64_t oldHash);
+  Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
+  void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
+
+  const Series* frozenSeries(const SeriesRef& series) const;
+  ReadView liveView(const SeriesRef& series) const;
+
+  EngineConfig config_;
+  std::shared_ptr<SortedStore> store_;
+  std::unique_ptr<BlockState*[], void (*)(void*)> blocks_;
+  std::vector<BlockState*> known_;
+  RequestTable requests_;
+  VersionCache versions_;
+  std::shared_ptr<C0> active_;
+  std::shared_ptr<const C0> frozen_;
+  uint64_t rotation_ = 1;
+  uint64_t batch_ = 0;
+  // After a failed write of the store nothing may be applied or flushed any more.
+  bool poisoned_ = false;
+  // An ingest is under way: a flush, or the end of an install.
+  bool flushing_ = false;
+  std::unordered_map<uint16_t, std::shared_ptr<Install>> installs_;
+  std::string key_;
+  std::string row_;
+
+  uint64_t cachedReads_ = 0;
+  uint64_t needsIo_ = 0;
+  uint64_t flushes_ = 0;
+  uint64_t appliedEntries_ = 0;
+};
+
+// Reads shared by the engine's thread and tasks: they touch nothing but the view and the store.
+// The record's row (version u48 | value) lands in `row`, or false if there is none.
+bool readRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t id, std::string& key,
+                std::string& row, uint64_t& version, std::string_view& value);
+bool readPageHeader(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, std::string& key, std::string& row,
+                    PageHeader& header);
+
+struct ScanRequest {
+  std::string_view series;
+  uint64_t from;
+  uint64_t to;
+  uint32_t limit;
+  bool reverse;
+};
+ScanRequest parseScan(std::string_view request);
+void runScan(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t sliceDurationMs, Sink& out);
+
+}  // namespace thermocline

@@ -1,0 +1,163 @@
+// Flush: the frozen component becomes one ingest. Sorting happens here, once, instead of at every write: series by
+// block and name for page headers, pages by slice for records, blocks for positions and answers.
+#include <algorithm>
+
+#include "engine.h"
+
+namespace thermocline {
+namespace {
+
+bool seriesBefore(const Series* a, const Series* b) {
+  if (a->block != b->block) return a->block < b->block;
+  if (a->length != b->length) return a->length < b->length;
+  return a->name() < b->name();
+}
+
+struct PageOf {
+  const Series* series;
+  const Page* page;
+};
+
+std::vector<const Series*> sortedSeries(const C0& c0) {
+  std::vector<const Series*> sorted;
+  for (const auto& log : c0.logs()) {
+    if (log->dropped) continue;
+    for (const Series* series = log->series; series != nullptr; series = series->nextInBlock) {
+      if (series->pageCount > 0) sorted.push_back(series);
+    }
+  }
+  std::sort(sorted.begin(), sorted.end(), seriesBefore);
+  return sorted;
+}
+
+void writePages(Ingest& ingest, const std::vector<const Series*>& sorted) {
+  std::string key;
+  for (const Series* series : sorted) {
+    for (uint32_t i = series->pageCount; i > 0; i--) {
+      const Page& page = *series->pages[i - 1];
+      pageKey(key, series->block, series->name(), page.slice);
+      if (page.exists) {
+        char row[kPageRowBytes];
+        encodePage(page.header, row);
+        ingest.put(Family::pages, key, {row, sizeof row});
+      } else if (!page.fresh) {
+        ingest.remove(Family::pages, key);
+      }
+    }
+  }
+}
+
+void writeRecords(Ingest& ingest, const std::vector<const Series*>& sorted) {
+  std::vector<PageOf> pages;
+  for (const Series* series : sorted) {
+    for (uint32_t i = 0; i < series->pageCount; i++) pages.push_back({series, series->pages[i]});
+  }
+  std::stable_sort(pages.begin(), pages.end(), [](const PageOf& a, const PageOf& b) { return a.page->slice < b.page->slice; });
+  std::string key;
+  std::string row;
+  for (const PageOf& at : pages) {
+    recordPrefix(key, at.page->slice, at.series->block, at.series->name());
+    const size_t prefixBytes = key.size();
+    RecordCursor cursor;
+    for (cursor.seek(at.page, 0); cursor.valid(); cursor.next()) {
+      key.resize(prefixBytes);
+      appendU64(key, cursor.id());
+      const Blob& blob = cursor.blob();
+      if (blob.removed()) {
+        if (!at.page->fresh) ingest.remove(Family::records, key);
+        continue;
+      }
+      char version[kRecordHeadBytes];
+      storeU48(version, blob.version());
+      row.assign(version, sizeof version);
+      row.append(blob.value());
+      ingest.put(Family::records, key, row);
+    }
+  }
+}
+
+// The answers of one component that its horizon has not passed.
+std::string_view keptAnswers(const BlockLog& log) {
+  std::string_view kept = log.answers;
+  while (!kept.empty() && decodeAnswer(kept.data()).index < log.position.horizon) kept.remove_prefix(kAnswerRowBytes);
+  return kept;
+}
+
+void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs) {
+  for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
+  for (const BlockLog* log : logs) {
+    for (const AnswerRowRange& expired : log->expiredRows) ingest.remove(Family::meta, answersKey(log->block, expired.firstIndex));
+    const std::string_view answers = keptAnswers(*log);
+    if (!answers.empty()) ingest.put(Family::meta, answersKey(log->block, decodeAnswer(answers.data()).index), answers);
+  }
+}
+
+}  // namespace
+
+class FlushTask final : public Task {
+ public:
+  FlushTask(Engine& engine, std::shared_ptr<const C0> frozen) : engine_(engine), store_(engine.store_), frozen_(std::move(frozen)) {
+    for (const auto& log : frozen_->logs()) {
+      if (!log->dropped) logs_.push_back(log.get());
+    }
+    std::sort(logs_.begin(), logs_.end(), [](const BlockLog* a, const BlockLog* b) { return a->block < b->block; });
+  }
+
+  void run() override {
+    const auto ingest = store_->ingest();
+    const std::vector<const Series*> sorted = sortedSeries(*frozen_);
+    writePages(*ingest, sorted);
+    writeRecords(*ingest, sorted);
+    writeMeta(*ingest, logs_);
+    ingest->commit();
+  }
+
+  void finish(bool failed) override {
+    engine_.flushing_ = false;
+    if (failed) {
+      engine_.poisoned_ = true;
+      return;
+    }
+    for (const BlockLog* log : logs_) {
+      BlockState& state = *engine_.blocks_[log->block];
+      state.flushedIndex = log->position.index;
+      const std::string_view kept = keptAnswers(*log);
+      if (kept.empty()) continue;
+      state.answerRows.push_back({decodeAnswer(kept.data()).index, decodeAnswer(kept.data() + kept.size() - kAnswerRowBytes).index});
+    }
+    engine_.frozen_.reset();
+    engine_.flushes_++;
+  }
+
+ private:
+  Engine& engine_;
+  const std::shared_ptr<SortedStore> store_;
+  const std::shared_ptr<const C0> frozen_;
+  std::vector<const BlockLog*> logs_;
+};
+
+void Engine::rotate() {
+  if (frozen_ != nullptr) throwBug("the frozen memory component is not flushed yet");
+  for (const auto& log : active_->logs()) {
+    if (log->dropped) continue;
+    BlockState& state = *blocks_[log->block];
+    log->position = state.position;
+    size_t expired = 0;
+    while (expired < state.answerRows.size() && state.answerRows[expired].lastIndex < state.position.horizon) expired++;
+    log->expiredRows.assign(state.answerRows.begin(), state.answerRows.begin() + static_cast<ptrdiff_t>(expired));
+    state.answerRows.erase(state.answerRows.begin(), state.answerRows.begin() + static_cast<ptrdiff_t>(expired));
+  }
+  frozen_ = std::move(active_);
+  active_ = std::make_shared<C0>();
+  rotation_++;
+}
+
+std::unique_ptr<Task> Engine::flushTask() {
+  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be flushed until the process restarts");
+  if (flushing_) throwBug("a flush is running already");
+  if (frozen_ == nullptr) return nullptr;
+  flushing_ = true;
+  return std::make_unique<FlushTask>(*this, frozen_);
+}
+
+}  // namespace thermocline

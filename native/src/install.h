@@ -1,0 +1,75 @@
+// Snapshots of a block and their installation elsewhere. The format and its rules stand in snapshot.cc.
+#pragma once
+
+#include "engine.h"
+
+namespace thermocline {
+
+// Reads a block out of a store snapshot, part by part. Used by one task at a time.
+class Snapshot {
+ public:
+  Snapshot(std::shared_ptr<SortedStore> store, std::shared_ptr<const StoreSnapshot> snapshot, uint16_t block, const Position& position)
+      : position(position), store_(std::move(store)), snapshot_(std::move(snapshot)), block_(block) {}
+
+  // The next part, empty after the last.
+  std::string read(size_t maxBytes);
+
+  const Position position;
+  // Set while a task reads.
+  bool busy = false;
+
+ private:
+  enum class Phase { position, answers, pages, records, trailer, done };
+
+  void fill(std::string& payload);
+  bool fillFrom(Family family, const std::string& prefix, std::string& payload);
+
+  const std::shared_ptr<SortedStore> store_;
+  const std::shared_ptr<const StoreSnapshot> snapshot_;
+  const uint16_t block_;
+  Phase phase_ = Phase::position;
+  uint32_t sequence_ = 0;
+  uint64_t rows_ = 0;
+  std::unique_ptr<StoreIterator> at_;
+  std::vector<uint64_t> slices_;
+  size_t slice_ = 0;
+  std::string prefix_;
+};
+
+// Collects the parts of a snapshot into an ingest and checks them as they come.
+class Install {
+ public:
+  Install(SortedStore& store, uint16_t block) : block_(block), ingest_(store.ingest()) {}
+
+  void add(std::string_view part);
+  // Throws unless everything came and its digest is the one the position names.
+  void verify() const;
+  // Adds the removal of the block's old content and commits.
+  void commit(SortedStore& store);
+
+  const Position& position() const { return position_; }
+  const std::vector<std::string>& answerRows() const { return answerRows_; }
+  bool busy = false;
+
+ private:
+  void addRow(uint8_t family, std::string_view key, std::string_view value);
+  void addMeta(std::string_view key, std::string_view value);
+  void addPage(std::string_view key, std::string_view value);
+  void addRecord(std::string_view key, std::string_view value);
+  const XXH128_hash_t& hashOf(std::string_view series);
+
+  const uint16_t block_;
+  std::unique_ptr<Ingest> ingest_;
+  uint32_t sequence_ = 0;
+  uint64_t rows_ = 0;
+  bool complete_ = false;
+  bool hasPosition_ = false;
+  Position position_;
+  uint64_t digest_ = 0;
+  std::vector<std::string> answerRows_;
+  std::string lastKeys_[kFamilyCount];
+  std::string lastSeries_;
+  XXH128_hash_t lastHash_{};
+};
+
+}  // namespace thermocline

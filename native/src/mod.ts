@@ -1,0 +1,87 @@
+/**
+ * The addon, typed as it is: plain functions over an engine's number. Only `node/src/engine` uses it; what the functions
+ * do stands in `node/src/engine/port.ts`.
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** Flushed state in memory; outlives the engines opened over it. */
+export interface MemoryStoreHandle {
+  readonly memoryStoreHandle: never
+}
+
+export interface NativeOptions {
+  readonly path?: string | undefined
+  readonly sliceDurationMs: number
+  readonly memtableBytes: number
+  readonly blockCacheBytes: number
+  readonly versionCachePath?: string | undefined
+  readonly versionCacheBytes: number
+  readonly incarnation: string
+  /** Compare what entries ship of old records with what is stored, and throw on a difference. */
+  readonly verifyOldRecords?: boolean | undefined
+}
+
+export interface NativePosition {
+  readonly block: number
+  readonly index: number
+  readonly valueId: Uint8Array
+  readonly horizon: number
+}
+
+type Read = (
+  engine: number,
+  block: number,
+  request: Uint8Array,
+  offset: number,
+  length: number,
+  out: Uint8Array,
+  outOffset: number,
+) => number
+
+type ReadAsync = (engine: number, block: number, request: Uint8Array, offset: number, length: number) => Promise<Uint8Array>
+
+export interface Native {
+  createMemoryStore(): MemoryStoreHandle
+  open(options: NativeOptions, store: MemoryStoreHandle | undefined): number
+  close(engine: number): Promise<void>
+  apply(engine: number, batch: Uint8Array, length: number, answers: Uint8Array): number
+  peek: Read
+  get: Read
+  scan: Read
+  pageVersions: Read
+  peekAsync(engine: number, block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): Promise<number>
+  getAsync: ReadAsync
+  scanAsync: ReadAsync
+  pageVersionsAsync: ReadAsync
+  positions(engine: number): NativePosition[]
+  appliedIndex(engine: number, block: number): number
+  flushedIndex(engine: number, block: number): number
+  digest(engine: number, block: number): string
+  requestTable(engine: number, block: number): { answers: number; oldestIndex: number; horizon: number }
+  proposeHorizon(engine: number, block: number, maxAnswers: number, beforeMs: number): number
+  rotationDue(engine: number): boolean
+  rotate(engine: number): void
+  /** Undefined if nothing is frozen. */
+  flush(engine: number): Promise<void> | undefined
+  snapshotOpen(engine: number, block: number): (NativePosition & { readonly handle: number }) | undefined
+  snapshotRead(engine: number, snapshot: number, maxBytes: number): Promise<Uint8Array>
+  snapshotClose(engine: number, snapshot: number): void
+  installBegin(engine: number, block: number): void
+  installPart(engine: number, block: number, part: Uint8Array): Promise<void>
+  installEnd(engine: number, block: number): Promise<NativePosition>
+  installAbort(engine: number, block: number): void
+  stats(engine: number): Record<string, number>
+  /** The options in force in RocksDB, as text per family; empty over a memory store. */
+  storeOptions(engine: number): Record<string, string>
+}
+
+const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.meta.url))
+
+function load(): Native {
+  if (!existsSync(file)) throw new Error(`the addon ${file} is not built: run \`make setup\``)
+  return createRequire(import.meta.url)(file) as Native
+}
+
+export const native: Native = load()

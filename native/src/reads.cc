@@ -1,0 +1,341 @@
+// Point reads: get, peek and page versions. Each looks at the active component, the frozen one and the store, in that
+// order, through a `ReadView`. The synchronous form views the live components and may only use the block cache; the
+// task form takes a store snapshot and a private copy of what it may need of the active component, then reads at leisure.
+#include "reads.h"
+
+namespace thermocline {
+
+// A record's place in a component: found (a value or a removal), or known to be absent below, or unknown.
+static const Blob* findIn(const Series* series, uint64_t slice, uint64_t id, bool& nothingBelow) {
+  if (series == nullptr) return nullptr;
+  const Page* page = C0::findPage(*series, slice);
+  if (page == nullptr) return nullptr;
+  nothingBelow = page->fresh || !page->exists;
+  return C0::findRecord(*page, id);
+}
+
+bool readRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t id, std::string& key,
+                std::string& row, uint64_t& version, std::string_view& value) {
+  bool nothingBelow = false;
+  const Blob* blob = findIn(view.active, slice, id, nothingBelow);
+  if (blob == nullptr && !nothingBelow) blob = findIn(view.frozen, slice, id, nothingBelow);
+  if (blob != nullptr) {
+    if (blob->removed()) return false;
+    version = blob->version();
+    value = blob->value();
+    return true;
+  }
+  if (nothingBelow) return false;
+  recordKey(key, slice, series.block, series.name, id);
+  if (!store.get(Family::records, key, view.snapshot, view.tier, row)) return false;
+  value = recordValue(row);
+  version = loadU48(row.data());
+  return true;
+}
+
+bool readPageHeader(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, std::string& key, std::string& row,
+                    PageHeader& header) {
+  for (const Series* component : {view.active, view.frozen}) {
+    const Page* page = component == nullptr ? nullptr : C0::findPage(*component, slice);
+    if (page == nullptr) continue;
+    if (page->exists) header = page->header;
+    return page->exists;
+  }
+  pageKey(key, series.block, series.name, slice);
+  if (!store.get(Family::pages, key, view.snapshot, view.tier, row)) return false;
+  header = decodePage(row);
+  return true;
+}
+
+const Series* Engine::frozenSeries(const SeriesRef& series) const {
+  if (frozen_ == nullptr) return nullptr;
+  const BlockState* state = blocks_[series.block];
+  if (state != nullptr && state->droppedRotation == rotation_) return nullptr;
+  return frozen_->find(series);
+}
+
+ReadView Engine::liveView(const SeriesRef& series) const {
+  ReadView view;
+  view.active = active_->find(series);
+  view.frozen = frozenSeries(series);
+  view.tier = ReadTier::cached;
+  const BlockState* state = blocks_[series.block];
+  view.appliedIndex = state == nullptr ? 0 : state->position.index;
+  return view;
+}
+
+OwnedView::OwnedView(std::shared_ptr<SortedStore> store, std::shared_ptr<const C0> frozen, const ReadView& live)
+    : view(live), store(std::move(store)), snapshot_(this->store->snapshot()), frozen_(std::move(frozen)) {
+  view.snapshot = snapshot_.get();
+  view.tier = ReadTier::disk;
+  view.active = nullptr;
+}
+
+Page* OwnedView::copyPage(const SeriesRef& series, const Page& page) {
+  if (copy_ == nullptr) {
+    copy_ = std::make_unique<C0>();
+    log_ = &copy_->addLog(series.block);
+  }
+  Series& into = copy_->findOrAdd(series, *log_);
+  view.active = &into;
+  if (Page* copied = C0::findPage(into, page.slice)) return copied;
+  Page& copied = copy_->addPage(into, page.slice, nullptr);
+  copied.header = page.header;
+  copied.exists = page.exists;
+  copied.fresh = page.fresh;
+  return &copied;
+}
+
+void OwnedView::copyRecord(Page& into, uint64_t id, const Blob& blob) {
+  if (blob.removed()) {
+    copy_->remove(into, id, blob.version());
+  } else {
+    copy_->put(into, id, blob.version(), blob.value());
+  }
+}
+
+namespace {
+
+void copyWanted(OwnedView& owned, const ReadView& live, const SeriesRef& series, uint64_t slice, uint64_t id) {
+  const Page* page = live.active == nullptr ? nullptr : C0::findPage(*live.active, slice);
+  if (page == nullptr) return;
+  Page* copied = owned.copyPage(series, *page);
+  if (const Blob* blob = C0::findRecord(*page, id)) owned.copyRecord(*copied, id, *blob);
+}
+
+std::string_view readSeries(Reader& reader) {
+  const uint16_t length = reader.u16();
+  if (length == 0 || length > kMaxSeriesBytes) reader.throwMalformed("has a series of a length out of range");
+  return reader.bytes(length);
+}
+
+struct IdsRequest {
+  std::string_view series;
+  uint16_t count;
+  const uint8_t* items;
+};
+
+IdsRequest parseIds(std::string_view request, size_t itemBytes, const char* what) {
+  Reader reader(request, what);
+  IdsRequest parsed;
+  parsed.series = readSeries(reader);
+  parsed.count = reader.u16();
+  parsed.items = reader.take(parsed.count * itemBytes);
+  reader.finish();
+  return parsed;
+}
+IdsRequest parseGet(std::string_view request) { return parseIds(request, 8, "a get"); }
+IdsRequest parsePageVersions(std::string_view request) { return parseIds(request, 6, "a page version request"); }
+
+void answerGet(SortedStore& store, const ReadView& view, const SeriesRef& series, const IdsRequest& request, uint64_t sliceDurationMs,
+               std::string& key, std::string& row, Sink& out) {
+  out.u48(view.appliedIndex);
+  for (uint32_t i = 0; i < request.count; i++) {
+    const uint64_t id = loadU64BigEndian(request.items + i * 8);
+    uint64_t version = 0;
+    std::string_view value;
+    if (!readRecord(store, view, series, (id >> 16) / sliceDurationMs, id, key, row, version, value)) {
+      version = 0;
+      value = {};
+    }
+    out.u48(version);
+    out.u32(static_cast<uint32_t>(value.size()));
+    out.put(value.data(), value.size());
+  }
+}
+
+// One operation of a write request, as far as peek cares.
+struct PeekRequest {
+  const uint8_t* requestId;
+  std::string_view series;
+  uint16_t operations;
+  std::string_view rest;
+};
+
+uint64_t nextPeekId(Reader& reader) {
+  reader.take(1 + 1 + 6);
+  const uint64_t id = reader.id();
+  reader.take(reader.u32());
+  return id;
+}
+
+PeekRequest parsePeek(std::string_view request) {
+  Reader reader(request, "a write request");
+  PeekRequest parsed;
+  parsed.requestId = reader.take(kRequestIdBytes);
+  reader.take(6);
+  parsed.series = readSeries(reader);
+  parsed.operations = reader.u16();
+  parsed.rest = request.substr(request.size() - reader.left());
+  for (uint32_t left = parsed.operations; left > 0; left--) nextPeekId(reader);
+  reader.finish();
+  return parsed;
+}
+
+void answerPeek(SortedStore& store, const ReadView& view, const SeriesRef& series, const PeekRequest& request, uint64_t sliceDurationMs,
+                std::string& key, std::string& row, Sink& out) {
+  constexpr uint8_t unknown[1 + kAnswerBytes] = {};
+  out.put(unknown, sizeof unknown);
+  out.u16(request.operations);
+  Reader reader(request.rest, "a write request");
+  for (uint32_t left = request.operations; left > 0; left--) {
+    const uint64_t id = nextPeekId(reader);
+    uint64_t version = 0;
+    std::string_view value;
+    const bool exists = readRecord(store, view, series, (id >> 16) / sliceDurationMs, id, key, row, version, value);
+    out.u8(exists ? 1 : 0);
+    out.u48(exists ? version : 0);
+    out.u32(exists ? static_cast<uint32_t>(value.size()) : 0);
+    out.u64(exists ? recordElement(series.hash, id, version, value) : 0);
+  }
+}
+
+// True if the request is answered already; the answer is then written, with no operations after it.
+bool answerKnown(const RequestTable& requests, uint16_t block, const PeekRequest& request, Sink& out) {
+  Answer answer;
+  if (!requests.find(block, request.requestId, answer)) return false;
+  out.u8(1);
+  out.u8(answer.code);
+  out.u48(answer.index);
+  out.put(answer.detail, kDetailBytes);
+  out.u16(0);
+  return true;
+}
+
+// A get or a peek on another thread. The request's bytes are its own.
+template <typename Request>
+class PointTask final : public Task {
+ public:
+  using Parse = Request (*)(std::string_view);
+  using Run = void (*)(SortedStore&, const ReadView&, const SeriesRef&, const Request&, uint64_t, std::string&, std::string&, Sink&);
+
+  PointTask(std::string_view bytes, uint16_t block, Parse parse, Run answer, uint64_t sliceDurationMs)
+      : bytes_(bytes), request(parse(bytes_)), series(request.series, block), answer_(answer), sliceDurationMs_(sliceDurationMs) {}
+
+  void run() override {
+    if (owned == nullptr) return;
+    std::string key;
+    std::string row;
+    Sink out(result);
+    answer_(*owned->store, owned->view, series, request, sliceDurationMs_, key, row, out);
+  }
+  void finish(bool) override { owned.reset(); }
+
+ private:
+  std::string bytes_;
+
+ public:
+  const Request request;
+  const SeriesRef series;
+  std::unique_ptr<OwnedView> owned;
+
+ private:
+  const Run answer_;
+  const uint64_t sliceDurationMs_;
+};
+
+}  // namespace
+
+void Engine::get(uint16_t block, std::string_view request, Sink& out) {
+  const IdsRequest parsed = parseGet(request);
+  const SeriesRef series(parsed.series, block);
+  answerGet(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
+}
+
+std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) {
+  auto task = std::make_unique<PointTask<IdsRequest>>(request, block, parseGet, answerGet, config_.sliceDurationMs);
+  const ReadView live = liveView(task->series);
+  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  for (uint32_t i = 0; i < task->request.count; i++) {
+    const uint64_t id = loadU64BigEndian(task->request.items + i * 8);
+    copyWanted(*task->owned, live, task->series, sliceOf(id), id);
+  }
+  return task;
+}
+
+void Engine::peek(uint16_t block, std::string_view request, Sink& out) {
+  const PeekRequest parsed = parsePeek(request);
+  if (answerKnown(requests_, block, parsed, out)) return;
+  const SeriesRef series(parsed.series, block);
+  answerPeek(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
+}
+
+std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request) {
+  auto task = std::make_unique<PointTask<PeekRequest>>(request, block, parsePeek, answerPeek, config_.sliceDurationMs);
+  Sink known(task->result);
+  if (answerKnown(requests_, block, task->request, known)) return task;
+  const ReadView live = liveView(task->series);
+  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  Reader reader(task->request.rest, "a write request");
+  for (uint32_t left = task->request.operations; left > 0; left--) {
+    const uint64_t id = nextPeekId(reader);
+    copyWanted(*task->owned, live, task->series, sliceOf(id), id);
+  }
+  return task;
+}
+
+void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
+  const IdsRequest parsed = parsePageVersions(request);
+  const SeriesRef series(parsed.series, block);
+  const ReadView view = liveView(series);
+  out.u48(view.appliedIndex);
+  for (uint32_t i = 0; i < parsed.count; i++) {
+    const uint64_t slice = loadU48(parsed.items + i * 6);
+    uint64_t version = 0;
+    if (!versions_.find(series, slice, version) || version > view.appliedIndex) {
+      PageHeader header;
+      version = readPageHeader(*store_, view, series, slice, key_, row_, header) ? header.version : 0;
+      versions_.put(series, slice, version);
+    }
+    out.u48(version);
+  }
+}
+
+// Reads every header from its snapshot; the cache is filled when it finishes, unless the block moved on meanwhile.
+class PageVersionsTask final : public Task {
+ public:
+  PageVersionsTask(Engine& engine, std::string_view bytes, uint16_t block)
+      : engine_(engine), bytes_(bytes), request_(parsePageVersions(bytes_)), series_(request_.series, block) {
+    const ReadView live = engine.liveView(series_);
+    owned_ = std::make_unique<OwnedView>(engine.store_, engine.frozen_, live);
+    for (uint32_t i = 0; i < request_.count && live.active != nullptr; i++) {
+      if (const Page* page = C0::findPage(*live.active, sliceAt(i))) owned_->copyPage(series_, *page);
+    }
+  }
+
+  void run() override {
+    std::string key;
+    std::string row;
+    Sink out(result);
+    out.u48(owned_->view.appliedIndex);
+    for (uint32_t i = 0; i < request_.count; i++) {
+      PageHeader header;
+      out.u48(readPageHeader(*owned_->store, owned_->view, series_, sliceAt(i), key, row, header) ? header.version : 0);
+    }
+  }
+
+  void finish(bool failed) override {
+    const BlockState* state = engine_.findBlock(series_.block);
+    const bool unchanged = (state == nullptr ? 0 : state->position.index) == owned_->view.appliedIndex &&
+                           (state == nullptr || !state->installing);
+    if (!failed && unchanged) {
+      for (uint32_t i = 0; i < request_.count; i++) engine_.versions_.put(series_, sliceAt(i), loadU48(result.data() + 6 + i * 6));
+    }
+    owned_.reset();
+  }
+
+ private:
+  uint64_t sliceAt(uint32_t i) const { return loadU48(request_.items + i * 6); }
+
+  Engine& engine_;
+  const std::string bytes_;
+  const IdsRequest request_;
+  const SeriesRef series_;
+  std::unique_ptr<OwnedView> owned_;
+};
+
+std::unique_ptr<Task> Engine::pageVersionsTask(uint16_t block, std::string_view request) {
+  return std::make_unique<PageVersionsTask>(*this, request, block);
+}
+
+}  // namespace thermocline

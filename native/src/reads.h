@@ -1,0 +1,26 @@
+// A view that a task can take to another thread: it owns a store snapshot, the frozen component, and a copy of the
+// parts of the active component that the read may meet.
+#pragma once
+
+#include "engine.h"
+
+namespace thermocline {
+
+struct OwnedView {
+  OwnedView(std::shared_ptr<SortedStore> store, std::shared_ptr<const C0> frozen, const ReadView& live);
+
+  // Copies a page's header; its records are copied one by one.
+  Page* copyPage(const SeriesRef& series, const Page& page);
+  void copyRecord(Page& into, uint64_t id, const Blob& blob);
+
+  ReadView view;
+  const std::shared_ptr<SortedStore> store;
+
+ private:
+  std::shared_ptr<const StoreSnapshot> snapshot_;
+  std::shared_ptr<const C0> frozen_;
+  std::unique_ptr<C0> copy_;
+  BlockLog* log_ = nullptr;
+};
+
+}  // namespace thermocline

@@ -1,0 +1,78 @@
+// The request table: answers of requests applied since each block's horizon, by (block, request id), so that a retry gets
+// its first answer (⚖9). Per block they form a list in apply order, which is the order a horizon drops them in.
+//
+// An answer takes 48 bytes in a slab that is never moved, and 4 bytes per slot of an open-addressed index at most three
+// quarters full. The index is cut into shards by hash, so that growing one stalls the engine for a 64th of the table.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "rows.h"
+
+namespace thermocline {
+
+class RequestTable {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  // A block's list. Kept by the block's state.
+  struct List {
+    uint32_t head = kNone;
+    uint32_t tail = kNone;
+    uint32_t count = 0;
+  };
+
+  RequestTable() = default;
+  RequestTable(const RequestTable&) = delete;
+  RequestTable& operator=(const RequestTable&) = delete;
+
+  // False if unknown. The answer views the table: it is valid until the next change.
+  bool find(uint16_t block, const uint8_t* requestId, Answer& answer) const;
+  // The id must not be there yet.
+  void add(uint16_t block, List& list, const Answer& answer);
+  // Drops the answers with an index below the horizon; returns the sum of their digest elements.
+  uint64_t dropBelow(List& list, uint64_t horizon);
+  // See port.ts, `proposeHorizon`.
+  uint64_t proposeHorizon(const List& list, uint64_t horizon, uint32_t maxAnswers, uint64_t beforeMs) const;
+  uint64_t oldestIndex(const List& list) const;
+
+  size_t count() const { return count_; }
+  size_t bytes() const;
+
+ private:
+  struct Entry {
+    uint8_t requestId[kRequestIdBytes];
+    uint8_t detail[kDetailBytes];
+    uint64_t index : 48;
+    uint64_t code : 8;
+    uint64_t proposedAtMs : 48;
+    uint64_t block : 16;
+    uint32_t next;
+  };
+  static_assert(sizeof(Entry) <= 48);
+
+  struct Shard {
+    std::vector<uint32_t> slots;
+    uint32_t count = 0;
+  };
+
+  static constexpr uint32_t kSlabEntries = 4096;
+  static constexpr int kShards = 64;
+
+  static uint64_t hashOf(uint16_t block, const uint8_t* requestId);
+  Entry& at(uint32_t entry) const { return slabs_[entry / kSlabEntries][entry % kSlabEntries]; }
+  uint32_t allocate();
+  void grow(Shard& shard);
+  void unlink(uint32_t entry);
+  static void answerOf(const Entry& entry, Answer& answer);
+
+  std::array<Shard, kShards> shards_;
+  std::vector<std::unique_ptr<Entry[]>> slabs_;
+  uint32_t used_ = 0;
+  uint32_t free_ = kNone;
+  size_t count_ = 0;
+};
+
+}  // namespace thermocline

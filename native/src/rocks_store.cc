@@ -1,0 +1,278 @@
+// The sorted store over RocksDB. Nothing is ever written through a memtable: an ingest writes one sorted table per
+// family, and RocksDB links all of them in by one atomic, synced manifest write. So the database needs no log, and what
+// it holds is always the state after some whole ingest.
+#include <dirent.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "rocks_options.h"
+
+namespace thermocline {
+namespace {
+
+using rocksdb::Slice;
+using rocksdb::Status;
+
+Slice sliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+std::string_view viewOf(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+[[noreturn]] void throwStatus(const Status& status, const std::string& doing) {
+  const char* code = status.IsCorruption() ? "corrupt" : status.IsNoSpace() ? "disk_full" : "internal";
+  throw EngineError(ErrorKind::error, code, doing + ": " + status.ToString());
+}
+
+void check(const Status& status, const std::string& doing) {
+  if (!status.ok()) throwStatus(status, doing);
+}
+
+class RocksStore;
+
+class RocksSnapshot final : public StoreSnapshot {
+ public:
+  explicit RocksSnapshot(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), snapshot(db_->GetSnapshot()) {}
+  ~RocksSnapshot() override { db_->ReleaseSnapshot(snapshot); }
+
+ private:
+  const std::shared_ptr<rocksdb::DB> db_;
+
+ public:
+  const rocksdb::Snapshot* const snapshot;
+};
+
+rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier) {
+  rocksdb::ReadOptions options;
+  if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->snapshot;
+  if (tier == ReadTier::cached) options.read_tier = rocksdb::kBlockCacheTier;
+  if (tier == ReadTier::bulk) {
+    options.fill_cache = false;
+    options.readahead_size = 1 << 20;
+  }
+  return options;
+}
+
+class RocksIterator final : public StoreIterator {
+ public:
+  explicit RocksIterator(rocksdb::Iterator* it) : it_(it) {}
+  void seek(std::string_view key) override {
+    it_->Seek(sliceOf(key));
+    settle();
+  }
+  void seekForPrev(std::string_view key) override {
+    it_->SeekForPrev(sliceOf(key));
+    settle();
+  }
+  void next() override {
+    it_->Next();
+    settle();
+  }
+  void prev() override {
+    it_->Prev();
+    settle();
+  }
+  bool valid() const override { return it_->Valid(); }
+  std::string_view key() const override { return viewOf(it_->key()); }
+  std::string_view value() const override { return viewOf(it_->value()); }
+
+ private:
+  void settle() const {
+    if (it_->Valid()) return;
+    const Status status = it_->status();
+    if (status.ok()) return;
+    if (status.IsIncomplete()) throw NeedsIo();
+    throwStatus(status, "reading the engine's store");
+  }
+  const std::unique_ptr<rocksdb::Iterator> it_;
+};
+
+class RocksStore final : public SortedStore {
+ public:
+  RocksStore(const std::string& path, uint64_t blockCacheBytes)
+      : incoming_(path + "/incoming"), cache_(rocksdb::NewLRUCache(blockCacheBytes, -1, false, 0.5)) {
+    clearIncoming();
+    database_ = databaseOptions();
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
+    for (int i = 0; i < kFamilyCount; i++) {
+      families_[i] = familyOptions(static_cast<Family>(i), cache_);
+      descriptors.emplace_back(familyName(static_cast<Family>(i)), families_[i]);
+    }
+    rocksdb::DB* db = nullptr;
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    const Status status = rocksdb::DB::Open(database_, path, descriptors, &handles, &db);
+    if (!status.ok()) throwOpen(status, path);
+    // Family handles go before the database; the last reader closes it.
+    db_ = std::shared_ptr<rocksdb::DB>(db, [handles](rocksdb::DB* open) {
+      for (rocksdb::ColumnFamilyHandle* handle : handles) open->DestroyColumnFamilyHandle(handle);
+      open->Close();
+      delete open;
+    });
+    for (int i = 0; i < kFamilyCount; i++) handles_[i] = handles[static_cast<size_t>(i) + 1];
+    if (mkdir(incoming_.c_str(), 0700) != 0 && errno != EEXIST) {
+      throw EngineError(ErrorKind::error, "internal", "could not make the folder " + incoming_ + ": " + strerror(errno));
+    }
+  }
+
+  bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) override {
+    const Status status = db_->Get(readOptions(snapshot, tier), handles_[static_cast<int>(family)], sliceOf(key), &value);
+    if (status.ok()) return true;
+    if (status.IsNotFound()) return false;
+    if (status.IsIncomplete()) throw NeedsIo();
+    throwStatus(status, "reading the engine's store");
+  }
+
+  std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier) override {
+    return std::make_unique<RocksIterator>(db_->NewIterator(readOptions(snapshot, tier), handles_[static_cast<int>(family)]));
+  }
+
+  std::shared_ptr<const StoreSnapshot> snapshot() override { return std::make_shared<RocksSnapshot>(db_); }
+  std::unique_ptr<Ingest> ingest() override;
+  bool immediate() const override { return false; }
+
+  void figures(const std::function<void(const std::string&, double)>& add) override {
+    add("blockCacheBytes", static_cast<double>(cache_->GetUsage()));
+    add("blockCachePinnedBytes", static_cast<double>(cache_->GetPinnedUsage()));
+    static const std::pair<const char*, const std::string*> properties[] = {
+        {"KeysEstimate", &rocksdb::DB::Properties::kEstimateNumKeys},
+        {"FileBytes", &rocksdb::DB::Properties::kTotalSstFilesSize},
+        {"PendingCompactionBytes", &rocksdb::DB::Properties::kEstimatePendingCompactionBytes},
+        {"TableReaderBytes", &rocksdb::DB::Properties::kEstimateTableReadersMem},
+    };
+    for (int i = 0; i < kFamilyCount; i++) {
+      const std::string family = familyName(static_cast<Family>(i));
+      for (const auto& [name, property] : properties) {
+        uint64_t value = 0;
+        db_->GetIntProperty(handles_[i], *property, &value);
+        add(family + name, static_cast<double>(value));
+      }
+      std::string files;
+      db_->GetProperty(handles_[i], rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files);
+      add(family + "Level0Files", files.empty() ? 0 : std::stod(files));
+    }
+  }
+
+  std::map<std::string, std::string> options() override;
+
+  const std::shared_ptr<rocksdb::DB>& db() const { return db_; }
+  rocksdb::ColumnFamilyHandle* handle(int family) const { return handles_[family]; }
+  rocksdb::Options tableOptionsOf(int family) const { return tableOptions(static_cast<Family>(family), database_, families_[family]); }
+  std::string newTablePath(int family) {
+    return incoming_ + "/" + std::to_string(++tables_) + "." + familyName(static_cast<Family>(family)) + ".sst";
+  }
+
+ private:
+  [[noreturn]] static void throwOpen(const Status& status, const std::string& path) {
+    const std::string text = status.ToString();
+    if (text.find("lock ") != std::string::npos || text.find("LOCK") != std::string::npos) {
+      throw EngineError(ErrorKind::error, "locked", "the engine's folder " + path + " is in use by another process: " + text);
+    }
+    throwStatus(status, "opening the engine's folder " + path);
+  }
+
+  // Tables of an ingest that never was.
+  void clearIncoming() const {
+    DIR* folder = opendir(incoming_.c_str());
+    if (folder == nullptr) return;
+    while (const dirent* file = readdir(folder)) {
+      if (file->d_name[0] != '.') unlink((incoming_ + "/" + file->d_name).c_str());
+    }
+    closedir(folder);
+  }
+
+  const std::string incoming_;
+  const std::shared_ptr<rocksdb::Cache> cache_;
+  rocksdb::DBOptions database_;
+  std::array<rocksdb::ColumnFamilyOptions, kFamilyCount> families_;
+  std::shared_ptr<rocksdb::DB> db_;
+  std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
+  std::atomic<uint64_t> tables_{0};
+};
+
+class RocksIngest final : public Ingest {
+ public:
+  explicit RocksIngest(RocksStore& store) : store_(store) {}
+  ~RocksIngest() override {
+    for (Table& table : tables_) {
+      table.writer.reset();
+      if (!table.path.empty()) unlink(table.path.c_str());
+    }
+  }
+
+  void put(Family family, std::string_view key, std::string_view value) override {
+    check(tableOf(family).Put(sliceOf(key), sliceOf(value)), "writing a table");
+  }
+  void remove(Family family, std::string_view key) override { check(tableOf(family).Delete(sliceOf(key)), "writing a table"); }
+  void removeRange(Family family, std::string_view from, std::string_view to) override {
+    check(tableOf(family).DeleteRange(sliceOf(from), sliceOf(to)), "writing a table");
+  }
+
+  void commit() override {
+    std::vector<rocksdb::IngestExternalFileArg> args;
+    for (int family = 0; family < kFamilyCount; family++) {
+      Table& table = tables_[family];
+      if (table.writer == nullptr) continue;
+      // Syncs the file.
+      check(table.writer->Finish(), "finishing the table " + table.path);
+      rocksdb::IngestExternalFileArg arg;
+      arg.column_family = store_.handle(family);
+      arg.external_files = {table.path};
+      arg.options.move_files = true;
+      arg.options.failed_move_fall_back_to_copy = true;
+      arg.options.write_global_seqno = false;
+      args.push_back(std::move(arg));
+    }
+    if (!args.empty()) check(store_.db()->IngestExternalFiles(args), "adding tables to the engine's store");
+  }
+
+ private:
+  struct Table {
+    std::string path;
+    std::unique_ptr<rocksdb::SstFileWriter> writer;
+  };
+
+  rocksdb::SstFileWriter& tableOf(Family family) {
+    const int at = static_cast<int>(family);
+    Table& table = tables_[at];
+    if (table.writer == nullptr) {
+      table.path = store_.newTablePath(at);
+      table.writer = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), store_.tableOptionsOf(at));
+      check(table.writer->Open(table.path), "opening the table " + table.path);
+    }
+    return *table.writer;
+  }
+
+  RocksStore& store_;
+  std::array<Table, kFamilyCount> tables_;
+};
+
+std::unique_ptr<Ingest> RocksStore::ingest() { return std::make_unique<RocksIngest>(*this); }
+
+std::map<std::string, std::string> RocksStore::options() {
+  std::map<std::string, std::string> texts;
+  rocksdb::ConfigOptions config;
+  config.delimiter = ";";
+  GetStringFromDBOptions(config, db_->GetDBOptions(), &texts["database"]);
+  for (int i = 0; i < kFamilyCount; i++) {
+    const rocksdb::Options options = db_->GetOptions(handles_[i]);
+    std::string& text = texts[familyName(static_cast<Family>(i))];
+    GetStringFromColumnFamilyOptions(config, options, &text);
+    text += ";" + options.table_factory->GetPrintableOptions();
+  }
+  return texts;
+}
+
+}  // namespace
+
+std::shared_ptr<SortedStore> openRocksStore(const std::string& path, uint64_t blockCacheBytes) {
+  return std::make_shared<RocksStore>(path, blockCacheBytes);
+}
+
+}  // namespace thermocline

@@ -1,0 +1,100 @@
+// Values of the three families. Each starts with a format byte, so that a later version can add fields.
+//
+//     page      u8 1 | u8 state (0 hot) | version u48 | count u32 | bytes u64 | floor u48
+//     record    version u48 | value
+//     position  u8 1 | index u48 | value id 28 bytes | horizon u48 | digest u64
+//     answers   (request id 16 bytes | index u48 | code u8 | detail 8 bytes | proposed at u48)*
+#pragma once
+
+#include <array>
+
+#include "digest.h"
+
+namespace thermocline {
+
+constexpr uint32_t kDiskVersion = 1;
+constexpr size_t kValueIdBytes = 28;
+constexpr size_t kRequestIdBytes = 16;
+constexpr size_t kDetailBytes = 8;
+constexpr size_t kPageRowBytes = 26;
+constexpr size_t kRecordHeadBytes = 6;
+constexpr size_t kAnswerRowBytes = 37;
+
+struct Position {
+  uint64_t index = 0;
+  uint64_t horizon = 0;
+  uint64_t digest = 0;
+  std::array<uint8_t, kValueIdBytes> valueId{};
+};
+
+// One answer of the request table, as stored and shipped.
+struct Answer {
+  const uint8_t* requestId;
+  uint64_t index;
+  uint8_t code;
+  const uint8_t* detail;
+  uint64_t proposedAtMs;
+};
+
+inline void encodePage(const PageHeader& page, char (&out)[kPageRowBytes]) {
+  out[0] = 1;
+  out[1] = 0;
+  storeU48(out + 2, page.version);
+  storeU32(out + 8, page.count);
+  storeU64(out + 12, page.bytes);
+  storeU48(out + 20, page.floor);
+}
+
+inline PageHeader decodePage(std::string_view row) {
+  if (row.size() != kPageRowBytes || row[0] != 1 || row[1] != 0) throwCorrupt("a page header on disk has an unknown format");
+  PageHeader page;
+  page.version = loadU48(row.data() + 2);
+  page.count = loadU32(row.data() + 8);
+  page.bytes = loadU64(row.data() + 12);
+  page.floor = loadU48(row.data() + 20);
+  return page;
+}
+
+inline std::string encodePosition(const Position& position) {
+  std::string row;
+  Sink sink(row);
+  sink.u8(1);
+  sink.u48(position.index);
+  sink.put(position.valueId.data(), kValueIdBytes);
+  sink.u48(position.horizon);
+  sink.u64(position.digest);
+  return row;
+}
+
+inline Position decodePosition(std::string_view row) {
+  Reader reader(row, "a block position on disk");
+  if (reader.u8() != 1) throwCorrupt("a block position on disk has an unknown format");
+  Position position;
+  position.index = reader.u48();
+  memcpy(position.valueId.data(), reader.take(kValueIdBytes), kValueIdBytes);
+  position.horizon = reader.u48();
+  position.digest = reader.u64();
+  return position;
+}
+
+inline void appendAnswer(std::string& row, const Answer& answer) {
+  char bytes[kAnswerRowBytes];
+  memcpy(bytes, answer.requestId, kRequestIdBytes);
+  storeU48(bytes + 16, answer.index);
+  bytes[22] = static_cast<char>(answer.code);
+  memcpy(bytes + 23, answer.detail, kDetailBytes);
+  storeU48(bytes + 31, answer.proposedAtMs);
+  row.append(bytes, kAnswerRowBytes);
+}
+
+inline Answer decodeAnswer(const char* row) {
+  const uint8_t* at = reinterpret_cast<const uint8_t*>(row);
+  return {at, loadU48(at + 16), at[22], at + 23, loadU48(at + 31)};
+}
+
+inline std::string_view recordValue(std::string_view row) {
+  if (row.size() < kRecordHeadBytes) throwCorrupt("a record on disk is too short");
+  return row.substr(kRecordHeadBytes);
+}
+
+}  // namespace thermocline

@@ -1,0 +1,421 @@
+// Range scans. A scan walks the pages of its series in slice order, merged from both components and the store, and in
+// each page the records, merged the same way; the newest source wins, removals hide what is below. Page headers stand
+// newest first in the store, so the first page of a series with thousands of slices costs one seek.
+//
+// Two facts keep it from reading what it need not: a page without a header has no records, so only pages that have one
+// are opened; and the header says how many records the store holds of a page, so that the walk stops at the last one
+// instead of stepping into a neighbouring block of the table. (The count is not trusted for pages in the frozen
+// component: their rows may just be arriving in the store.)
+#include "reads.h"
+
+namespace thermocline {
+namespace {
+
+// Removals and pages a task copies at most; the scan then ends there with `more`.
+constexpr uint64_t kMostCopiedExtras = 4096;
+
+uint64_t firstIdOf(uint64_t slice, uint64_t durationMs) { return (slice * durationMs) << 16; }
+uint64_t lastIdOf(uint64_t slice, uint64_t durationMs) {
+  const uint64_t endMs = (slice + 1) * durationMs;
+  return endMs > kSliceMask ? UINT64_MAX : (endMs << 16) - 1;
+}
+
+uint64_t recordLimit(const ScanRequest& request) {
+  return request.limit == 0 || request.limit > kMaxScanRecords ? kMaxScanRecords : request.limit;
+}
+
+// Walks the pages of one series in a component, in either direction.
+class PageCursor {
+ public:
+  PageCursor(const Series* series, uint64_t fromSlice, uint64_t toSlice, bool reverse) : series_(series), reverse_(reverse) {
+    if (series_ == nullptr) return;
+    at_ = C0::lowerBound(*series_, fromSlice);
+    end_ = C0::lowerBound(*series_, toSlice + 1);
+  }
+  const Page* page() const {
+    if (series_ == nullptr || at_ >= end_) return nullptr;
+    return series_->pages[reverse_ ? end_ - 1 : at_];
+  }
+  void step() {
+    if (reverse_) {
+      end_--;
+    } else {
+      at_++;
+    }
+  }
+
+ private:
+  const Series* series_;
+  const bool reverse_;
+  uint32_t at_ = 0;
+  uint32_t end_ = 0;
+};
+
+class PageWalk {
+ public:
+  PageWalk(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t fromSlice, uint64_t toSlice, bool reverse)
+      : active_(view.active, fromSlice, toSlice, reverse), frozen_(view.frozen, fromSlice, toSlice, reverse), reverse_(reverse),
+        lastSlice_(reverse ? fromSlice : toSlice) {
+    pagePrefix(prefix_, series.block, series.name);
+    std::string key;
+    pageKey(key, series.block, series.name, reverse ? toSlice : fromSlice);
+    rows_ = store.iterate(Family::pages, view.snapshot, view.tier);
+    if (reverse) {
+      rows_->seek(key);
+    } else {
+      rows_->seekForPrev(key);
+    }
+  }
+
+  // Moves to the next page that exists.
+  bool next() {
+    for (;;) {
+      stepPast();
+      const bool row = rowValid();
+      const uint64_t rowSlice = row ? sliceOfPageKey(rows_->key()) : 0;
+      bool found = row;
+      slice = rowSlice;
+      for (const Page* page : {active_.page(), frozen_.page()}) {
+        if (page != nullptr && (!found || (reverse_ ? page->slice > slice : page->slice < slice))) {
+          slice = page->slice;
+          found = true;
+        }
+      }
+      if (!found) return false;
+      active = active_.page() != nullptr && active_.page()->slice == slice ? active_.page() : nullptr;
+      frozen = frozen_.page() != nullptr && frozen_.page()->slice == slice ? frozen_.page() : nullptr;
+      inStore = row && rowSlice == slice;
+      started_ = true;
+      const Page* newest = active != nullptr ? active : frozen;
+      if (newest != nullptr && !newest->exists) continue;
+      storedRecords = inStore ? decodePage(rows_->value()).count : 0;
+      return true;
+    }
+  }
+
+  uint64_t slice = 0;
+  const Page* active = nullptr;
+  const Page* frozen = nullptr;
+  bool inStore = false;
+  uint32_t storedRecords = 0;
+
+ private:
+  bool rowValid() const {
+    if (!rows_->valid() || !startsWith(rows_->key(), prefix_)) return false;
+    const uint64_t at = sliceOfPageKey(rows_->key());
+    return reverse_ ? at >= lastSlice_ : at <= lastSlice_;
+  }
+  void stepPast() {
+    if (!started_) return;
+    if (active != nullptr) active_.step();
+    if (frozen != nullptr) frozen_.step();
+    if (!inStore) return;
+    if (reverse_) {
+      rows_->next();
+    } else {
+      rows_->prev();
+    }
+  }
+
+  PageCursor active_;
+  PageCursor frozen_;
+  const bool reverse_;
+  const uint64_t lastSlice_;
+  bool started_ = false;
+  std::string prefix_;
+  std::unique_ptr<StoreIterator> rows_;
+};
+
+// Walks the records of one page within the scan's bounds.
+class RecordWalk {
+ public:
+  RecordWalk(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t durationMs)
+      : store_(store), view_(view), series_(series), request_(request), durationMs_(durationMs) {}
+
+  void open(const PageWalk& page) {
+    emitted_ = false;
+    const bool below = page.active == nullptr || !page.active->fresh;
+    openCursor(active_, page.active);
+    openCursor(frozen_, below ? page.frozen : nullptr);
+    stored_ = below && page.inStore && (page.frozen == nullptr || !page.frozen->fresh);
+    if (!stored_) return;
+    const bool whole = request_.from <= firstIdOf(page.slice, durationMs_) && request_.to >= lastIdOf(page.slice, durationMs_);
+    const bool countHolds = page.frozen == nullptr || view_.snapshot != nullptr;
+    storedLeft_ = whole && countHolds ? page.storedRecords : UINT32_MAX;
+    if (rows_ == nullptr) rows_ = store_.iterate(Family::records, view_.snapshot, view_.tier);
+    recordPrefix(prefix_, page.slice, series_.block, series_.name);
+    key_ = prefix_;
+    appendU64(key_, request_.reverse ? request_.to : request_.from);
+    if (request_.reverse) {
+      rows_->seekForPrev(key_);
+    } else {
+      rows_->seek(key_);
+    }
+  }
+
+  bool next() {
+    for (;;) {
+      stepPast();
+      const bool row = rowValid();
+      const uint64_t rowId = row ? loadU64BigEndian(rows_->key().data() + prefix_.size()) : 0;
+      bool found = false;
+      consider(row, rowId, found);
+      consider(cursorValid(active_), active_.valid() ? active_.id() : 0, found);
+      consider(cursorValid(frozen_), frozen_.valid() ? frozen_.id() : 0, found);
+      if (!found) return false;
+      emitted_ = true;
+      fromStore_ = row && rowId == id;
+      const bool inActive = cursorValid(active_) && active_.id() == id;
+      const bool inFrozen = cursorValid(frozen_) && frozen_.id() == id;
+      if (inActive || inFrozen) {
+        const Blob& blob = inActive ? active_.blob() : frozen_.blob();
+        if (blob.removed()) continue;
+        version = blob.version();
+        value = blob.value();
+      } else {
+        value = recordValue(rows_->value());
+        version = loadU48(rows_->value().data());
+      }
+      return true;
+    }
+  }
+
+  uint64_t id = 0;
+  uint64_t version = 0;
+  std::string_view value;
+
+ private:
+  bool inBounds(uint64_t at) const { return at >= request_.from && at <= request_.to; }
+  bool cursorValid(const RecordCursor& cursor) const { return cursor.valid() && inBounds(cursor.id()); }
+  bool rowValid() const {
+    return stored_ && storedLeft_ > 0 && rows_->valid() && rows_->key().size() == prefix_.size() + 8 && startsWith(rows_->key(), prefix_) &&
+           inBounds(loadU64BigEndian(rows_->key().data() + prefix_.size()));
+  }
+  void openCursor(RecordCursor& cursor, const Page* page) {
+    if (request_.reverse) {
+      cursor.seekForPrev(page, request_.to);
+    } else {
+      cursor.seek(page, request_.from);
+    }
+  }
+  void consider(bool valid, uint64_t candidate, bool& found) {
+    if (!valid || (found && (request_.reverse ? candidate <= id : candidate >= id))) return;
+    id = candidate;
+    found = true;
+  }
+  void stepCursor(RecordCursor& cursor) {
+    if (!cursor.valid() || cursor.id() != id) return;
+    if (request_.reverse) {
+      cursor.prev();
+    } else {
+      cursor.next();
+    }
+  }
+  void stepPast() {
+    if (!emitted_) return;
+    stepCursor(active_);
+    stepCursor(frozen_);
+    if (!fromStore_ || --storedLeft_ == 0) return;
+    if (request_.reverse) {
+      rows_->prev();
+    } else {
+      rows_->next();
+    }
+  }
+
+  SortedStore& store_;
+  const ReadView& view_;
+  const SeriesRef& series_;
+  const ScanRequest& request_;
+  const uint64_t durationMs_;
+  RecordCursor active_;
+  RecordCursor frozen_;
+  std::unique_ptr<StoreIterator> rows_;
+  std::string prefix_;
+  std::string key_;
+  bool stored_ = false;
+  bool emitted_ = false;
+  bool fromStore_ = false;
+  uint32_t storedLeft_ = 0;
+};
+
+// All records of a scan in order, over pages.
+class Walk {
+ public:
+  Walk(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t durationMs)
+      : pages_(store, view, series, (request.from >> 16) / durationMs, (request.to >> 16) / durationMs, request.reverse),
+        record(store, view, series, request, durationMs) {}
+
+  bool next() {
+    for (;;) {
+      if (open_ && record.next()) return true;
+      open_ = pages_.next();
+      if (!open_) return false;
+      record.open(pages_);
+    }
+  }
+
+ private:
+  PageWalk pages_;
+  bool open_ = false;
+
+ public:
+  RecordWalk record;
+};
+
+void answerScan(Walk& walk, const ReadView& view, const ScanRequest& request, Sink& out) {
+  out.u48(view.appliedIndex);
+  const size_t headAt = out.length();
+  out.u8(0);
+  out.id(0);
+  out.u32(0);
+  uint32_t count = 0;
+  uint64_t bytes = 0;
+  bool more = false;
+  uint64_t next = 0;
+  uint64_t last = 0;
+  const auto after = [&](uint64_t id) {
+    more = id != (request.reverse ? request.from : request.to);
+    next = request.reverse ? id - 1 : id + 1;
+  };
+  const uint64_t limit = recordLimit(request);
+  for (;;) {
+    bool found;
+    try {
+      found = walk.next();
+    } catch (const NeedsIo&) {
+      // The records are there; only whether another one follows is not known without the disk.
+      if (count < limit) throw;
+      after(last);
+      break;
+    }
+    const uint64_t id = walk.record.id;
+    if (view.bounded && (!found || (request.reverse ? id < view.boundId : id > view.boundId))) {
+      after(view.boundId);
+      break;
+    }
+    if (!found) break;
+    const std::string_view value = walk.record.value;
+    if (count == limit || (count > 0 && bytes + value.size() > kScanChunkBytes)) {
+      more = true;
+      next = id;
+      break;
+    }
+    out.id(id);
+    out.u48(walk.record.version);
+    out.u32(static_cast<uint32_t>(value.size()));
+    out.put(value.data(), value.size());
+    bytes += value.size();
+    count++;
+    last = id;
+  }
+  if (!more) next = 0;
+  uint8_t head[13];
+  head[0] = more ? 1 : 0;
+  storeU64BigEndian(head + 1, next);
+  storeU32(head + 9, count);
+  out.patch(headAt, head, sizeof head);
+}
+
+// Copies what the scan can meet of the active component, in its order, until it can hold no more records.
+void copyRange(OwnedView& owned, const Series& active, const SeriesRef& series, const ScanRequest& request, uint64_t durationMs) {
+  PageCursor pages(&active, (request.from >> 16) / durationMs, (request.to >> 16) / durationMs, request.reverse);
+  const uint64_t limit = recordLimit(request) + 1;
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t extras = 0;
+  const auto full = [&] { return records >= limit || bytes > kScanChunkBytes || extras >= kMostCopiedExtras; };
+  const auto endAt = [&](uint64_t id) {
+    owned.view.bounded = true;
+    owned.view.boundId = id;
+  };
+  for (; pages.page() != nullptr; pages.step()) {
+    const Page& page = *pages.page();
+    Page* copied = owned.copyPage(series, page);
+    extras++;
+    RecordCursor cursor;
+    if (request.reverse) {
+      cursor.seekForPrev(&page, request.to);
+    } else {
+      cursor.seek(&page, request.from);
+    }
+    for (; cursor.valid() && cursor.id() >= request.from && cursor.id() <= request.to; request.reverse ? cursor.prev() : cursor.next()) {
+      owned.copyRecord(*copied, cursor.id(), cursor.blob());
+      records += cursor.blob().removed() ? 0 : 1;
+      extras += cursor.blob().removed() ? 1 : 0;
+      bytes += cursor.blob().size;
+      if (full()) return endAt(cursor.id());
+    }
+    if (full()) return endAt(request.reverse ? firstIdOf(page.slice, durationMs) : lastIdOf(page.slice, durationMs));
+  }
+}
+
+class ScanTask final : public Task {
+ public:
+  ScanTask(std::string_view bytes, uint16_t block, uint64_t durationMs)
+      : bytes_(bytes), request(parseScan(bytes_)), series(request.series, block), durationMs_(durationMs) {}
+
+  void run() override {
+    Sink out(result);
+    runScan(*owned->store, owned->view, series, request, durationMs_, out);
+  }
+  void finish(bool) override { owned.reset(); }
+
+ private:
+  const std::string bytes_;
+
+ public:
+  const ScanRequest request;
+  const SeriesRef series;
+  std::unique_ptr<OwnedView> owned;
+
+ private:
+  const uint64_t durationMs_;
+};
+
+}  // namespace
+
+ScanRequest parseScan(std::string_view request) {
+  Reader reader(request, "a scan");
+  const uint16_t length = reader.u16();
+  if (length == 0 || length > kMaxSeriesBytes) reader.throwMalformed("has a series of a length out of range");
+  ScanRequest parsed;
+  parsed.series = reader.bytes(length);
+  parsed.from = reader.id();
+  parsed.to = reader.id();
+  parsed.limit = reader.u32();
+  parsed.reverse = reader.u8() != 0;
+  reader.finish();
+  return parsed;
+}
+
+void runScan(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t sliceDurationMs,
+             Sink& out) {
+  if (request.from > request.to) {
+    out.u48(view.appliedIndex);
+    out.u8(0);
+    out.id(0);
+    out.u32(0);
+    return;
+  }
+  Walk walk(store, view, series, request, sliceDurationMs);
+  answerScan(walk, view, request, out);
+}
+
+void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
+  const ScanRequest parsed = parseScan(request);
+  const SeriesRef series(parsed.series, block);
+  runScan(*store_, liveView(series), series, parsed, config_.sliceDurationMs, out);
+}
+
+std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {
+  auto task = std::make_unique<ScanTask>(request, block, config_.sliceDurationMs);
+  const ReadView live = liveView(task->series);
+  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  if (live.active != nullptr && task->request.from <= task->request.to) {
+    copyRange(*task->owned, *live.active, task->series, task->request, config_.sliceDurationMs);
+  }
+  return task;
+}
+
+}  // namespace thermocline

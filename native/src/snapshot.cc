@@ -1,0 +1,348 @@
+// Snapshots: the rows of a block as of the last flush, as they stand in the store, in parts:
+//
+//     part  u8 version = 1 | u16 block | u32 sequence | u32 payload bytes | payload | u64 XXH3 of all before
+//     row   u8 family (0 pages, 1 records, 2 meta) | u16 key bytes | u32 value bytes | key | value
+//     last  u8 255 | u64 rows sent
+//
+// Order: position, answers, pages, then records slice by slice: ascending keys in every family, so that the receiver
+// writes sorted tables as the parts arrive. It adds up the digest of what it gets; only if everything came and the sum
+// is the one in the position does the new content replace the old, in one ingest that removes the block's old ranges.
+#include <algorithm>
+
+#include "install.h"
+
+namespace thermocline {
+namespace {
+
+constexpr uint8_t kPartVersion = 1;
+constexpr size_t kPartHeadBytes = 11;
+constexpr size_t kChecksumBytes = 8;
+constexpr uint8_t kTrailer = 255;
+
+std::string blockPrefix(uint16_t block) {
+  std::string prefix;
+  appendU16(prefix, block);
+  return prefix;
+}
+
+std::string slicePrefix(uint64_t slice, uint16_t block) {
+  std::string prefix;
+  appendU48(prefix, slice);
+  appendU16(prefix, block);
+  return prefix;
+}
+
+void appendRow(std::string& payload, Family family, std::string_view key, std::string_view value) {
+  Sink sink(payload);
+  sink.u8(static_cast<uint8_t>(family));
+  sink.u16(static_cast<uint16_t>(key.size()));
+  sink.u32(static_cast<uint32_t>(value.size()));
+  sink.put(key.data(), key.size());
+  sink.put(value.data(), value.size());
+}
+
+// The series in a key, whose length stands at `at`.
+std::string_view seriesIn(std::string_view key, size_t at, size_t bytesAfter) {
+  if (key.size() < at + 2) throwCorrupt("a snapshot holds a key that is too short");
+  const size_t length = loadU16BigEndian(key.data() + at);
+  if (key.size() != at + 2 + length + bytesAfter) throwCorrupt("a snapshot holds a key of the wrong length");
+  return key.substr(at + 2, length);
+}
+
+}  // namespace
+
+std::string Snapshot::read(size_t maxBytes) {
+  std::string part;
+  if (phase_ == Phase::done) return part;
+  Sink head(part);
+  head.u8(kPartVersion);
+  head.u16(block_);
+  head.u32(sequence_++);
+  head.u32(0);
+  while (phase_ != Phase::done && part.size() < maxBytes) fill(part);
+  storeU32(&part[7], static_cast<uint32_t>(part.size() - kPartHeadBytes));
+  Sink sink(part);
+  sink.u64(XXH3_64bits(part.data(), part.size()));
+  return part;
+}
+
+// Adds one row, or moves to the next phase.
+void Snapshot::fill(std::string& payload) {
+  switch (phase_) {
+    case Phase::position:
+      appendRow(payload, Family::meta, positionKey(block_), encodePosition(position));
+      rows_++;
+      phase_ = Phase::answers;
+      return;
+    case Phase::answers:
+      if (!fillFrom(Family::meta, answersPrefix(block_), payload)) phase_ = Phase::pages;
+      return;
+    case Phase::pages:
+      if (fillFrom(Family::pages, blockPrefix(block_), payload)) return;
+      std::sort(slices_.begin(), slices_.end());
+      slices_.erase(std::unique(slices_.begin(), slices_.end()), slices_.end());
+      phase_ = Phase::records;
+      return;
+    case Phase::records:
+      if (slice_ == slices_.size()) {
+        phase_ = Phase::trailer;
+      } else {
+        if (at_ == nullptr) prefix_ = slicePrefix(slices_[slice_], block_);
+        if (!fillFrom(Family::records, prefix_, payload)) slice_++;
+      }
+      return;
+    case Phase::trailer: {
+      Sink sink(payload);
+      sink.u8(kTrailer);
+      sink.u64(rows_);
+      phase_ = Phase::done;
+      return;
+    }
+    case Phase::done:
+      return;
+  }
+}
+
+bool Snapshot::fillFrom(Family family, const std::string& prefix, std::string& payload) {
+  if (at_ == nullptr) {
+    at_ = store_->iterate(family, snapshot_.get(), ReadTier::bulk);
+    at_->seek(prefix);
+  } else {
+    at_->next();
+  }
+  if (!at_->valid() || !startsWith(at_->key(), prefix)) {
+    at_.reset();
+    return false;
+  }
+  if (family == Family::pages) {
+    const uint64_t slice = sliceOfPageKey(at_->key());
+    // A block's slices are few beside its pages: keep the list near its distinct size.
+    if (slices_.size() > 4096 && slices_.size() == slices_.capacity()) {
+      std::sort(slices_.begin(), slices_.end());
+      slices_.erase(std::unique(slices_.begin(), slices_.end()), slices_.end());
+    }
+    slices_.push_back(slice);
+  }
+  appendRow(payload, family, at_->key(), at_->value());
+  rows_++;
+  return true;
+}
+
+void Install::add(std::string_view part) {
+  if (part.size() < kPartHeadBytes + kChecksumBytes) throwCorrupt("a snapshot part is too short");
+  const std::string_view checked = part.substr(0, part.size() - kChecksumBytes);
+  if (loadU64(part.data() + checked.size()) != XXH3_64bits(checked.data(), checked.size())) {
+    throwCorrupt("a snapshot part of block " + std::to_string(block_) + " failed its checksum");
+  }
+  Reader reader(checked, "a snapshot part");
+  if (const uint8_t version = reader.u8(); version != kPartVersion) {
+    throw EngineError(ErrorKind::error, "unsupported_version",
+                      "a snapshot part has version " + std::to_string(version) + "; this program knows version " + std::to_string(kPartVersion));
+  }
+  const uint16_t block = reader.u16();
+  const uint32_t sequence = reader.u32();
+  if (block != block_ || sequence != sequence_ || complete_) {
+    throwCorrupt("a snapshot of block " + std::to_string(block_) + " expected its part " + std::to_string(sequence_) + ", not part " +
+                 std::to_string(sequence) + " of block " + std::to_string(block));
+  }
+  sequence_++;
+  if (reader.u32() != reader.left()) throwCorrupt("a snapshot part has the wrong length");
+  while (reader.left() > 0) {
+    const uint8_t family = reader.u8();
+    if (family == kTrailer) {
+      if (reader.u64() != rows_) throwCorrupt("a snapshot lacks rows");
+      reader.finish();
+      complete_ = true;
+      return;
+    }
+    const uint16_t keyBytes = reader.u16();
+    const uint32_t valueBytes = reader.u32();
+    const std::string_view key = reader.bytes(keyBytes);
+    addRow(family, key, reader.bytes(valueBytes));
+    rows_++;
+  }
+}
+
+void Install::addRow(uint8_t family, std::string_view key, std::string_view value) {
+  if (family >= kFamilyCount) throwCorrupt("a snapshot holds a row of an unknown family");
+  std::string& last = lastKeys_[family];
+  if (key.empty() || key <= last) throwCorrupt("a snapshot holds rows out of order");
+  switch (static_cast<Family>(family)) {
+    case Family::meta:
+      addMeta(key, value);
+      break;
+    case Family::pages:
+      addPage(key, value);
+      break;
+    case Family::records:
+      addRecord(key, value);
+      break;
+  }
+  last.assign(key);
+  ingest_->put(static_cast<Family>(family), key, value);
+}
+
+void Install::addMeta(std::string_view key, std::string_view value) {
+  if (key == positionKey(block_)) {
+    position_ = decodePosition(value);
+    hasPosition_ = true;
+    digest_ += horizonElement(position_.horizon);
+    return;
+  }
+  if (!hasPosition_ || key.size() != 9 || !startsWith(key, answersPrefix(block_)) || value.empty() || value.size() % kAnswerRowBytes != 0) {
+    throwCorrupt("a snapshot holds a row of another block");
+  }
+  for (size_t at = 0; at < value.size(); at += kAnswerRowBytes) {
+    const Answer answer = decodeAnswer(value.data() + at);
+    if (answer.index >= position_.horizon) digest_ += answerElement(answer.requestId, answer.index, answer.code, answer.detail);
+  }
+  answerRows_.emplace_back(value);
+}
+
+const XXH128_hash_t& Install::hashOf(std::string_view series) {
+  if (lastSeries_ != series || lastSeries_.empty()) {
+    lastSeries_.assign(series);
+    lastHash_ = SeriesRef(series, block_).hash;
+  }
+  return lastHash_;
+}
+
+void Install::addPage(std::string_view key, std::string_view value) {
+  const std::string_view series = seriesIn(key, 2, 6);
+  if (loadU16BigEndian(key.data()) != block_) throwCorrupt("a snapshot holds a row of another block");
+  digest_ += pageElement(hashOf(series), sliceOfPageKey(key), decodePage(value));
+}
+
+void Install::addRecord(std::string_view key, std::string_view value) {
+  const std::string_view series = seriesIn(key, 8, 8);
+  if (loadU16BigEndian(key.data() + 6) != block_) throwCorrupt("a snapshot holds a row of another block");
+  const std::string_view content = recordValue(value);
+  digest_ += recordElement(hashOf(series), loadU64BigEndian(key.data() + key.size() - 8), loadU48(value.data()), content);
+}
+
+void Install::verify() const {
+  if (!complete_ || !hasPosition_) throwCorrupt("a snapshot of block " + std::to_string(block_) + " ended early");
+  if (digest_ != position_.digest) throwCorrupt("a snapshot of block " + std::to_string(block_) + " does not add up to its digest");
+}
+
+void Install::commit(SortedStore& store) {
+  const std::string pages = blockPrefix(block_);
+  std::vector<uint64_t> slices;
+  const auto it = store.iterate(Family::pages, nullptr, ReadTier::bulk);
+  for (it->seek(pages); it->valid() && startsWith(it->key(), pages); it->next()) slices.push_back(sliceOfPageKey(it->key()));
+  std::sort(slices.begin(), slices.end());
+  slices.erase(std::unique(slices.begin(), slices.end()), slices.end());
+  for (const uint64_t slice : slices) {
+    const std::string prefix = slicePrefix(slice, block_);
+    ingest_->removeRange(Family::records, prefix, afterPrefix(prefix));
+  }
+  if (!slices.empty()) ingest_->removeRange(Family::pages, pages, afterPrefix(pages));
+  ingest_->removeRange(Family::meta, answersPrefix(block_), afterPrefix(answersPrefix(block_)));
+  ingest_->commit();
+}
+
+std::shared_ptr<Snapshot> Engine::snapshotOpen(uint16_t block) {
+  std::shared_ptr<const StoreSnapshot> snapshot = store_->snapshot();
+  std::string row;
+  if (!store_->get(Family::meta, positionKey(block), snapshot.get(), ReadTier::disk, row)) return nullptr;
+  return std::make_shared<Snapshot>(store_, std::move(snapshot), block, decodePosition(row));
+}
+
+// Runs one step of a snapshot or an install; `busy` holds off a second one.
+template <typename Subject, typename Step>
+class StepTask final : public Task {
+ public:
+  StepTask(std::shared_ptr<Subject> subject, Step step) : subject_(std::move(subject)), step_(std::move(step)) {
+    if (subject_->busy) throwBug("a step of this snapshot is under way already");
+    subject_->busy = true;
+  }
+  void run() override { step_(*subject_, result); }
+  void finish(bool) override { subject_->busy = false; }
+
+ private:
+  const std::shared_ptr<Subject> subject_;
+  Step step_;
+};
+
+template <typename Subject, typename Step>
+std::unique_ptr<Task> stepTask(std::shared_ptr<Subject> subject, Step step) {
+  return std::make_unique<StepTask<Subject, Step>>(std::move(subject), std::move(step));
+}
+
+std::unique_ptr<Task> Engine::snapshotReadTask(std::shared_ptr<Snapshot> snapshot, size_t maxBytes) {
+  return stepTask(std::move(snapshot), [maxBytes](Snapshot& from, std::string& result) { result = from.read(maxBytes); });
+}
+
+void Engine::installBegin(uint16_t block) {
+  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be installed until the process restarts");
+  BlockState& state = blockState(block);
+  if (state.installing) throwBug("a snapshot of block " + std::to_string(block) + " is being installed already");
+  versions_.raiseGeneration(block);
+  installs_[block] = std::make_shared<Install>(*store_, block);
+  state.installing = true;
+}
+
+std::shared_ptr<Install> Engine::installOf(uint16_t block) const {
+  const auto found = installs_.find(block);
+  if (found == installs_.end()) throwBug("no snapshot of block " + std::to_string(block) + " is being installed");
+  return found->second;
+}
+
+std::unique_ptr<Task> Engine::installPartTask(uint16_t block, std::string_view part) {
+  return stepTask(installOf(block), [bytes = std::string(part)](Install& into, std::string&) { into.add(bytes); });
+}
+
+// The block leaves both components before the store's new content can be seen.
+void Engine::dropFromMemory(BlockState& state) {
+  versions_.raiseGeneration(state.block);
+  if (state.logRotation == rotation_) active_->drop(*state.log);
+  if (frozen_ == nullptr) return;
+  state.droppedRotation = rotation_;
+  for (const auto& log : frozen_->logs()) {
+    if (log->block == state.block) log->dropped = true;
+  }
+}
+
+class InstallEndTask final : public Task {
+ public:
+  InstallEndTask(Engine& engine, BlockState& state, std::shared_ptr<Install> install)
+      : engine_(engine), state_(state), store_(engine.store_), install_(std::move(install)) {}
+
+  void run() override { install_->commit(*store_); }
+
+  void finish(bool failed) override {
+    engine_.flushing_ = false;
+    engine_.installs_.erase(state_.block);
+    if (failed) {
+      engine_.poisoned_ = true;
+      return;
+    }
+    engine_.requests_.dropBelow(state_.answers, UINT64_MAX);
+    state_.answerRows.clear();
+    state_.position = install_->position();
+    state_.flushedIndex = state_.position.index;
+    for (const std::string& row : install_->answerRows()) engine_.loadAnswerRow(state_, row);
+    state_.installing = false;
+  }
+
+ private:
+  Engine& engine_;
+  BlockState& state_;
+  const std::shared_ptr<SortedStore> store_;
+  const std::shared_ptr<Install> install_;
+};
+
+std::unique_ptr<Task> Engine::installEndTask(uint16_t block) {
+  std::shared_ptr<Install> install = installOf(block);
+  if (flushing_ || install->busy) throwBug("an install ends while a flush or a part of it is under way");
+  install->verify();
+  dropFromMemory(*blocks_[block]);
+  flushing_ = true;
+  return std::make_unique<InstallEndTask>(*this, *blocks_[block], std::move(install));
+}
+
+void Engine::installAbort(uint16_t block) {
+  if (installs_.erase(block) > 0) blocks_[block]->installing = false;
+}
+
+}  // namespace thermocline

@@ -1,0 +1,72 @@
+// The sorted store under the memory component: flushed state, in three families of ordered keys. It changes only by
+// `commit` of an ingest, which adds sorted rows to all families at once; so whatever it holds is a consistent cut.
+// Two implementations: RocksDB, and vectors in memory for the simulator and tests. Every method but `Ingest`'s may be
+// called from any thread; ingests come one at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "errors.h"
+
+namespace thermocline {
+
+enum class Family { pages = 0, records = 1, meta = 2 };
+constexpr int kFamilyCount = 3;
+
+// `cached` reads answer from memory or throw NeedsIo; `bulk` reads leave the cache alone.
+enum class ReadTier { cached, disk, bulk };
+
+class StoreIterator {
+ public:
+  virtual ~StoreIterator() = default;
+  // First key ≥ / last key ≤ the given one.
+  virtual void seek(std::string_view key) = 0;
+  virtual void seekForPrev(std::string_view key) = 0;
+  virtual void next() = 0;
+  virtual void prev() = 0;
+  virtual bool valid() const = 0;
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+};
+
+// A state of the store that later ingests do not change.
+class StoreSnapshot {
+ public:
+  virtual ~StoreSnapshot() = default;
+};
+
+// Rows of a family come in ascending key order; a range removal covers what the store held before, never rows of the
+// same ingest. Without `commit` nothing happened.
+class Ingest {
+ public:
+  virtual ~Ingest() = default;
+  virtual void put(Family family, std::string_view key, std::string_view value) = 0;
+  virtual void remove(Family family, std::string_view key) = 0;
+  virtual void removeRange(Family family, std::string_view from, std::string_view to) = 0;
+  // Durable and visible, all families at once, when it returns.
+  virtual void commit() = 0;
+};
+
+class SortedStore {
+ public:
+  virtual ~SortedStore() = default;
+  // False if absent. `snapshot` may be null: the newest state.
+  virtual bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) = 0;
+  virtual std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier) = 0;
+  virtual std::shared_ptr<const StoreSnapshot> snapshot() = 0;
+  virtual std::unique_ptr<Ingest> ingest() = 0;
+  // True if calls never wait for a disk, so that work may run on the caller's thread.
+  virtual bool immediate() const = 0;
+  virtual void figures(const std::function<void(const std::string&, double)>& add) = 0;
+  // Options in force, as text per family.
+  virtual std::map<std::string, std::string> options() = 0;
+};
+
+std::shared_ptr<SortedStore> createMemoryStore();
+std::shared_ptr<SortedStore> openRocksStore(const std::string& path, uint64_t blockCacheBytes);
+
+}  // namespace thermocline

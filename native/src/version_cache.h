@@ -1,0 +1,77 @@
+// The version cache: page → version, in a file on tmpfs that outlives the process (⚖14). A fixed-size array of rows; a
+// page's row is its hash, its place in the row is its age: touching an entry moves it to the front, a new one pushes the
+// last out. No pointers, no allocation, nothing to rebuild.
+//
+// An entry is 24 bytes: a 96-bit fingerprint of (block, series, slice, the block's generation), the version, and a
+// check over both, so that an entry half written by a dying process is never served. Raising a block's generation makes
+// every entry of it unfindable at once. A version of 0 says that the page is known not to exist.
+//
+// The file starts with a magic, a format version, its dimensions and a hash of the volume's incarnation; anything else
+// than expected starts it empty. Generations stand in the file too: an old one must not come back with a restart.
+#pragma once
+
+#include <string>
+
+#include "keys.h"
+
+namespace thermocline {
+
+class VersionCache {
+ public:
+  // An empty path keeps the array in process memory. Throws EngineError if the file can't be mapped.
+  VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation);
+  VersionCache(const VersionCache&) = delete;
+  VersionCache& operator=(const VersionCache&) = delete;
+  ~VersionCache();
+
+  bool find(const SeriesRef& series, uint64_t slice, uint64_t& version);
+  void put(const SeriesRef& series, uint64_t slice, uint64_t version);
+  void raiseGeneration(uint16_t block);
+
+  size_t bytes() const { return mappedBytes_; }
+  // True if the file held a cache of this volume.
+  bool warm() const { return warm_; }
+  uint64_t hits() const { return hits_; }
+  uint64_t misses() const { return misses_; }
+
+ private:
+  struct Entry {
+    uint64_t fingerprint;
+    uint32_t fingerprintRest;
+    uint32_t check;
+    uint64_t version;
+  };
+  static constexpr size_t kRowEntries = 8;
+  struct Row {
+    Entry entries[kRowEntries];
+  };
+  struct Header {
+    uint64_t magic;
+    uint32_t format;
+    uint32_t rowEntries;
+    uint64_t rows;
+    uint64_t incarnationHash;
+    uint64_t reserved[4];
+  };
+  static_assert(sizeof(Entry) == 24 && sizeof(Header) == 64);
+
+  struct Place {
+    Row* row;
+    uint64_t fingerprint;
+    uint32_t fingerprintRest;
+  };
+  Place placeOf(const SeriesRef& series, uint64_t slice) const;
+  static uint32_t checkOf(uint64_t fingerprint, uint32_t rest, uint64_t version);
+  static void moveToFront(Row& row, size_t from, const Entry& entry);
+
+  uint8_t* mapped_ = nullptr;
+  size_t mappedBytes_ = 0;
+  uint32_t* generations_ = nullptr;
+  Row* rows_ = nullptr;
+  uint64_t rowMask_ = 0;
+  bool warm_ = false;
+  uint64_t hits_ = 0;
+  uint64_t misses_ = 0;
+};
+
+}  // namespace thermocline

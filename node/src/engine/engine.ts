@@ -1,0 +1,183 @@
+/**
+ * The engine of port.ts over the addon. The addon does the work; here errors get the product's codes, and what must not
+ * overlap (a flush, the end of an install) is put in a row.
+ */
+import { mkdirSync } from 'node:fs'
+import { type MemoryStoreHandle, type NativeOptions, native } from '@thermocline/native'
+import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
+import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.ts'
+
+/** Flushed state of an engine without a folder. It outlives the engine, as a disk outlives a process. */
+export class MemoryStore {
+  /** @internal */
+  readonly handle: MemoryStoreHandle = native.createMemoryStore()
+}
+
+export function createMemoryStore(): MemoryStore {
+  return new MemoryStore()
+}
+
+/** Gives an error of the addon its place in the table of codes; others pass as they are. */
+function coded(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error
+  return Object.hasOwn(ERRORS, error.code) ? new ThermoclineError(error.code as ErrorCode, error.message, { cause: error }) : error
+}
+
+async function settled<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw coded(error)
+  }
+}
+
+class NativeEngine implements Engine {
+  private readonly id: number
+  /** Ends when the last flush or install step ends; never rejects. */
+  private exclusive: Promise<unknown> = Promise.resolve()
+
+  constructor(options: NativeOptions, store: MemoryStore | undefined) {
+    this.id = native.open(options, store?.handle)
+  }
+
+  /** Runs a step that no other such step may overlap. */
+  private alone<T>(step: () => T | Promise<T>): Promise<T> {
+    const result = settled(this.exclusive.then(step))
+    this.exclusive = result.catch(() => {})
+    return result
+  }
+
+  positions(): BlockPosition[] {
+    return native.positions(this.id)
+  }
+
+  apply(batch: Uint8Array, length: number, answers: Uint8Array): number {
+    return native.apply(this.id, batch, length, answers)
+  }
+
+  peek(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): number {
+    return native.peek(this.id, block, request, offset, length, out, 0)
+  }
+
+  peekAsync(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): Promise<number> {
+    return settled(native.peekAsync(this.id, block, request, offset, length, out))
+  }
+
+  get(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
+    return native.get(this.id, block, request, offset, length, out, outOffset)
+  }
+
+  getAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
+    return settled(native.getAsync(this.id, block, request, offset, length))
+  }
+
+  scan(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
+    return native.scan(this.id, block, request, offset, length, out, outOffset)
+  }
+
+  scanAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
+    return settled(native.scanAsync(this.id, block, request, offset, length))
+  }
+
+  pageVersions(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
+    return native.pageVersions(this.id, block, request, offset, length, out, outOffset)
+  }
+
+  pageVersionsAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
+    return settled(native.pageVersionsAsync(this.id, block, request, offset, length))
+  }
+
+  appliedIndex(block: number): number {
+    return native.appliedIndex(this.id, block)
+  }
+
+  digest(block: number): string {
+    return native.digest(this.id, block)
+  }
+
+  requestTable(block: number): { readonly answers: number; readonly oldestIndex: number; readonly horizon: number } {
+    return native.requestTable(this.id, block)
+  }
+
+  proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number {
+    return native.proposeHorizon(this.id, block, maxAnswers, beforeMs)
+  }
+
+  rotationDue(): boolean {
+    return native.rotationDue(this.id)
+  }
+
+  rotate(): void {
+    native.rotate(this.id)
+  }
+
+  flush(): Promise<void> {
+    return this.alone(() => native.flush(this.id))
+  }
+
+  flushedIndex(block: number): number {
+    return native.flushedIndex(this.id, block)
+  }
+
+  snapshotOpen(block: number): SnapshotHead | undefined {
+    return native.snapshotOpen(this.id, block)
+  }
+
+  snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array> {
+    return settled(native.snapshotRead(this.id, handle, maxBytes))
+  }
+
+  snapshotClose(handle: number): void {
+    native.snapshotClose(this.id, handle)
+  }
+
+  installBegin(block: number): Promise<void> {
+    return this.alone(() => native.installBegin(this.id, block))
+  }
+
+  installPart(block: number, part: Uint8Array): Promise<void> {
+    return settled(native.installPart(this.id, block, part))
+  }
+
+  installEnd(block: number): Promise<BlockPosition> {
+    return this.alone(() => native.installEnd(this.id, block))
+  }
+
+  installAbort(block: number): Promise<void> {
+    return this.alone(() => native.installAbort(this.id, block))
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return native.stats(this.id)
+  }
+
+  /** The options in force in RocksDB, as text per family. */
+  storeOptions(): Readonly<Record<string, string>> {
+    return native.storeOptions(this.id)
+  }
+
+  async close(): Promise<void> {
+    await this.exclusive
+    await settled(native.close(this.id))
+  }
+}
+
+export interface OpenOptions extends EngineOptions {
+  /** Compare what entries ship of old records with what is stored and throw on a difference: for tests and simulation. */
+  readonly verifyOldRecords?: boolean
+}
+
+export type OpenedEngine = Engine & { storeOptions(): Readonly<Record<string, string>> }
+
+/**
+ * Opens an engine: over its folder, over a memory store that outlives it, or over one of its own.
+ * @throws ThermoclineError `locked`, `unsupported_version` or `corrupt`
+ */
+export function openEngine(options: OpenOptions, store?: MemoryStore): OpenedEngine {
+  try {
+    if (options.path !== undefined) mkdirSync(options.path, { recursive: true })
+    return new NativeEngine(options, store)
+  } catch (error) {
+    throw coded(error)
+  }
+}

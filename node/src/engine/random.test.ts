@@ -1,0 +1,289 @@
+/** The engine beside the model under random operations, flushes, reopens and installs. A failing run prints its seed. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { OpKind } from '@thermocline/protocol'
+import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
+import {
+  applyBatch,
+  buildEntry,
+  getRequest,
+  ModelBlock,
+  type ModelOp,
+  type ModelRequest,
+  pageVersionsRequest,
+  peek,
+  readBody,
+  readGet,
+  readScan,
+  readVersions,
+  scanRequest,
+  valueIdOf,
+} from './model.ts'
+
+const BLOCKS = [3, 4, 65535]
+const SLICE_MS = 1000
+const STEPS = 220
+
+/** mulberry32. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+interface Replica {
+  engine: OpenedEngine
+  /** Entries applied, by block: what a log would replay. */
+  readonly reopen: () => Promise<OpenedEngine>
+  readonly flushing: Promise<void>[]
+}
+
+class Run {
+  private readonly random: (below: number) => number
+  private readonly models = new Map<number, ModelBlock>()
+  private readonly logs = new Map<number, Uint8Array[]>()
+  private readonly replicas: Replica[]
+  private clock = 1000
+  private readonly used: ModelRequest[] = []
+
+  constructor(seed: number, replicas: Replica[]) {
+    this.random = randomFrom(seed)
+    this.replicas = replicas
+    for (const block of BLOCKS) {
+      this.models.set(block, new ModelBlock(SLICE_MS))
+      this.logs.set(block, [])
+    }
+  }
+
+  private model(block: number): ModelBlock {
+    return this.models.get(block) as ModelBlock
+  }
+
+  private pick<T>(from: readonly T[]): T {
+    return from[this.random(from.length)] as T
+  }
+
+  private id(): bigint {
+    const roll = this.random(20)
+    if (roll === 0) return 0n
+    if (roll === 1) return 2n ** 64n - 1n
+    return (BigInt(this.random(8000)) << 16n) | BigInt(this.random(3))
+  }
+
+  private series(): string {
+    return this.pick(['a', 'ab', 'b', 'a\0', 'x'.repeat(512)])
+  }
+
+  private request(block: number): ModelRequest {
+    const model = this.model(block)
+    if (this.used.length > 0 && this.random(8) === 0) return this.pick(this.used)
+    const ops: ModelOp[] = []
+    const outcome = this.random(10) === 0 ? 2 : 0
+    const seen = new Set<bigint>()
+    for (let left = outcome === 0 ? 1 + this.random(4) : 0; left > 0; left--) {
+      const id = this.id()
+      if (seen.has(id)) continue
+      seen.add(id)
+      const value = this.random(3) === 0 ? new Uint8Array(0) : new Uint8Array(this.random(300)).fill(this.random(256))
+      ops.push(this.random(4) === 0 ? { kind: OpKind.delete, id, value: new Uint8Array(0) } : { kind: OpKind.put, id, value })
+    }
+    const requestId = new Uint8Array(16).map(() => this.random(256))
+    const stamp = this.random(12) === 0 ? model.index + 1 : Math.max(0, model.index - this.random(12))
+    const detail = new Uint8Array(8).map(() => this.random(256))
+    const made = { requestId, stamp, outcome, detail, series: this.series(), ops }
+    this.used.push(made)
+    return made
+  }
+
+  private async applyOne(): Promise<void> {
+    const block = this.pick(BLOCKS)
+    const model = this.model(block)
+    const proposer = this.pick(this.replicas).engine
+    const requests = []
+    const touched = new Set<string>()
+    for (let left = this.random(4); left > 0; left--) {
+      const request = this.request(block)
+      if (request.ops.some((op) => touched.has(`${request.series}/${op.id}`))) continue
+      for (const op of request.ops) touched.add(`${request.series}/${op.id}`)
+      const peeked = await peek(proposer, block, request)
+      const known = model.answers.find((answer) => answer.requestId === Buffer.from(request.requestId).toString('hex'))
+      assert.equal(peeked.known?.index, known?.index)
+      peeked.old.forEach((old, i) => {
+        const record = model.get(request.series, (request.ops[i] as ModelOp).id)
+        assert.deepEqual([old.exists, old.version, old.size], [record !== undefined, record?.version ?? 0, record?.value.length ?? 0])
+      })
+      requests.push({ ...request, old: peeked.old })
+    }
+    const horizon = this.random(6) === 0 ? proposer.proposeHorizon(block, 5 + this.random(20), this.clock - 50) : 0
+    this.clock += this.random(10)
+    const entry = buildEntry(horizon, this.clock, requests)
+    const index = model.index + 1
+    const wanted = model.apply(horizon, requests)
+    this.logs.get(block)?.push(entry)
+    for (const { engine } of this.replicas) {
+      const answers = applyBatch(engine, [{ block, index, entry }])
+      assert.deepEqual(
+        answers.map((answer) => [answer.outcome, answer.index, answer.detail]),
+        wanted.map((answer) => [answer.outcome, answer.index, answer.detail]),
+      )
+      const table = engine.requestTable(block)
+      assert.deepEqual(table, { answers: model.answers.length, oldestIndex: model.answers[0]?.index ?? 0, horizon: model.horizon })
+    }
+  }
+
+  private async check(): Promise<void> {
+    const block = this.pick(BLOCKS)
+    const model = this.model(block)
+    const series = this.series()
+    const mode = this.pick(['sync', 'async'] as const)
+    const { engine } = this.pick(this.replicas)
+    const ids = Array.from({ length: this.random(6) }, () => this.id())
+    const got = readGet(await readBody(engine, 'get', block, getRequest(series, ids), mode), ids)
+    assert.equal(got.index, model.index)
+    assert.deepEqual(
+      got.records,
+      ids.map((id) => model.get(series, id)),
+    )
+    const slices = Array.from({ length: 4 }, () => this.random(10))
+    const versions = readVersions(await readBody(engine, 'pageVersions', block, pageVersionsRequest(series, slices), mode))
+    assert.deepEqual(
+      versions.versions,
+      slices.map((slice) => model.pageVersion(series, slice)),
+    )
+    await this.checkScan(engine, block, series, mode)
+  }
+
+  private async checkScan(engine: OpenedEngine, block: number, series: string, mode: 'sync' | 'async'): Promise<void> {
+    const bounds = [this.id(), this.id()].sort((a, b) => (a < b ? -1 : 1)) as [bigint, bigint]
+    if (this.random(3) === 0) bounds[0] = 0n
+    if (this.random(3) === 0) bounds[1] = 2n ** 64n - 1n
+    const limit = 1 + this.random(12)
+    const reverse = this.random(2) === 0
+    const wanted = this.model(block).scan(series, bounds[0], bounds[1], reverse)
+    const answer = readScan(await readBody(engine, 'scan', block, scanRequest(series, bounds[0], bounds[1], limit, reverse), mode))
+    assert.deepEqual(answer.records, wanted.slice(0, limit))
+    const following = wanted[limit]
+    if (following !== undefined) {
+      assert.equal(answer.more, true)
+      assert.ok(reverse ? answer.next >= following.id : answer.next <= following.id)
+    }
+  }
+
+  private startFlush(replica: Replica): void {
+    if (replica.engine.stats().frozenBytes !== 0) return
+    replica.engine.rotate()
+    replica.flushing.push(replica.engine.flush())
+  }
+
+  private async reopen(replica: Replica): Promise<void> {
+    await Promise.all(replica.flushing.splice(0))
+    replica.engine = await replica.reopen()
+    for (const position of replica.engine.positions()) {
+      assert.deepEqual(position.valueId, valueIdOf(position.block, position.index))
+    }
+    for (const [block, log] of this.logs) {
+      for (let index = replica.engine.appliedIndex(block) + 1; index <= log.length; index++) {
+        applyBatch(replica.engine, [{ block, index, entry: log[index - 1] as Uint8Array, wantsAnswers: false }])
+      }
+    }
+  }
+
+  private async install(): Promise<void> {
+    const [from, to] = this.random(2) === 0 ? [0, 1] : [1, 0]
+    const source = this.replicas[from] as Replica
+    const target = (this.replicas[to] as Replica).engine
+    const block = this.pick(BLOCKS)
+    const head = source.engine.snapshotOpen(block)
+    if (head === undefined) return
+    await target.installBegin(block)
+    for (;;) {
+      const part = await source.engine.snapshotRead(head.handle, 300 + this.random(1000))
+      if (part.length === 0) break
+      await target.installPart(block, part)
+    }
+    source.engine.snapshotClose(head.handle)
+    const position = await target.installEnd(block)
+    assert.deepEqual([position.index, position.valueId], [head.index, head.valueId])
+    assert.equal(target.flushedIndex(block), head.index)
+    const log = this.logs.get(block) as Uint8Array[]
+    for (let index = head.index + 1; index <= log.length; index++) {
+      applyBatch(target, [{ block, index, entry: log[index - 1] as Uint8Array }])
+    }
+  }
+
+  async play(): Promise<void> {
+    for (let step = 0; step < STEPS; step++) {
+      const roll = this.random(40)
+      if (roll < 24) await this.applyOne()
+      else if (roll < 36) await this.check()
+      else if (roll < 38) this.startFlush(this.pick(this.replicas))
+      else if (roll === 38) await this.reopen(this.pick(this.replicas))
+      else await this.install()
+      for (const block of BLOCKS) {
+        const digests = this.replicas.map(({ engine }) => engine.digest(block))
+        assert.equal(new Set(digests).size, 1, `digests of block ${block} differ: ${digests.join(' ')}`)
+      }
+    }
+    await Promise.all(this.replicas.flatMap((replica) => replica.flushing))
+    await Promise.all(this.replicas.map(({ engine }) => engine.close()))
+  }
+}
+
+const common = {
+  sliceDurationMs: SLICE_MS,
+  memtableBytes: 1 << 20,
+  blockCacheBytes: 1 << 20,
+  versionCacheBytes: 16 << 10,
+  incarnation: 'test/0',
+  verifyOldRecords: true,
+}
+
+function memoryReplica(): Replica {
+  const store = createMemoryStore()
+  const replica: Replica = {
+    engine: openEngine(common, store),
+    flushing: [],
+    reopen: async () => {
+      await replica.engine.close()
+      return openEngine(common, store)
+    },
+  }
+  return replica
+}
+
+function diskReplica(folder: string, name: string): Replica {
+  const options = { ...common, path: join(folder, name), versionCachePath: join(folder, `${name}.versions`) }
+  const replica: Replica = {
+    engine: openEngine(options),
+    flushing: [],
+    reopen: async () => {
+      await replica.engine.close()
+      return openEngine(options)
+    },
+  }
+  return replica
+}
+
+for (let seed = 1; seed <= 40; seed++) {
+  test(`random operations over memory stores, seed ${seed}`, async () => {
+    await new Run(seed, [memoryReplica(), memoryReplica()]).play()
+  })
+}
+
+for (let seed = 101; seed <= 106; seed++) {
+  test(`random operations over RocksDB and memory, seed ${seed}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'engine-'))
+    try {
+      await new Run(seed, [diskReplica(folder, 'a'), seed % 2 === 0 ? diskReplica(folder, 'b') : memoryReplica()]).play()
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+}
