@@ -1,0 +1,233 @@
+/** The calls there are: one class per operation of the data port. */
+import {
+  type ByteReader,
+  type ByteWriter,
+  formatRecordId,
+  Operation,
+  type ReadValue,
+  type RecordId,
+  readGetValue,
+  readScanAnswer,
+  readWriteAnswer,
+  type ScanAnswer,
+  type ScanRange,
+  type ThermoclineError,
+  type WriteAnswer,
+  type WriteOp,
+  writeBodyBytes,
+  writeGetBody,
+  writePageVersionsBody,
+  writeScanBody,
+  writeStampsBody,
+  writeTopologyBody,
+  writeWriteBody,
+} from '@thermocline/protocol'
+import { Call, type CallOwner } from './call.ts'
+import type { SeriesKey } from './series.ts'
+
+/** When a call gives up, and when an attempt of it does; milliseconds on `performance.now()`'s clock. */
+export interface Timing {
+  readonly deadlineMs: number
+  readonly attemptTimeoutMs: number
+}
+
+const text = new TextDecoder()
+const requestId = new Uint8Array(16)
+const requestIdView = new DataView(requestId.buffer)
+
+/** A call that settles a promise. */
+abstract class Asked<T> extends Call {
+  readonly promise: Promise<T>
+  protected resolve!: (value: T) => void
+  reject!: (error: ThermoclineError) => void
+
+  constructor(owner: CallOwner, block: number, timing: Timing) {
+    super(owner, block, timing.deadlineMs, timing.attemptTimeoutMs)
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
+export class WriteCall extends Asked<WriteAnswer> {
+  readonly operation = Operation.write
+  override readonly isWrite = true
+  /** The index known before the first attempt, −1 while it is asked for (⚖9). */
+  stamp = -1
+  /** With the client's own bytes, the request id; every attempt carries the same. */
+  counter: number
+  restamps = 0
+  private readonly name: string
+  private readonly clientId: Uint8Array
+  private readonly series: SeriesKey
+  private readonly ops: WriteOp | readonly WriteOp[]
+
+  constructor(
+    owner: CallOwner,
+    series: SeriesKey,
+    timing: Timing,
+    request: { name: string; clientId: Uint8Array; counter: number; ops: WriteOp | readonly WriteOp[] },
+  ) {
+    super(owner, series.block, timing)
+    this.series = series
+    this.name = request.name
+    this.clientId = request.clientId
+    this.counter = request.counter
+    this.ops = request.ops
+    this.bytes = writeBodyBytes(series.bytes, request.ops)
+  }
+
+  override encode(writer: ByteWriter): void {
+    requestId.set(this.clientId)
+    requestIdView.setUint16(10, this.counter / 2 ** 32)
+    requestIdView.setUint32(12, this.counter >>> 0)
+    writeWriteBody(writer, requestId, this.stamp, this.series.bytes, this.ops)
+  }
+
+  override answer(reader: ByteReader): void {
+    this.resolve(readWriteAnswer(reader))
+  }
+
+  override describe(): string {
+    const record =
+      'kind' in this.ops ? (this.name === 'append' ? '' : ` ${formatRecordId(this.ops.id)}`) : ` of ${this.ops.length} operations`
+    return `${this.name} ${JSON.stringify(this.series.name)}${record}`
+  }
+}
+
+export class GetCall extends Asked<ReadValue[]> {
+  readonly operation = Operation.get
+  private readonly series: SeriesKey
+  private readonly ids: readonly RecordId[]
+
+  constructor(owner: CallOwner, series: SeriesKey, timing: Timing, ids: readonly RecordId[]) {
+    super(owner, series.block, timing)
+    this.series = series
+    this.ids = ids
+    this.bytes = 8 + series.bytes.length + 8 * ids.length
+  }
+
+  override encode(writer: ByteWriter): void {
+    writeGetBody(writer, this.series.bytes, this.ids)
+  }
+
+  override answer(reader: ByteReader): void {
+    reader.skip(6)
+    const values: ReadValue[] = []
+    for (let left = this.ids.length; left > 0; left--) values.push(readGetValue(reader))
+    this.resolve(values)
+  }
+
+  override describe(): string {
+    const [first] = this.ids
+    const record = this.ids.length === 1 && first !== undefined ? formatRecordId(first) : `of ${this.ids.length} ids`
+    return `get ${JSON.stringify(this.series.name)} ${record}`
+  }
+}
+
+export class ScanCall extends Asked<ScanAnswer> {
+  readonly operation = Operation.scan
+  private readonly series: SeriesKey
+  private readonly range: ScanRange
+
+  constructor(owner: CallOwner, series: SeriesKey, timing: Timing, range: ScanRange) {
+    super(owner, series.block, timing)
+    this.series = series
+    this.range = range
+  }
+
+  override encode(writer: ByteWriter): void {
+    writeScanBody(writer, this.series.bytes, this.range)
+  }
+
+  override answer(reader: ByteReader): void {
+    this.resolve(readScanAnswer(reader))
+  }
+
+  override describe(): string {
+    return `scan ${JSON.stringify(this.series.name)} from ${formatRecordId(this.range.from)} to ${formatRecordId(this.range.to)}`
+  }
+}
+
+export interface PageVersions {
+  /** The applied index they were read at. */
+  readonly index: number
+  /** Per slice asked for: the version of the page, 0 if there is none. */
+  readonly versions: readonly number[]
+}
+
+export class PageVersionsCall extends Asked<PageVersions> {
+  readonly operation = Operation.pageVersions
+  private readonly series: SeriesKey
+  private readonly slices: readonly number[]
+
+  constructor(owner: CallOwner, series: SeriesKey, timing: Timing, slices: readonly number[]) {
+    super(owner, series.block, timing)
+    this.series = series
+    this.slices = slices
+    this.bytes = 8 + series.bytes.length + 6 * slices.length
+  }
+
+  override encode(writer: ByteWriter): void {
+    writePageVersionsBody(writer, this.series.bytes, this.slices)
+  }
+
+  override answer(reader: ByteReader): void {
+    const index = reader.u48()
+    this.resolve({ index, versions: this.slices.map(() => reader.u48()) })
+  }
+
+  override describe(): string {
+    return `pageVersions ${JSON.stringify(this.series.name)} of ${this.slices.length} slices`
+  }
+}
+
+/** Asks for the indexes of several blocks of one group; routed by the first. */
+export class StampsCall extends Asked<number[]> {
+  readonly operation = Operation.stamps
+  readonly blocks: readonly number[]
+
+  constructor(owner: CallOwner, timing: Timing, blocks: readonly number[]) {
+    super(owner, blocks[0] ?? -1, timing)
+    this.blocks = blocks
+    this.bytes = 2 + 2 * blocks.length
+  }
+
+  override encode(writer: ByteWriter): void {
+    writeStampsBody(writer, this.blocks)
+  }
+
+  override answer(reader: ByteReader): void {
+    this.resolve(this.blocks.map(() => reader.u48()))
+  }
+
+  override describe(): string {
+    return `stamps of ${this.blocks.length} blocks`
+  }
+}
+
+/** Pinned to one connection; resolves to JSON text, or undefined if nothing newer came in time. */
+export class TopologyCall extends Asked<string | undefined> {
+  readonly operation = Operation.topology
+  private readonly knownEpoch: number
+  private readonly waitMs: number
+
+  constructor(owner: CallOwner, timing: Timing, knownEpoch: number, waitMs: number) {
+    super(owner, -1, timing)
+    this.knownEpoch = knownEpoch
+    this.waitMs = waitMs
+  }
+
+  override encode(writer: ByteWriter): void {
+    writeTopologyBody(writer, this.knownEpoch, this.waitMs)
+  }
+
+  override answer(reader: ByteReader): void {
+    this.resolve(reader.remaining === 0 ? undefined : text.decode(reader.take(reader.remaining)))
+  }
+
+  override describe(): string {
+    return `topology above epoch ${this.knownEpoch}`
+  }
+}
