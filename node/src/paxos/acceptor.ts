@@ -93,6 +93,7 @@ export class Acceptor {
   /** Takes an accept of this replica into state and log. */
   record(state: BlockState, round: number, process: ProcessRef, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
     const { core } = this
+    const isFirst = state.acceptedRound === NO_ROUND
     state.promisedRound = round
     state.promisedProcess = process
     state.acceptedRound = round
@@ -112,6 +113,7 @@ export class Acceptor {
       valueCounter,
       entry,
     )
+    if (isFirst) state.firstAcceptedWrite = state.acceptedWrite
     state.promisedWrite = state.acceptedWrite
     state.markPending = false
     core.markOpen(state)

@@ -41,6 +41,8 @@ export class BlockState {
   acceptedValueCounter = 0
   acceptedEntry: Uint8Array | undefined = undefined
   acceptedWrite = 0
+  /** Write of the first accept in this instance: once durable, some value of it is, whatever is re-accepted later. */
+  firstAcceptedWrite = 0
   acceptedAtMs = 0
 
   phase: number = Phase.idle
@@ -102,7 +104,7 @@ export class BlockState {
 
   /** The index up to which this replica has durably accepted or knows chosen, given the last durable log write. */
   durableIndex(durableWrite: number): number {
-    return this.acceptedRound !== NO_ROUND && this.acceptedWrite <= durableWrite ? this.chosen + 1 : this.chosen
+    return this.acceptedRound !== NO_ROUND && this.firstAcceptedWrite <= durableWrite ? this.chosen + 1 : this.chosen
   }
 
   clearAcceptor(): void {
@@ -115,6 +117,7 @@ export class BlockState {
     this.acceptedValueCounter = 0
     this.acceptedEntry = undefined
     this.acceptedWrite = 0
+    this.firstAcceptedWrite = 0
   }
 
   clearAttempt(): void {

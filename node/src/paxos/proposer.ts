@@ -138,6 +138,12 @@ export class Proposer {
 
   private acceptAfterPromises(state: BlockState): void {
     const { core } = this
+    if (core.processes.compareBallots(state.round, core.self, state.promisedRound, state.promisedProcess) < 0) {
+      // This replica's own acceptor has promised a higher ballot meanwhile: what it promised binds its proposer too.
+      state.seenRound = Math.max(state.seenRound, state.promisedRound)
+      this.backOff(state)
+      return
+    }
     if (state.bestRound !== NO_ROUND) {
       this.accept(state, state.round, state.bestValueProcess, state.bestValueCounter, state.bestEntry as Uint8Array)
       return

@@ -20,6 +20,9 @@ import type { ReplyTarget } from './pending.ts'
 import type { ProcessRef } from './processes.ts'
 import type { Proposer } from './proposer.ts'
 
+/** Stands for a ballot that is not durable: equal to no other. */
+const UNPROVEN_ROUND = 0xffff_ffff
+
 export class PendingRead {
   readonly block: number
   readonly operation: number
@@ -155,16 +158,13 @@ export class Reader {
     if (state === undefined) return
     if (state.durableIndex(core.log.durableWrite) <= chosen) return
     this.answerCount++
-    const isDurable = state.acceptedRound !== NO_ROUND && state.acceptedWrite <= core.log.durableWrite
-    core.outbox.messages.readException(
-      out,
-      block,
-      state.chosen,
-      isDurable ? state.acceptedRound : NO_ROUND,
-      state.acceptedProcess,
-      state.acceptedValueProcess,
-      state.acceptedValueCounter,
-    )
+    const { messages } = core.outbox
+    if (state.acceptedRound === NO_ROUND) messages.readException(out, block, state.chosen, NO_ROUND, 0, 0, 0)
+    else {
+      // The instance counts although its latest ballot may not be durable yet; only a durable ballot can prove anything.
+      const round = state.acceptedWrite <= core.log.durableWrite ? state.acceptedRound : UNPROVEN_ROUND
+      messages.readException(out, block, state.chosen, round, state.acceptedProcess, state.acceptedValueProcess, state.acceptedValueCounter)
+    }
   }
 
   onRoundEnd(from: number): void {

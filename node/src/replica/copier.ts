@@ -140,11 +140,12 @@ export class Copier {
   private giveUp(copy: Copy): void {
     this.failures++
     this.copies.delete(copy.state.block)
-    this.engine.installAbort(copy.state.block).finally(() => {
+    const resume = (): void => {
       copy.state.isCopying = false
       this.core.noteBehind(copy.state, copy.state.knownChosen)
       this.onWork()
-    })
+    }
+    this.engine.installAbort(copy.state.block).then(resume, resume)
   }
 
   /** A peer asks for a part of a block's snapshot; part 0 opens it. */

@@ -77,7 +77,7 @@ export interface ReplicaOptions {
 
 export class Replica {
   private readonly options: ReplicaOptions
-  private readonly processes = new ProcessTable()
+  readonly processes = new ProcessTable()
   private readonly memories = new PeerMemories()
   readonly core: Core
   readonly peers: Peers
@@ -420,6 +420,11 @@ export class Replica {
   private isServing(): { code: 'unavailable'; retryAfterMs: number; message: string } | undefined {
     if (this.core.voting && !this.isStopping) return undefined
     return { code: 'unavailable', retryAfterMs: 0, message: this.isStopping ? 'the replica is stopping' : 'the replica does not serve' }
+  }
+
+  /** The block's digest at its applied index. */
+  digest(block: number): string {
+    return this.options.engine.digest(block)
   }
 
   load(): Load {

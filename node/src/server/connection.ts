@@ -6,12 +6,12 @@
 import type { Socket } from 'node:net'
 import {
   ANY_CLUSTER,
-  beginFrame,
   ByteReader,
   ByteWriter,
+  beginFrame,
   DecodeError,
-  endFrame,
   ERRORS,
+  endFrame,
   FrameDecoder,
   FrameType,
   HelloKind,
@@ -104,7 +104,11 @@ export class Connection implements ReplyTarget {
       const body = reader.take(reader.u32())
       this.waiting++
       if (this.waiting > MAX_CONNECTION_REQUESTS) {
-        this.reply(correlation, ERRORS.overloaded.number, writeFailure(0, 20, `${MAX_CONNECTION_REQUESTS} requests of this connection wait`))
+        this.reply(
+          correlation,
+          ERRORS.overloaded.number,
+          writeFailure(0, 20, `${MAX_CONNECTION_REQUESTS} requests of this connection wait`),
+        )
       } else this.host.submit(operation, body, timeoutMs, this, correlation)
     }
     reader.finish('requests')
@@ -115,7 +119,10 @@ export class Connection implements ReplyTarget {
     const hello = readHello(reader)
     const { host } = this
     if (hello.version !== WIRE_VERSION) {
-      throw new ThermoclineError('unsupported_version', `the client speaks version ${hello.version} of the wire format; this node speaks ${WIRE_VERSION}`)
+      throw new ThermoclineError(
+        'unsupported_version',
+        `the client speaks version ${hello.version} of the wire format; this node speaks ${WIRE_VERSION}`,
+      )
     }
     if (hello.kind !== HelloKind.client) throw new ThermoclineError('wrong_role', `hello kind ${hello.kind} is not a client's`)
     if (hello.clusterId !== ANY_CLUSTER && hello.clusterId !== host.clusterId()) {

@@ -4,7 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { FrameType, ThermoclineError } from '@thermocline/protocol'
-import { splitAddress } from '../io/os/peer-network.ts'
+import { splitAddress } from '../io/address.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 
 /** A connection that has not said hello by then is closed. */
@@ -35,7 +35,14 @@ export class DataServer {
     return new Promise((resolve, reject) => {
       this.server.once('error', (error: NodeJS.ErrnoException) => {
         const isTaken = error.code === 'EADDRINUSE'
-        reject(isTaken ? new ThermoclineError('port_in_use', `data port ${address}: another process listens there; stop it or choose another with --listen`) : error)
+        reject(
+          isTaken
+            ? new ThermoclineError(
+                'port_in_use',
+                `data port ${address}: another process listens there; stop it or choose another with --listen`,
+              )
+            : error,
+        )
       })
       this.server.listen({ host, port, backlog: 4096 }, () => {
         const bound = this.server.address()
@@ -45,9 +52,11 @@ export class DataServer {
   }
 
   private onSocket(socket: Socket): void {
-    let first = new Uint8Array(0)
+    let first: Uint8Array = new Uint8Array(0)
     const timer = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS)
-    const onError = (): void => socket.destroy()
+    const onError = (): void => {
+      socket.destroy()
+    }
     const onData = (chunk: Buffer): void => {
       if (first.length === 0) first = chunk
       else {

@@ -46,7 +46,7 @@ export async function replayLog(
     const file = await folder.open(name)
     const head = await file.read(0, SEGMENT_HEAD_BYTES)
     const generation = head.length < SEGMENT_HEAD_BYTES ? 0 : readSegmentHead(head, name, volumeNonce)
-    if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES })
+    if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES })
     else segments.push({ name, file, generation, bytes: new Uint8Array(0) })
   }
   segments.sort((a, b) => a.generation - b.generation)
@@ -95,7 +95,7 @@ class Replay {
       const end = this.scan(segment)
       const later = laterWrite(segment.bytes, end, segment.generation, this.lastWrite)
       if (later !== undefined) this.damaged(segment, end, later)
-      written.push({ name: segment.name, file: segment.file, generation: segment.generation, end })
+      written.push({ name: segment.name, file: segment.file, generation: segment.generation, end, durableEnd: end })
       await this.afterSegment()
     }
     const tail = written.at(-1)

@@ -92,6 +92,7 @@ export class SegmentPool {
         }
         segment.generation = generation
         segment.end = SEGMENT_HEAD_BYTES
+        segment.durableEnd = SEGMENT_HEAD_BYTES
         if (this.active !== undefined) this.retired.push(this.active)
         this.active = segment
         this.prepare()
@@ -127,7 +128,7 @@ export class SegmentPool {
   private async make(): Promise<Segment> {
     const name = `${String(this.nextName++).padStart(6, '0')}.log`
     const file: LogFile = await this.options.folder.create(name, this.segmentBytes)
-    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES }
+    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES }
   }
 
   async close(): Promise<void> {

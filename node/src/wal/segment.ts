@@ -21,6 +21,8 @@ export interface Segment {
   generation: number
   /** Where the next write goes. */
   end: number
+  /** What lies before it is durable. */
+  durableEnd: number
 }
 
 /** The head of a segment: `u32 magic | u32 crc of the rest | u16 version | u32 generation | 8 bytes nonce of the volume`. */

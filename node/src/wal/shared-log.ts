@@ -59,6 +59,8 @@ export class SharedLog implements LogSink {
   private readonly closed: Filling[] = []
   private spare: ByteWriter[] = []
   private isWriting = false
+  /** Taken to be written, and not in the index yet: a new segment is being made ready for it. */
+  private starting: Filling | undefined
   private waiters: (() => void)[] = []
   private lastStarted = 0
   private index = new EntryIndex()
@@ -190,6 +192,7 @@ export class SharedLog implements LogSink {
     }
     const next = this.closed.shift() ?? this.takeFilling()
     this.isWriting = true
+    this.starting = next
     const room = alignUp(next.writer.length)
     const { active } = this.pool
     if (active !== undefined && active.end + room <= this.pool.segmentBytes) this.put(active, next)
@@ -215,6 +218,7 @@ export class SharedLog implements LogSink {
 
   private put(segment: Segment, next: Filling): void {
     const { index } = this
+    this.starting = undefined
     const offset = segment.end
     const bytes = sealWrite(next.writer, segment.generation, offset, next.number, this.lastStarted)
     const { entries } = next
@@ -229,7 +233,10 @@ export class SharedLog implements LogSink {
     }
     segment.end = offset + bytes.length
     this.lastStarted = next.number
-    segment.file.write(bytes, offset, (error) => this.finished(error, next, bytes.length))
+    segment.file.write(bytes, offset, (error) => {
+      if (error === undefined) segment.durableEnd = segment.end
+      this.finished(error, next, bytes.length)
+    })
   }
 
   private finished(error: Error | undefined, done: Filling, bytes: number): void {
@@ -270,25 +277,29 @@ export class SharedLog implements LogSink {
 
   /** The entry of an instance, `later` if it is not written yet, undefined if the log no longer has it. */
   async readEntry(block: number, instance: number): Promise<LoggedEntry | 'later' | undefined> {
+    // What waits to be written supersedes what the index says of the instance: an entry learned after another was accepted.
+    if (this.isGathering(block, instance)) return 'later'
     const at = this.index.get(block, instance)
-    if (at === undefined) return this.isGathering(block, instance) ? 'later' : undefined
+    if (at === undefined) return undefined
     const segment = this.pool.byGeneration(at.generation)
     if (segment === undefined) return undefined
+    if (at.offset >= segment.durableEnd) return 'later'
     const bytes = await segment.file.read(at.offset, at.length)
     if (segment.generation !== at.generation) return undefined
     return parseEntry(bytes, this.options.processes, block, instance)
   }
 
   private isGathering(block: number, instance: number): boolean {
-    for (const { entries } of [...this.closed, this.filling]) {
+    const waiting = this.starting === undefined ? [...this.closed, this.filling] : [this.starting, ...this.closed, this.filling]
+    for (const { entries } of waiting) {
       for (let i = 0; i < entries.length; i += 4) if (entries[i] === block && entries[i + 1] === instance) return true
     }
     return false
   }
 }
 
-/** Reads an accept or learned record; 'later' if the bytes are not there yet (a write in flight). */
-function parseEntry(bytes: Uint8Array, processes: ProcessTable, block: number, instance: number): LoggedEntry | 'later' {
+/** Reads an accept or learned record. @throws if it is not the entry that the index says it is: a bug. */
+function parseEntry(bytes: Uint8Array, processes: ProcessTable, block: number, instance: number): LoggedEntry {
   let found: LoggedEntry | undefined
   const take = (b: number, i: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void => {
     if (b === block && i === instance) found = { valueProcess, valueCounter, entry }
@@ -297,6 +308,7 @@ function parseEntry(bytes: Uint8Array, processes: ProcessTable, block: number, i
     onAccept: (b, i, _round, _process, _prevProcess, _prevCounter, process, counter, entry) => take(b, i, process, counter, entry),
     onLearned: take,
   }
-  if (bytes[0] !== 0) readRecord(new ByteReader(bytes), processes, handler as RecordHandler)
-  return found ?? 'later'
+  readRecord(new ByteReader(bytes), processes, handler as RecordHandler)
+  if (found === undefined) throw new Error(`the log's index names another record for block ${block} instance ${instance}`)
+  return found
 }

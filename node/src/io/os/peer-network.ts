@@ -3,6 +3,7 @@
  * A lost connection is dialled again after a short, random wait.
  */
 import { connect, type Socket } from 'node:net'
+import { splitAddress } from '../address.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
 
 const REDIAL_MS = 150
@@ -96,10 +97,4 @@ export class OsPeerNetwork implements PeerNetwork {
     this.isStopped = true
     for (const socket of this.sockets) socket.destroySoon()
   }
-}
-
-/** `host:port`, where the host may be a bracketed IPv6 address. */
-export function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(':')
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) }
 }

@@ -1,0 +1,103 @@
+/**
+ * The disk of one simulated machine. A log write becomes durable when it completes; a crash before that leaves any
+ * subset of its 512-byte sectors behind. Small files are replaced atomically.
+ */
+import type { LogFile, LogFolder, StateFiles } from '../../src/io/ports.ts'
+import type { Scheduler } from './scheduler.ts'
+
+const SECTOR_BYTES = 512
+
+interface InFlight {
+  readonly file: SimFile
+  readonly bytes: Uint8Array
+  readonly offset: number
+}
+
+class SimFile {
+  content: Uint8Array
+
+  constructor(bytes: number) {
+    this.content = new Uint8Array(bytes)
+  }
+}
+
+/** What survives crashes. */
+export class SimDisk {
+  readonly files = new Map<string, SimFile>()
+  readonly states = new Map<string, Uint8Array>()
+  readonly inFlight = new Set<InFlight>()
+  private readonly scheduler: Scheduler
+  /** Mean time of a durable write, in ms. */
+  syncMs = 1
+  tornSectors = 0
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler
+  }
+
+  /** The machine loses power: what was being written is partly there. */
+  crash(): void {
+    const { random } = this.scheduler
+    for (const { file, bytes, offset } of this.inFlight) {
+      const keep = random.next()
+      for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+        if (!random.chance(keep)) continue
+        file.content.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
+        this.tornSectors++
+      }
+    }
+    this.inFlight.clear()
+  }
+
+  /** The view of one process life: nothing reaches it once `isAlive` is false. */
+  open(isAlive: () => boolean): { logFolder: LogFolder; stateFiles: StateFiles } {
+    const { scheduler } = this
+    const later = <T>(make: () => T): Promise<T> =>
+      new Promise((resolve) => {
+        scheduler.at(scheduler.random.between(0.02, 0.3), () => {
+          if (!isAlive()) return
+          scheduler.hasReactions = true
+          resolve(make())
+        })
+      })
+    const logFile = (file: SimFile): LogFile => ({
+      write: (bytes, offset, done) => {
+        const write: InFlight = { file, bytes: bytes.slice(), offset }
+        this.inFlight.add(write)
+        const { random } = scheduler
+        const stall = random.chance(0.01) ? random.between(5, 120) : 0
+        scheduler.at(this.syncMs * random.between(0.3, 2) + stall, () => {
+          if (!isAlive()) return
+          this.inFlight.delete(write)
+          file.content.set(write.bytes, offset)
+          scheduler.hasReactions = true
+          done(undefined)
+        })
+      },
+      read: (offset, length) => later(() => file.content.slice(offset, offset + length)),
+      close: () => Promise.resolve(),
+    })
+    const logFolder: LogFolder = {
+      list: () => later(() => [...this.files.keys()]),
+      open: (name) => later(() => logFile(this.files.get(name) as SimFile)),
+      create: (name, bytes) =>
+        later(() => {
+          const file = new SimFile(bytes)
+          this.files.set(name, file)
+          return logFile(file)
+        }),
+      remove: (name) =>
+        later(() => {
+          this.files.delete(name)
+        }),
+    }
+    const stateFiles: StateFiles = {
+      read: (name) => later(() => this.states.get(name)),
+      replace: (name, bytes) =>
+        later(() => {
+          this.states.set(name, bytes.slice())
+        }),
+    }
+    return { logFolder, stateFiles }
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The network between the replicas of one group. A connection is a pair of ends that lives until one side closes it,
+ * crashes, or the fault injector cuts it. Harsher than TCP on purpose: within a connection frames may also be lost,
+ * doubled and overtaken, since nothing in the protocol may rest on their order (the hellos excepted: they open it).
+ */
+import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../../src/io/ports.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export interface NetworkFaults {
+  drop: number
+  duplicate: number
+  /** Probability that a frame takes a long way. */
+  slow: number
+  minDelayMs: number
+  maxDelayMs: number
+}
+
+interface End {
+  readonly replica: number
+  readonly peer: number
+  events: PeerLinkEvents | undefined
+  isOpen: boolean
+  sent: number
+  other: End
+}
+
+interface Listener {
+  readonly onLink: (link: PeerLink, replica: number | undefined) => PeerLinkEvents
+  readonly isAlive: () => boolean
+}
+
+export class SimNetwork {
+  private readonly scheduler: Scheduler
+  readonly faults: NetworkFaults
+  private readonly listeners = new Map<number, Listener>()
+  private readonly ends = new Set<End>()
+  /** `from * 16 + to` of directions that carry nothing. */
+  readonly cut = new Set<number>()
+  readonly hits = { delivered: 0, dropped: 0, duplicated: 0, slow: 0, cut: 0, closed: 0 }
+
+  constructor(scheduler: Scheduler, faults: NetworkFaults) {
+    this.scheduler = scheduler
+    this.faults = faults
+  }
+
+  /** The port of one process life. */
+  port(replica: number, replicaCount: number, isAlive: () => boolean): PeerNetwork {
+    return {
+      start: (onLink) => {
+        this.listeners.set(replica, { onLink, isAlive })
+        for (let peer = 0; peer < replicaCount; peer++)
+          if (peer !== replica) this.dialSoon(Math.max(peer, replica), Math.min(peer, replica))
+      },
+      setAddresses: () => {},
+      stop: () => this.dropAll(replica),
+    }
+  }
+
+  /** A process is gone: its connections close for the others, now or after a while. */
+  dropAll(replica: number): void {
+    this.listeners.delete(replica)
+    for (const end of [...this.ends]) if (end.replica === replica) this.close(end, 'the process ended')
+  }
+
+  cutConnections(a: number, b: number): void {
+    for (const end of [...this.ends]) if (end.replica === a && end.peer === b) this.close(end, 'the connection was reset')
+  }
+
+  isConnected(a: number, b: number): boolean {
+    for (const end of this.ends) if (end.replica === a && end.peer === b && end.isOpen) return true
+    return false
+  }
+
+  private dialSoon(from: number, to: number): void {
+    this.scheduler.at(this.scheduler.random.between(1, 30), () => this.dial(from, to))
+  }
+
+  private dial(from: number, to: number): void {
+    const dialler = this.listeners.get(from)
+    const acceptor = this.listeners.get(to)
+    if (dialler === undefined || acceptor === undefined || this.isConnected(from, to)) return
+    if (this.isCut(from, to) || this.isCut(to, from)) {
+      this.scheduler.at(this.scheduler.random.between(20, 80), () => this.dial(from, to))
+      return
+    }
+    const a = { replica: from, peer: to, events: undefined, isOpen: true, sent: 0 } as unknown as End
+    const b: End = { replica: to, peer: from, events: undefined, isOpen: true, sent: 0, other: a }
+    a.other = b
+    this.ends.add(a)
+    this.ends.add(b)
+    b.events = acceptor.onLink(this.link(b), undefined)
+    a.events = dialler.onLink(this.link(a), to)
+    this.scheduler.hasReactions = true
+  }
+
+  private isCut(from: number, to: number): boolean {
+    return this.cut.has(from * 16 + to)
+  }
+
+  private link(end: End): PeerLink {
+    return {
+      send: (bytes) => this.send(end, bytes.slice()),
+      close: () => this.close(end, 'closed by the other side'),
+      bufferedBytes: 0,
+    }
+  }
+
+  private send(end: End, frame: Uint8Array): void {
+    if (!end.isOpen) return
+    const { random } = this.scheduler
+    const isHello = end.sent++ === 0
+    if (this.isCut(end.replica, end.peer)) {
+      this.hits.cut++
+      return
+    }
+    if (!isHello && random.chance(this.faults.drop)) {
+      this.hits.dropped++
+      return
+    }
+    this.deliver(end, frame, isHello)
+    if (!isHello && random.chance(this.faults.duplicate)) {
+      this.hits.duplicated++
+      this.deliver(end, frame, false)
+    }
+  }
+
+  private deliver(end: End, frame: Uint8Array, isHello: boolean): void {
+    const { random } = this.scheduler
+    let delayMs = isHello ? 0.01 : random.between(this.faults.minDelayMs, this.faults.maxDelayMs)
+    if (!isHello && random.chance(this.faults.slow)) {
+      this.hits.slow++
+      delayMs += random.between(5, 150)
+    }
+    this.scheduler.at(delayMs, () => {
+      if (!end.other.isOpen || this.listeners.get(end.peer)?.isAlive() !== true) return
+      this.hits.delivered++
+      this.scheduler.trace(frame.length)
+      end.other.events?.onData(frame.slice())
+      this.scheduler.hasReactions = true
+    })
+  }
+
+  private close(end: End, reason: string): void {
+    if (!end.isOpen) return
+    this.hits.closed++
+    for (const one of [end, end.other]) {
+      one.isOpen = false
+      this.ends.delete(one)
+      this.scheduler.at(this.scheduler.random.between(0.1, 20), () => {
+        if (this.listeners.get(one.replica)?.isAlive() === true) one.events?.onClose(reason)
+        this.scheduler.hasReactions = true
+      })
+    }
+    this.dialSoon(Math.max(end.replica, end.peer), Math.min(end.replica, end.peer))
+  }
+}

@@ -1,0 +1,136 @@
+/** Flags and environment of `thermocline node` → one checked, frozen configuration, read once. */
+import { parseArgs } from 'node:util'
+import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, ThermoclineError } from '@thermocline/protocol'
+import { z } from 'zod'
+
+export interface NodeConfig {
+  readonly role: 'storage'
+  readonly dataDir: string
+  readonly group: number
+  readonly replica: number
+  readonly clusterId: string
+  readonly listen: string
+  readonly http: string
+  /** Addresses that others use to reach this node, if they differ from where it listens. */
+  readonly memoryBytes: number
+  readonly logBytes: number
+  readonly tokenFile: string | undefined
+  readonly versionCacheDir: string | undefined
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** Every flag: the reference page is generated from this. The environment variable is THERMOCLINE_<NAME>. */
+export const FLAGS = {
+  role: { env: 'THERMOCLINE_ROLE', fallback: 'storage', about: 'What this node does: storage.' },
+  data: { env: 'THERMOCLINE_DATA', fallback: undefined, about: 'The data directory: one volume, one replica. Required.' },
+  group: { env: 'THERMOCLINE_GROUP', fallback: '0', about: `Storage group, 0 to ${MAX_GROUPS - 1}.` },
+  replica: { env: 'THERMOCLINE_REPLICA', fallback: undefined, about: `Slot in the group, 0 to ${MAX_REPLICAS - 1}. Required.` },
+  cluster: { env: 'THERMOCLINE_CLUSTER', fallback: undefined, about: 'Cluster id, 32 hexadecimal digits. Required.' },
+  listen: {
+    env: 'THERMOCLINE_LISTEN',
+    fallback: `127.0.0.1:${DEFAULT_DATA_PORT}`,
+    about: 'Where the data port listens, host:port; port 0 picks a free one.',
+  },
+  http: {
+    env: 'THERMOCLINE_HTTP',
+    fallback: `127.0.0.1:${DEFAULT_HTTP_PORT}`,
+    about: 'Where the HTTP port listens, host:port; port 0 picks a free one.',
+  },
+  memory: { env: 'THERMOCLINE_MEMORY', fallback: '512MiB', about: 'Memory the process aims to stay within: bytes, or with KiB, MiB, GiB.' },
+  'log-bytes': { env: 'THERMOCLINE_LOG_BYTES', fallback: '256MiB', about: 'Log kept on disk for peers to catch up from.' },
+  'token-file': {
+    env: 'THERMOCLINE_TOKEN_FILE',
+    fallback: undefined,
+    about: 'File with the token that admin writes need; readable by its owner only. Without it admin writes are refused.',
+  },
+  'version-cache-dir': {
+    env: 'THERMOCLINE_VERSION_CACHE_DIR',
+    fallback: '/dev/shm',
+    about: 'Where the version cache lives: a tmpfs, so that it outlives the process. Empty keeps it in process memory.',
+  },
+  'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
+} as const
+
+const MIN_MEMORY_BYTES = 128 * 1024 * 1024
+const MIN_LOG_BYTES = 64 * 1024 * 1024
+
+const size = (least: number) =>
+  z
+    .string()
+    .regex(/^\d+(B|KiB|MiB|GiB)?$/, 'expected bytes, or a number with KiB, MiB or GiB')
+    .transform(parseSize)
+    .refine((bytes) => bytes >= least, `expected at least ${least / 1024 / 1024}MiB`)
+
+const address = z.string().regex(/^(\[[0-9a-f:]+\]|[^\s:]+):\d{1,5}$/i, 'expected host:port')
+const whole = (most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'expected a whole number')
+    .transform(Number)
+    .refine((value) => value <= most, `expected at most ${most}`)
+
+const schema = z.strictObject({
+  role: z.literal('storage', 'expected storage'),
+  data: z.string('is required').min(1, 'expected a directory'),
+  group: whole(MAX_GROUPS - 1),
+  replica: z.string('is required').pipe(whole(MAX_REPLICAS - 1)),
+  cluster: z.string('is required').regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal digits'),
+  listen: address,
+  http: address,
+  memory: size(MIN_MEMORY_BYTES),
+  'log-bytes': size(MIN_LOG_BYTES),
+  'token-file': z.string().optional(),
+  'version-cache-dir': z.string(),
+  'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
+})
+
+/**
+ * Reads the configuration; flags win over the environment.
+ * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
+ */
+export function readConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>): NodeConfig {
+  const options = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: 'string' as const }]))
+  let values: Record<string, string | boolean | undefined>
+  try {
+    values = parseArgs({ args: [...args], options, strict: true }).values
+  } catch (error) {
+    throw new ThermoclineError(
+      'invalid_argument',
+      `${(error as Error).message}; flags of thermocline node: ${Object.keys(FLAGS)
+        .map((name) => `--${name}`)
+        .join(' ')}`,
+    )
+  }
+  const given: Record<string, unknown> = {}
+  for (const [name, flag] of Object.entries(FLAGS)) given[name] = values[name] ?? env[flag.env] ?? flag.fallback
+  const parsed = schema.safeParse(given)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    const name = String(issue?.path[0])
+    throw new ThermoclineError(
+      'invalid_argument',
+      `--${name}: ${given[name] === undefined ? '' : `${JSON.stringify(given[name])}: `}${issue?.message ?? 'is not valid'}`,
+    )
+  }
+  const { data } = parsed
+  return Object.freeze({
+    role: data.role,
+    dataDir: data.data,
+    group: data.group,
+    replica: data.replica,
+    clusterId: data.cluster,
+    listen: data.listen,
+    http: data.http,
+    memoryBytes: data.memory,
+    logBytes: data['log-bytes'],
+    tokenFile: data['token-file'],
+    versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
+    logLevel: data['log-level'],
+  })
+}
+
+function parseSize(text: string): number {
+  const units: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+  const [, digits = '0', unit = 'B'] = /^(\d+)(B|KiB|MiB|GiB)?$/.exec(text) ?? []
+  return Number(digits) * (units[unit] ?? 1)
+}

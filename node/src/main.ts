@@ -1,0 +1,70 @@
+/** The node program: reads its configuration, hands in the real world, starts the role, stops on SIGTERM. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ThermoclineError } from '@thermocline/protocol'
+import pino from 'pino'
+import { createHttpServer } from './admin/mod.ts'
+import { readConfig } from './config.ts'
+import { openEngine } from './engine/mod.ts'
+import { osClock } from './io/os/clock.ts'
+import { OsLogFolder } from './io/os/log-folder.ts'
+import { OsPeerNetwork } from './io/os/peer-network.ts'
+import { OsStateFiles } from './io/os/state-files.ts'
+import { StorageNode } from './roles/storage/storage-node.ts'
+
+/** A stop that takes longer than this ends without what is left. */
+const STOP_TIMEOUT_MS = 9000
+
+async function main(): Promise<void> {
+  const config = readConfig(process.argv.slice(2), process.env)
+  const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } })
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const node = new StorageNode(config, {
+    clock: osClock,
+    random: Math.random,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    stateFiles: new OsStateFiles(config.dataDir),
+    logFolder: new OsLogFolder(join(config.dataDir, 'log')),
+    network: new OsPeerNetwork(config.replica),
+    openEngine,
+    log,
+    fatal: (error) => {
+      log.fatal({ error: error.message }, 'the store cannot go on; restart the node once the cause is mended')
+      process.exit(70)
+    },
+  })
+  const token = config.tokenFile === undefined ? undefined : readFileSync(config.tokenFile, 'utf8').trim()
+  const http = await createHttpServer({ data: node, admin: node, token, logger: log })
+  node.httpAddress = await http.listen(config.http)
+  await node.start()
+  log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
+
+  let isStopping = false
+  const stop = (signal: string): void => {
+    if (isStopping) return
+    isStopping = true
+    log.info({ signal }, 'stopping')
+    setTimeout(() => {
+      log.warn({}, 'the stop took too long; what is in memory is in the log')
+      process.exit(0)
+    }, STOP_TIMEOUT_MS).unref()
+    void Promise.all([http.close(), node.stop()]).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error: String(error) }, 'stopping failed')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+}
+
+main().catch((error: unknown) => {
+  const coded = error instanceof ThermoclineError
+  process.stderr.write(
+    `thermocline node: ${coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)}\n`,
+  )
+  process.exit(coded ? 2 : 1)
+})

@@ -1,0 +1,28 @@
+/**
+ * How `--memory` is divided. The process aims to stay within it; a test observes that it does.
+ *
+ * Node itself and its code take about 90 MiB. Of the rest, the memory component exists up to twice (one taking writes,
+ * one being flushed); queues are bounded by bytes.
+ */
+export interface MemoryBudget {
+  readonly memtableBytes: number
+  readonly blockCacheBytes: number
+  readonly versionCacheBytes: number
+  readonly queueBytes: number
+  /** Answers of the request table, all blocks together, and of one block. */
+  readonly blockAnswers: number
+}
+
+const BASE_BYTES = 96 * 1024 * 1024
+const ANSWER_BYTES = 64
+
+export function divideMemory(memoryBytes: number): MemoryBudget {
+  const rest = Math.max(memoryBytes - BASE_BYTES, 32 * 1024 * 1024)
+  return {
+    memtableBytes: Math.floor(rest * 0.16),
+    blockCacheBytes: Math.floor(rest * 0.25),
+    versionCacheBytes: Math.min(Math.floor(rest * 0.05), 256 * 1024 * 1024),
+    queueBytes: Math.floor(rest * 0.12),
+    blockAnswers: Math.max(1024, Math.floor((rest * 0.08) / ANSWER_BYTES)),
+  }
+}

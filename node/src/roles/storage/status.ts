@@ -1,0 +1,94 @@
+/** The replica's part of `/v1/admin/status`, and the figures that metrics are made of. */
+import type { NodeStatus } from '../../admin/ports.ts'
+import type { Engine } from '../../engine/port.ts'
+import type { Replica } from '../../replica/replica.ts'
+
+type ReplicaStatus = Pick<NodeStatus, 'blocks' | 'chosenTotal' | 'peers' | 'writes' | 'log' | 'counters' | 'gauges'>
+
+export function describeReplica(replica: Replica | undefined, engine: Engine | undefined, clients: number): ReplicaStatus {
+  if (replica === undefined || engine === undefined) {
+    return {
+      blocks: { known: 0, open: 0, behind: 0 },
+      chosenTotal: 0,
+      peers: [],
+      writes: { state: 'accepted' },
+      log: { segments: 0, bytes: 0, writeNumber: 0 },
+      counters: {},
+      gauges: { client_connections: clients },
+    }
+  }
+  const { core, peers, log } = replica
+  const load = replica.load()
+  return {
+    blocks: { known: core.known.length, open: core.open.length, behind: core.behind.length },
+    chosenTotal: core.chosenTotal,
+    peers: peers.all
+      .filter((peer) => peer.replica !== core.replica)
+      .map((peer) => ({
+        replica: peer.replica,
+        connected: peer.isReady,
+        live: (core.live & (1 << peer.replica)) !== 0,
+        reason: peer.reason,
+        chosenTotal: peer.chosenTotal,
+      })),
+    writes: { state: load.isDiskFull ? 'disk_full' : load.isMemoryFull ? 'overloaded' : 'accepted' },
+    log: { segments: log.pool.count, bytes: log.pool.bytes, writeNumber: log.durableWrite },
+    counters: countersOf(replica),
+    gauges: gaugesOf(replica, engine, clients),
+  }
+}
+
+function countersOf(replica: Replica): Record<string, number> {
+  const { core, counters, log, peers, readServer, forwarder, flusher, copier, applier } = replica
+  return {
+    writes_total: counters.writes,
+    reads_total: counters.reads,
+    requests_refused_total: counters.refused,
+    turns_total: counters.turns,
+    protocol_violations_total: counters.violations,
+    writes_forwarded_total: forwarder.forwarded,
+    writes_forwarded_in_total: counters.forwardedIn,
+    paxos_chosen_total: core.counters.chosen,
+    paxos_fast_accepts_total: core.counters.fastAccepts,
+    paxos_prepares_total: core.counters.prepares,
+    paxos_refused_total: core.counters.refused,
+    paxos_settles_total: core.counters.settles,
+    paxos_displaced_total: core.counters.displaced,
+    paxos_resends_total: core.counters.resends,
+    paxos_fetches_total: core.counters.fetches,
+    read_rounds_total: core.counters.rounds,
+    read_proofs_total: core.counters.proven,
+    reads_hot_total: readServer.hot,
+    reads_disk_total: readServer.fromDisk,
+    entries_applied_total: applier.applied,
+    log_syncs_total: log.syncs,
+    log_bytes_total: log.bytesWritten,
+    flushes_total: flusher.flushes,
+    blocks_copied_total: copier.copied,
+    peer_frames_sent_total: peers.framesSent,
+    peer_frames_received_total: peers.framesReceived,
+  }
+}
+
+function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<string, number> {
+  const { core, log, reader, forwarder, copier } = replica
+  const load = replica.load()
+  const gauges: Record<string, number> = {
+    client_connections: clients,
+    blocks_known: core.known.length,
+    blocks_open: core.open.length,
+    blocks_behind: core.behind.length,
+    blocks_copying: copier.copying,
+    chosen_total: core.chosenTotal,
+    writes_waiting: load.writes,
+    writes_waiting_bytes: load.writeBytes,
+    reads_waiting: reader.queued,
+    forwards_waiting: forwarder.waiting,
+    log_segments: log.pool.count,
+    log_size_bytes: log.pool.bytes,
+    log_index_bytes: log.indexBytes,
+    disk_full: load.isDiskFull ? 1 : 0,
+  }
+  for (const [name, value] of Object.entries(engine.stats())) gauges[`engine_${name.replaceAll(/([A-Z])/g, '_$1').toLowerCase()}`] = value
+  return gauges
+}
