@@ -176,7 +176,7 @@ class FakeAdmin implements AdminService {
 async function server(t: TestContext, { token }: { token: string | undefined } = { token: TOKEN }) {
   const data = new FakeData()
   const admin = new FakeAdmin()
-  const http = await createHttpServer({ data, admin, token, version: '0.1.0' })
+  const http = await createHttpServer({ data, admin, token })
   t.after(() => http.close())
   return { data, admin, http, inject: http.app.inject.bind(http.app) }
 }
@@ -355,6 +355,7 @@ test('health, readiness, status, digests, metrics and the OpenAPI document', asy
     assert.match(payload, /process_cpu_user_seconds_total/)
   }
   const document = (await inject({ url: '/openapi.json' })).json()
+  assert.equal(document.info.version, '0.1.0')
   assert.deepEqual(Object.keys(document.paths).sort(byName), [
     '/healthz',
     '/metrics',
@@ -370,8 +371,10 @@ test('health, readiness, status, digests, metrics and the OpenAPI document', asy
 test('a taken port is told as such', async (t) => {
   const { http } = await server(t)
   const { http: other } = await server(t)
-  const port = await http.listen('127.0.0.1', 0)
-  await assert.rejects(other.listen('127.0.0.1', port), { code: 'port_in_use' })
+  const address = await http.listen('127.0.0.1:0')
+  assert.match(address, /^127\.0\.0\.1:\d+$/)
+  await assert.rejects(other.listen(address), { code: 'port_in_use' })
+  await assert.rejects(other.listen('nowhere'), { code: 'invalid_argument' })
 })
 
 function byName(a: string, b: string): number {

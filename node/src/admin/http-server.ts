@@ -19,7 +19,6 @@ export interface HttpServerOptions {
   readonly admin: AdminService
   /** What admin writes must carry as bearer token; undefined refuses them all. */
   readonly token: string | undefined
-  readonly version: string
   readonly logger?: FastifyBaseLogger | undefined
 }
 
@@ -27,15 +26,15 @@ export interface HttpServer {
   /** For tests that inject requests. */
   readonly app: FastifyInstance
   /**
-   * Resolves to the port.
-   * @throws ThermoclineError `port_in_use`.
+   * Listens on host:port; port 0 picks a free one. Resolves to the address that was taken.
+   * @throws ThermoclineError `port_in_use`, `invalid_argument`.
    */
-  listen(host: string, port: number): Promise<number>
+  listen(address: string): Promise<string>
   /** Ends open requests, long polls among them. Idempotent. */
   close(): Promise<void>
 }
 
-export async function createHttpServer({ data, admin, token, version, logger }: HttpServerOptions): Promise<HttpServer> {
+export async function createHttpServer({ data, admin, token, logger }: HttpServerOptions): Promise<HttpServer> {
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     disableRequestLogging: true,
@@ -57,7 +56,7 @@ export async function createHttpServer({ data, admin, token, version, logger }: 
   })
   await app.register(swagger, {
     openapi: {
-      info: { title: 'Thermocline node', description: 'Admin and data API of one replica', version },
+      info: { title: 'Thermocline node', description: 'Admin and data API of one replica', version: '' },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'the content of the token file' } } },
     },
     transform: jsonSchemaTransform,
@@ -65,22 +64,29 @@ export async function createHttpServer({ data, admin, token, version, logger }: 
   addAdminRoutes({ app, admin, token })
   addDataRoutes({ app, data, admin })
   addMetricsRoute(app, admin)
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  app.get('/openapi.json', { schema: { hide: true } }, () => {
+    const document = app.swagger()
+    return { ...document, info: { ...document.info, version: admin.status().version } }
+  })
   await app.ready()
   return {
     app,
-    listen: (host, port) => listen(app, host, port),
+    listen: (address) => listen(app, address),
     close: () => app.close(),
   }
 }
 
-async function listen(app: FastifyInstance, host: string, port: number): Promise<number> {
+async function listen(app: FastifyInstance, address: string): Promise<string> {
+  const split = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address)
+  const host = split?.[1] ?? split?.[2]
+  if (host === undefined) throw new ThermoclineError('invalid_argument', `http: ${JSON.stringify(address)} is not host:port`)
   try {
-    await app.listen({ host, port })
+    await app.listen({ host, port: Number(split?.[3]) })
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
-    throw new ThermoclineError('port_in_use', `http: another process listens on ${host}:${port}`, { cause })
+    throw new ThermoclineError('port_in_use', `http: another process listens on ${address}`, { cause })
   }
-  const address = app.server.address()
-  return typeof address === 'object' && address !== null ? address.port : port
+  const taken = app.server.address()
+  const port = typeof taken === 'object' && taken !== null ? taken.port : split?.[3]
+  return split?.[1] === undefined ? `${host}:${port}` : `[${host}]:${port}`
 }
