@@ -255,6 +255,20 @@ class RocksIngest final : public Ingest {
 
 std::unique_ptr<Ingest> RocksStore::ingest() { return std::make_unique<RocksIngest>(*this); }
 
+const char* pinningName(rocksdb::PinningTier tier) {
+  switch (tier) {
+    case rocksdb::PinningTier::kAll:
+      return "all";
+    case rocksdb::PinningTier::kFlushedAndSimilar:
+      return "fresh";
+    case rocksdb::PinningTier::kNone:
+      return "none";
+    case rocksdb::PinningTier::kFallback:
+      break;
+  }
+  return "fallback";
+}
+
 std::map<std::string, std::string> RocksStore::options() {
   std::map<std::string, std::string> texts;
   rocksdb::ConfigOptions config;
@@ -265,6 +279,9 @@ std::map<std::string, std::string> RocksStore::options() {
     std::string& text = texts[familyName(static_cast<Family>(i))];
     GetStringFromColumnFamilyOptions(config, options, &text);
     text += ";" + options.table_factory->GetPrintableOptions();
+    const auto* table = options.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>();
+    text += std::string("  unpartitioned_pinning: ") + pinningName(table->metadata_cache_options.unpartitioned_pinning) + "\n";
+    text += std::string("  partition_pinning: ") + pinningName(table->metadata_cache_options.partition_pinning) + "\n";
   }
   return texts;
 }
