@@ -71,6 +71,8 @@ async function flush(engine: OpenedEngine): Promise<void> {
   await engine.flush()
 }
 
+const figure = (engine: OpenedEngine, name: string): number => engine.stats()[name] as number
+
 async function value(engine: OpenedEngine, id: bigint, block = 1, series = 's') {
   return readGet(await readBody(engine, 'get', block, getRequest(series, [id]), 'sync'), [id]).records[0]
 }
@@ -148,13 +150,9 @@ test('removing nothing changes nothing; removing the last record removes the pag
     assert.equal(await version(engine, 0), 0)
     await flush(engine)
     assert.equal(await value(engine, ms(2)), undefined)
-    const empty = openEngine(options)
-    const entries = [[request([])], [request([])], [request([])], [request([])]]
-    for (const requests of entries) await write(empty, 1, requests)
-    assert.equal(engine.stats().storeRecordsRows ?? 0, 0)
+    if (path === undefined) assert.deepEqual([figure(engine, 'storeRecordsRows'), figure(engine, 'storePagesRows')], [0, 0])
     await write(engine, 1, [request([put(ms(2), 'again')])])
     assert.equal(await version(engine, 0), 5)
-    await empty.close()
     await engine.close()
   }
 })
@@ -319,12 +317,12 @@ test('memory is counted: rotation falls due near its size, and a flush gives the
     await write(engine, 1, [request(Array.from({ length: 50 }, (_, i) => put(BigInt(puts + i), body)))])
     puts += 50
   }
-  const bytes = engine.stats().activeBytes ?? 0
+  const bytes = figure(engine, 'activeBytes')
   assert.ok(puts * 216 < bytes && puts * 300 > bytes, `${puts} puts took ${bytes} bytes`)
   engine.rotate()
   assert.throws(() => engine.rotate(), { code: 'internal' })
   await engine.flush()
-  assert.ok((engine.stats().activeBytes ?? 0) < 4096)
+  assert.ok(figure(engine, 'activeBytes') < 4096)
   assert.equal(engine.stats().frozenBytes, 0)
   await engine.close()
 })
@@ -375,7 +373,7 @@ test('the version cache survives a restart, and serves only its own volume', asy
   const hitsAfterOpen = async (changes: Partial<OpenOptions>): Promise<number> => {
     engine = openEngine({ ...own, ...changes })
     for (let i = 0; i < 50; i++) assert.equal(await version(engine, i), i + 1)
-    const hits = engine.stats().versionCacheHits ?? 0
+    const hits = figure(engine, 'versionCacheHits')
     await engine.close()
     return hits
   }
@@ -496,22 +494,22 @@ test('without the disk a cold read says so, and its twin answers', async () => {
 test('RocksDB runs with the options that were chosen', async () => {
   const engine = openEngine({ ...options, path: newPath() })
   const { database, pages, records, meta } = engine.storeOptions()
-  assert.match(database ?? '', /max_open_files=4096/)
-  assert.match(database ?? '', /max_background_jobs=2/)
+  assert.match(String(database), /max_open_files=4096/)
+  assert.match(String(database), /max_background_jobs=2/)
   for (const family of [pages, records, meta]) {
-    assert.match(family ?? '', /level_compaction_dynamic_level_bytes=true/)
-    assert.match(family ?? '', /cache_index_and_filter_blocks: 1/)
-    assert.match(family ?? '', /filter_policy: bloomfilter/)
-    assert.match(family ?? '', /;ttl=0;/)
+    assert.match(String(family), /level_compaction_dynamic_level_bytes=true/)
+    assert.match(String(family), /cache_index_and_filter_blocks: 1/)
+    assert.match(String(family), /filter_policy: bloomfilter/)
+    assert.match(String(family), /;ttl=0;/)
   }
-  assert.match(records ?? '', /;compression=kLZ4Compression/)
-  assert.match(records ?? '', /bottommost_compression=kZSTD/)
-  assert.match(records ?? '', /block_size: 8192/)
-  assert.match(records ?? '', /partition_filters: 1/)
-  assert.match(pages ?? '', /block_size: 4096/)
-  assert.match(pages ?? '', /unpartitioned_pinning: all/)
-  assert.match(records ?? '', /partition_pinning: fresh/)
-  assert.match(meta ?? '', /;compression=kNoCompression/)
+  assert.match(String(records), /;compression=kLZ4Compression/)
+  assert.match(String(records), /bottommost_compression=kZSTD/)
+  assert.match(String(records), /block_size: 8192/)
+  assert.match(String(records), /partition_filters: 1/)
+  assert.match(String(pages), /block_size: 4096/)
+  assert.match(String(pages), /unpartitioned_pinning: all/)
+  assert.match(String(records), /partition_pinning: fresh/)
+  assert.match(String(meta), /;compression=kNoCompression/)
   await engine.close()
 })
 
