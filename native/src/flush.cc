@@ -126,6 +126,7 @@ class FlushTask final : public Task {
       state.answerRows.push_back({decodeAnswer(kept.data()).index, decodeAnswer(kept.data() + kept.size() - kAnswerRowBytes).index});
     }
     engine_.frozen_.reset();
+    store_->dropIterators();
     engine_.flushes_++;
   }
 

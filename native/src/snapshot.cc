@@ -313,6 +313,7 @@ class InstallEndTask final : public Task {
   void finish(bool failed) override {
     engine_.flushing_ = false;
     engine_.installs_.erase(state_.block);
+    store_->dropIterators();
     if (failed) {
       engine_.poisoned_ = true;
       return;
