@@ -420,7 +420,7 @@ void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
 std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {
   auto task = std::make_unique<ScanTask>(request, block, config_.sliceDurationMs);
   const ReadView live = liveView(task->series);
-  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  task->owned = std::make_unique<OwnedView>(*this, live);
   if (live.active != nullptr && task->request.from <= task->request.to) {
     copyRange(*task->owned, *live.active, task->series, task->request, config_.sliceDurationMs);
   }
