@@ -134,6 +134,26 @@ void settle(napi_env env, Job& job) {
 
 void startClose(napi_env env, const std::shared_ptr<Handle>& handle);
 
+// Frees what takes long to free on the thread pool: a memory component is tens of megabytes.
+void dropElsewhere(napi_env env, const Handle& handle, std::shared_ptr<const void> leftovers) {
+  struct Drop {
+    std::shared_ptr<const void> leftovers;
+    napi_async_work work = nullptr;
+  };
+  if (leftovers == nullptr || handle.store->immediate()) return;
+  auto drop = std::make_unique<Drop>();
+  drop->leftovers = std::move(leftovers);
+  napi_value name;
+  if (napi_create_string_utf8(env, "thermocline", NAPI_AUTO_LENGTH, &name) != napi_ok) return;
+  const napi_async_execute_callback run = [](napi_env, void* data) { static_cast<Drop*>(data)->leftovers.reset(); };
+  const napi_async_complete_callback finish = [](napi_env env, napi_status, void* data) {
+    napi_delete_async_work(env, static_cast<Drop*>(data)->work);
+    delete static_cast<Drop*>(data);
+  };
+  if (napi_create_async_work(env, nullptr, name, run, finish, drop.get(), &drop->work) != napi_ok) return;
+  if (napi_queue_async_work(env, drop->work) == napi_ok) drop.release();
+}
+
 void finishJob(napi_env env, napi_status status, void* data) {
   const std::unique_ptr<Job> job(static_cast<Job*>(data));
   if (status != napi_ok) job->failed = true;
@@ -145,6 +165,7 @@ void finishJob(napi_env env, napi_status status, void* data) {
   }
   if (job->buffer != nullptr) napi_delete_reference(env, job->buffer);
   if (job->work != nullptr) napi_delete_async_work(env, job->work);
+  dropElsewhere(env, *job->handle, std::move(job->task->leftovers));
   job->task.reset();
   job->handle->pending--;
   if (job->handle->pending == 0 && job->handle->closing != nullptr) startClose(env, job->handle);

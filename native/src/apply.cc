@@ -49,16 +49,22 @@ size_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, size
   }
   Sink sink(answers, answersCapacity);
   Reader reader(batch, length, "a batch of entries");
-  for (uint32_t left = reader.u32(); left > 0; left--) {
-    const BatchItem item = readItem(reader);
-    applyEntry(*blocks_[item.block], item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
+  try {
+    for (uint32_t left = reader.u32(); left > 0; left--) {
+      const BatchItem item = readItem(reader);
+      applyEntry(*blocks_[item.block], item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
+    }
+  } catch (...) {
+    // Half an entry may be applied: nothing here can be trusted or flushed any more.
+    poisoned_ = true;
+    throw;
   }
   return sink.length();
 }
 
 // Returns how many answers are wanted. Throws if anything in the batch is not as it must be.
 size_t Engine::checkBatch(const uint8_t* batch, size_t length) {
-  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be applied until the process restarts");
+  if (poisoned_) throwBug("an earlier write to the engine failed; nothing can be applied until the process restarts");
   batch_++;
   size_t answers = 0;
   Reader reader(batch, length, "a batch of entries");

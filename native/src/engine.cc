@@ -81,6 +81,22 @@ void Engine::loadAnswerRow(BlockState& state, std::string_view row) {
   state.answerRows.push_back(range);
 }
 
+std::shared_ptr<const StoreSnapshot> Engine::stableSnapshot() const {
+  return beforeIngest_ != nullptr ? beforeIngest_ : store_->snapshot();
+}
+
+void Engine::beginIngest() {
+  if (poisoned_) throwBug("an earlier write to the engine failed; nothing can be written until the process restarts");
+  if (beforeIngest_ != nullptr) throwBug("another flush or install is under way");
+  beforeIngest_ = store_->snapshot();
+}
+
+void Engine::endIngest(bool failed) {
+  beforeIngest_.reset();
+  store_->dropIterators();
+  if (failed) poisoned_ = true;
+}
+
 uint64_t Engine::proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const {
   const BlockState* state = blocks_[block];
   return state == nullptr ? 0 : requests_.proposeHorizon(state->answers, state->position.horizon, maxAnswers, beforeMs);

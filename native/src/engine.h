@@ -74,6 +74,8 @@ class Task {
   virtual void finish(bool failed) { (void)failed; }
   // Bytes the promise resolves to, if any.
   std::string result;
+  // What is slow to let go of; the caller drops it on another thread after `finish`.
+  std::shared_ptr<const void> leftovers;
 };
 
 class Snapshot;
@@ -128,6 +130,7 @@ class Engine {
   friend class FlushTask;
   friend class InstallEndTask;
   friend class PageVersionsTask;
+  friend struct OwnedView;
 
   BlockState& blockState(uint16_t block);
   BlockLog& logOf(BlockState& state);
@@ -148,6 +151,12 @@ class Engine {
   Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
   void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
 
+  // A cut of the store that no ingest under way can change (RocksDB counts a table in before it can be seen, so a
+  // snapshot taken in between would see it come): while one runs, the snapshot taken before it began.
+  std::shared_ptr<const StoreSnapshot> stableSnapshot() const;
+  void beginIngest();
+  void endIngest(bool failed);
+
   const Series* frozenSeries(const SeriesRef& series) const;
   ReadView liveView(const SeriesRef& series) const;
 
@@ -161,10 +170,10 @@ class Engine {
   std::shared_ptr<const C0> frozen_;
   uint64_t rotation_ = 1;
   uint64_t batch_ = 0;
-  // After a failed write of the store nothing may be applied or flushed any more.
+  // After a failed write nothing may be applied or flushed any more.
   bool poisoned_ = false;
-  // An ingest is under way: a flush, or the end of an install.
-  bool flushing_ = false;
+  // Not null while an ingest is under way: a flush, or the end of an install.
+  std::shared_ptr<const StoreSnapshot> beforeIngest_;
   std::unordered_map<uint16_t, std::shared_ptr<Install>> installs_;
   std::string key_;
   std::string row_;

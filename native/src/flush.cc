@@ -113,11 +113,8 @@ class FlushTask final : public Task {
   }
 
   void finish(bool failed) override {
-    engine_.flushing_ = false;
-    if (failed) {
-      engine_.poisoned_ = true;
-      return;
-    }
+    engine_.endIngest(failed);
+    if (failed) return;
     for (const BlockLog* log : logs_) {
       BlockState& state = *engine_.blocks_[log->block];
       state.flushedIndex = log->position.index;
@@ -126,13 +123,14 @@ class FlushTask final : public Task {
       state.answerRows.push_back({decodeAnswer(kept.data()).index, decodeAnswer(kept.data() + kept.size() - kAnswerRowBytes).index});
     }
     engine_.frozen_.reset();
+    leftovers = std::move(frozen_);
     engine_.flushes_++;
   }
 
  private:
   Engine& engine_;
   const std::shared_ptr<SortedStore> store_;
-  const std::shared_ptr<const C0> frozen_;
+  std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
 };
 
@@ -153,10 +151,8 @@ void Engine::rotate() {
 }
 
 std::unique_ptr<Task> Engine::flushTask() {
-  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be flushed until the process restarts");
-  if (flushing_) throwBug("a flush is running already");
   if (frozen_ == nullptr) return nullptr;
-  flushing_ = true;
+  beginIngest();
   return std::make_unique<FlushTask>(*this, frozen_);
 }
 

@@ -65,6 +65,15 @@ class MemoryStore final : public SortedStore {
     return std::make_unique<MemoryIterator>(rowsOf(family, snapshot));
   }
 
+  StoreIterator& ownIterator(Family family) override {
+    std::unique_ptr<StoreIterator>& own = own_[static_cast<int>(family)];
+    own = iterate(family, nullptr, ReadTier::cached);
+    return *own;
+  }
+  void dropIterators() override {
+    for (auto& own : own_) own.reset();
+  }
+
   std::shared_ptr<const StoreSnapshot> snapshot() override { return std::make_shared<MemorySnapshot>(families_); }
   std::unique_ptr<Ingest> ingest() override;
   bool immediate() const override { return true; }
@@ -87,6 +96,7 @@ class MemoryStore final : public SortedStore {
   }
 
   Families families_;
+  std::array<std::unique_ptr<StoreIterator>, kFamilyCount> own_;
 };
 
 class MemoryIngest final : public Ingest {

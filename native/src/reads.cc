@@ -64,8 +64,8 @@ ReadView Engine::liveView(const SeriesRef& series) const {
   return view;
 }
 
-OwnedView::OwnedView(std::shared_ptr<SortedStore> store, std::shared_ptr<const C0> frozen, const ReadView& live)
-    : view(live), store(std::move(store)), snapshot_(this->store->snapshot()), frozen_(std::move(frozen)) {
+OwnedView::OwnedView(const Engine& engine, const ReadView& live)
+    : view(live), store(engine.store_), snapshot_(engine.stableSnapshot()), frozen_(engine.frozen_) {
   view.snapshot = snapshot_.get();
   view.tier = ReadTier::disk;
   view.active = nullptr;
@@ -245,7 +245,7 @@ void Engine::get(uint16_t block, std::string_view request, Sink& out) {
 std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) {
   auto task = std::make_unique<PointTask<IdsRequest>>(request, block, parseGet, answerGet, config_.sliceDurationMs);
   const ReadView live = liveView(task->series);
-  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  task->owned = std::make_unique<OwnedView>(*this, live);
   for (uint32_t i = 0; i < task->request.count; i++) {
     const uint64_t id = loadU64BigEndian(task->request.items + i * 8);
     copyWanted(*task->owned, live, task->series, sliceOf(id), id);
@@ -265,7 +265,7 @@ std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request)
   Sink known(task->result);
   if (answerKnown(requests_, block, task->request, known)) return task;
   const ReadView live = liveView(task->series);
-  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  task->owned = std::make_unique<OwnedView>(*this, live);
   Reader reader(task->request.rest, "a write request");
   for (uint32_t left = task->request.operations; left > 0; left--) {
     const uint64_t id = nextPeekId(reader);
@@ -297,7 +297,7 @@ class PageVersionsTask final : public Task {
   PageVersionsTask(Engine& engine, std::string_view bytes, uint16_t block)
       : engine_(engine), bytes_(bytes), request_(parsePageVersions(bytes_)), series_(request_.series, block) {
     const ReadView live = engine.liveView(series_);
-    owned_ = std::make_unique<OwnedView>(engine.store_, engine.frozen_, live);
+    owned_ = std::make_unique<OwnedView>(engine, live);
     for (uint32_t i = 0; i < request_.count && live.active != nullptr; i++) {
       if (const Page* page = C0::findPage(*live.active, sliceAt(i))) owned_->copyPage(series_, *page);
     }

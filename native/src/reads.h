@@ -7,7 +7,7 @@
 namespace thermocline {
 
 struct OwnedView {
-  OwnedView(std::shared_ptr<SortedStore> store, std::shared_ptr<const C0> frozen, const ReadView& live);
+  OwnedView(const Engine& engine, const ReadView& live);
 
   // Copies a page's header; its records are copied one by one.
   Page* copyPage(const SeriesRef& series, const Page& page);

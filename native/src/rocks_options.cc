@@ -58,6 +58,9 @@ rocksdb::ColumnFamilyOptions familyOptions(Family family, const std::shared_ptr<
   options.max_bytes_for_level_base = uint64_t{256} << 20;
   // Sizes levels from the bottom up, so that nine tenths of the data lie in the bottom level.
   options.level_compaction_dynamic_level_bytes = true;
+  // A finished slice is left alone: no rewriting by age.
+  options.ttl = 0;
+  options.periodic_compaction_seconds = 0;
   // Upper levels are rewritten soon: light compression. The bottom is written once and kept: zstd for records.
   options.compression = rocksdb::kLZ4Compression;
 

@@ -62,6 +62,8 @@ rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier) {
 class RocksIterator final : public StoreIterator {
  public:
   explicit RocksIterator(rocksdb::Iterator* it) : it_(it) {}
+  // Moves to the newest state; cheap while no table came or went.
+  void refresh() { check(it_->Refresh(), "refreshing an iterator"); }
   void seek(std::string_view key) override {
     it_->Seek(sliceOf(key));
     settle();
@@ -133,6 +135,19 @@ class RocksStore final : public SortedStore {
     return std::make_unique<RocksIterator>(db_->NewIterator(readOptions(snapshot, tier), handles_[static_cast<int>(family)]));
   }
 
+  StoreIterator& ownIterator(Family family) override {
+    const int at = static_cast<int>(family);
+    if (own_[at] == nullptr) {
+      own_[at] = std::make_unique<RocksIterator>(db_->NewIterator(readOptions(nullptr, ReadTier::cached), handles_[at]));
+    } else {
+      own_[at]->refresh();
+    }
+    return *own_[at];
+  }
+  void dropIterators() override {
+    for (auto& own : own_) own.reset();
+  }
+
   std::shared_ptr<const StoreSnapshot> snapshot() override { return std::make_shared<RocksSnapshot>(db_); }
   std::unique_ptr<Ingest> ingest() override;
   bool immediate() const override { return false; }
@@ -193,6 +208,8 @@ class RocksStore final : public SortedStore {
   std::array<rocksdb::ColumnFamilyOptions, kFamilyCount> families_;
   std::shared_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount> handles_{};
+  // After the database, so that they go before it.
+  std::array<std::unique_ptr<RocksIterator>, kFamilyCount> own_;
   std::atomic<uint64_t> tables_{0};
 };
 
@@ -255,6 +272,20 @@ class RocksIngest final : public Ingest {
 
 std::unique_ptr<Ingest> RocksStore::ingest() { return std::make_unique<RocksIngest>(*this); }
 
+const char* pinningName(rocksdb::PinningTier tier) {
+  switch (tier) {
+    case rocksdb::PinningTier::kAll:
+      return "all";
+    case rocksdb::PinningTier::kFlushedAndSimilar:
+      return "fresh";
+    case rocksdb::PinningTier::kNone:
+      return "none";
+    case rocksdb::PinningTier::kFallback:
+      break;
+  }
+  return "fallback";
+}
+
 std::map<std::string, std::string> RocksStore::options() {
   std::map<std::string, std::string> texts;
   rocksdb::ConfigOptions config;
@@ -265,6 +296,9 @@ std::map<std::string, std::string> RocksStore::options() {
     std::string& text = texts[familyName(static_cast<Family>(i))];
     GetStringFromColumnFamilyOptions(config, options, &text);
     text += ";" + options.table_factory->GetPrintableOptions();
+    const auto* table = options.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>();
+    text += std::string("  unpartitioned_pinning: ") + pinningName(table->metadata_cache_options.unpartitioned_pinning) + "\n";
+    text += std::string("  partition_pinning: ") + pinningName(table->metadata_cache_options.partition_pinning) + "\n";
   }
   return texts;
 }

@@ -24,6 +24,13 @@ uint64_t recordLimit(const ScanRequest& request) {
   return request.limit == 0 || request.limit > kMaxScanRecords ? kMaxScanRecords : request.limit;
 }
 
+// The engine thread's iterator for live reads, one of its own for any other.
+StoreIterator& iteratorFor(SortedStore& store, const ReadView& view, Family family, std::unique_ptr<StoreIterator>& owned) {
+  if (view.snapshot == nullptr && view.tier == ReadTier::cached) return store.ownIterator(family);
+  owned = store.iterate(family, view.snapshot, view.tier);
+  return *owned;
+}
+
 // Walks the pages of one series in a component, in either direction.
 class PageCursor {
  public:
@@ -59,7 +66,7 @@ class PageWalk {
     pagePrefix(prefix_, series.block, series.name);
     std::string key;
     pageKey(key, series.block, series.name, reverse ? toSlice : fromSlice);
-    rows_ = store.iterate(Family::pages, view.snapshot, view.tier);
+    rows_ = &iteratorFor(store, view, Family::pages, owned_);
     if (reverse) {
       rows_->seek(key);
     } else {
@@ -123,7 +130,8 @@ class PageWalk {
   const uint64_t lastSlice_;
   bool started_ = false;
   std::string prefix_;
-  std::unique_ptr<StoreIterator> rows_;
+  std::unique_ptr<StoreIterator> owned_;
+  StoreIterator* rows_ = nullptr;
 };
 
 // Walks the records of one page within the scan's bounds.
@@ -142,7 +150,7 @@ class RecordWalk {
     const bool whole = request_.from <= firstIdOf(page.slice, durationMs_) && request_.to >= lastIdOf(page.slice, durationMs_);
     const bool countHolds = page.frozen == nullptr || view_.snapshot != nullptr;
     storedLeft_ = whole && countHolds ? page.storedRecords : UINT32_MAX;
-    if (rows_ == nullptr) rows_ = store_.iterate(Family::records, view_.snapshot, view_.tier);
+    if (rows_ == nullptr) rows_ = &iteratorFor(store_, view_, Family::records, owned_);
     recordPrefix(prefix_, page.slice, series_.block, series_.name);
     key_ = prefix_;
     appendU64(key_, request_.reverse ? request_.to : request_.from);
@@ -230,7 +238,8 @@ class RecordWalk {
   const uint64_t durationMs_;
   RecordCursor active_;
   RecordCursor frozen_;
-  std::unique_ptr<StoreIterator> rows_;
+  std::unique_ptr<StoreIterator> owned_;
+  StoreIterator* rows_ = nullptr;
   std::string prefix_;
   std::string key_;
   bool stored_ = false;
@@ -411,7 +420,7 @@ void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
 std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {
   auto task = std::make_unique<ScanTask>(request, block, config_.sliceDurationMs);
   const ReadView live = liveView(task->series);
-  task->owned = std::make_unique<OwnedView>(store_, frozen_, live);
+  task->owned = std::make_unique<OwnedView>(*this, live);
   if (live.active != nullptr && task->request.from <= task->request.to) {
     copyRange(*task->owned, *live.active, task->series, task->request, config_.sliceDurationMs);
   }

@@ -242,7 +242,7 @@ void Install::commit(SortedStore& store) {
 }
 
 std::shared_ptr<Snapshot> Engine::snapshotOpen(uint16_t block) {
-  std::shared_ptr<const StoreSnapshot> snapshot = store_->snapshot();
+  std::shared_ptr<const StoreSnapshot> snapshot = stableSnapshot();
   std::string row;
   if (!store_->get(Family::meta, positionKey(block), snapshot.get(), ReadTier::disk, row)) return nullptr;
   return std::make_shared<Snapshot>(store_, std::move(snapshot), block, decodePosition(row));
@@ -274,7 +274,6 @@ std::unique_ptr<Task> Engine::snapshotReadTask(std::shared_ptr<Snapshot> snapsho
 }
 
 void Engine::installBegin(uint16_t block) {
-  if (poisoned_) throwBug("a write to the engine's store failed; nothing can be installed until the process restarts");
   BlockState& state = blockState(block);
   if (state.installing) throwBug("a snapshot of block " + std::to_string(block) + " is being installed already");
   versions_.raiseGeneration(block);
@@ -311,12 +310,9 @@ class InstallEndTask final : public Task {
   void run() override { install_->commit(*store_); }
 
   void finish(bool failed) override {
-    engine_.flushing_ = false;
+    engine_.endIngest(failed);
     engine_.installs_.erase(state_.block);
-    if (failed) {
-      engine_.poisoned_ = true;
-      return;
-    }
+    if (failed) return;
     engine_.requests_.dropBelow(state_.answers, UINT64_MAX);
     state_.answerRows.clear();
     state_.position = install_->position();
@@ -334,10 +330,10 @@ class InstallEndTask final : public Task {
 
 std::unique_ptr<Task> Engine::installEndTask(uint16_t block) {
   std::shared_ptr<Install> install = installOf(block);
-  if (flushing_ || install->busy) throwBug("an install ends while a flush or a part of it is under way");
+  if (install->busy) throwBug("an install ends while a part of it is under way");
   install->verify();
+  beginIngest();
   dropFromMemory(*blocks_[block]);
-  flushing_ = true;
   return std::make_unique<InstallEndTask>(*this, *blocks_[block], std::move(install));
 }
 

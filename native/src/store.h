@@ -57,6 +57,10 @@ class SortedStore {
   // False if absent. `snapshot` may be null: the newest state.
   virtual bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) = 0;
   virtual std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier) = 0;
+  // The engine thread's own iterator over the newest state, tier `cached`: making one costs more than seeking it. One
+  // per family, one use at a time; `dropIterators` lets go of the tables they pin.
+  virtual StoreIterator& ownIterator(Family family) = 0;
+  virtual void dropIterators() = 0;
   virtual std::shared_ptr<const StoreSnapshot> snapshot() = 0;
   virtual std::unique_ptr<Ingest> ingest() = 0;
   // True if calls never wait for a disk, so that work may run on the caller's thread.

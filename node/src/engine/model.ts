@@ -80,8 +80,8 @@ export class ModelBlock {
   }
 
   private applyOp(name: string, op: ModelOp): void {
-    let records = this.series.get(name)
-    if (records === undefined) this.series.set(name, (records = new Map()))
+    const records = this.series.get(name) ?? new Map<bigint, ModelRecord>()
+    this.series.set(name, records)
     const page = `${name}/${this.sliceOf(op.id)}`
     if (op.kind === OpKind.put) {
       records.set(op.id, { id: op.id, version: this.index, value: op.value })
