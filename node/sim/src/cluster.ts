@@ -2,6 +2,7 @@
 import { BLOCK_COUNT, replicaOrder } from '@thermocline/protocol'
 import { createMemoryStore, type MemoryStore, openEngine } from '../../src/engine/mod.ts'
 import type { Clock } from '../../src/io/ports.ts'
+import type { BlockState } from '../../src/paxos/block-state.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume } from '../../src/replica/volume.ts'
 import { SimDisk } from './disk.ts'
@@ -202,13 +203,16 @@ export class Cluster {
   /** Undefined if all replicas run, agree on every block, and have nothing open; else what is missing. */
   disagreement(): string | undefined {
     const replicas = this.machines.map((machine) => machine.life?.replica)
-    for (const [number, replica] of replicas.entries()) if (replica === undefined) return `replica ${number} does not run`
+    for (const [number, replica] of replicas.entries()) {
+      if (replica === undefined) return `replica ${number} does not run`
+      if (replica.core.chosenEntries.length > 0) return `replica ${number} has entries to apply`
+    }
     for (const block of this.oracle.blocks) {
       const states = replicas.map((replica) => (replica as Replica).core.block(block))
       const indexes = states.map((state) => state.chosen)
       if (new Set(indexes).size > 1) return `block ${block} is at ${indexes.join(', ')}`
       const open = states.findIndex((state) => (replicas[0] as Replica).core.isOpen(state))
-      if (open >= 0) return `block ${block} is open at replica ${open}`
+      if (open >= 0) return `block ${block} is open at replica ${open}: ${describe(states[open] as BlockState)}`
       if ((indexes[0] as number) !== this.oracle.lastIndex(block))
         return `block ${block} is at ${indexes[0]}, but ${this.oracle.lastIndex(block)} was applied once`
     }
@@ -222,4 +226,20 @@ export class Cluster {
       if (new Set(digests).size > 1) throw new Violation('digests-agree', `block ${block}: ${digests.join(', ')}`)
     }
   }
+}
+
+function describe(state: BlockState): string {
+  const { chosen, acceptedRound, promisedRound, phase, settle, isCopying, inReady, inOpen } = state
+  return JSON.stringify({
+    chosen,
+    acceptedRound,
+    promisedRound,
+    phase,
+    settle,
+    isCopying,
+    inReady,
+    inOpen,
+    queue: state.queue.length,
+    inFlight: state.inFlight.length,
+  })
 }

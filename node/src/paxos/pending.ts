@@ -1,5 +1,7 @@
 /** A write on its way into an entry, from arrival to answer. */
 
+import { ERRORS } from '@thermocline/protocol'
+
 /** Who gets the answer: a client connection, a peer that forwarded, or the HTTP side. */
 export interface ReplyTarget {
   /** `error` is 0 or an error number; the body is the operation's answer or an error body. */
@@ -20,8 +22,8 @@ export class PendingWrite {
   readonly deadlineMs: number
   readonly target: ReplyTarget
   readonly token: number
-  /** True once any Accept carried it: from then on only `unknown` can be said without knowing. */
-  carried = false
+  /** How many Accepts, here or at a replica it was forwarded to, may carry it. */
+  carries = 0
   isAnswered = false
   prepares = 0
   /** What a read from disk said, valid at `peekedIndex`. */
@@ -49,10 +51,17 @@ export class PendingWrite {
     this.token = token
   }
 
+  /** Once an Accept carried it, only `unknown` can be said of it without knowing. */
+  get carried(): boolean {
+    return this.carries > 0
+  }
+
   /** Answers, once: whatever comes later for this write is dropped. */
   answer(error: number, body: Uint8Array): void {
     if (this.isAnswered) return
     this.isAnswered = true
-    this.target.reply(this.token, error, body)
+    // Refused as too old, but an earlier attempt of ours may have been applied: its answer is just not remembered.
+    const isUnresolved = error === ERRORS.expired.number && this.carries > 1
+    this.target.reply(this.token, isUnresolved ? ERRORS.unknown.number : error, body)
   }
 }

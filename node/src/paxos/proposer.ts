@@ -172,7 +172,7 @@ export class Proposer {
     state.valueProcess = valueProcess
     state.valueCounter = valueCounter
     state.valueEntry = entry
-    for (const write of state.inFlight) write.carried = true
+    for (const write of state.inFlight) write.carries++
     this.acceptor.record(state, round, core.self, valueProcess, valueCounter, entry)
     this.addOwnVote(state, state.acceptedWrite)
     this.broadcast(state)
@@ -375,9 +375,18 @@ export class Proposer {
       core.counters.resends++
       this.broadcast(state)
     } else if (state.phase === Phase.idle && state.acceptedRound !== NO_ROUND) {
-      const isLate = core.nowMs - state.acceptedAtMs > SETTLE_AFTER_MS
-      if (isLate && core.bestLive(state.block) === core.replica) this.settle(state.block, state.chosen + 1)
+      if (core.nowMs - state.acceptedAtMs > SETTLE_AFTER_MS) this.haveSettled(state)
     } else if (state.phase === Phase.idle && state.queue.length > 0) core.markReady(state)
+  }
+
+  /** Nobody finishes the accepted instance: the block's best live replica settles it, whether or not it has accepted. */
+  private haveSettled(state: BlockState): void {
+    const { core } = this
+    state.acceptedAtMs = core.nowMs
+    const best = core.bestLive(state.block)
+    const out = best === core.replica ? undefined : core.outbox.now(best)
+    if (out === undefined) this.settle(state.block, state.chosen + 1)
+    else core.outbox.messages.settle(out, state.block, state.chosen + 1)
   }
 
   private failLate(state: BlockState): void {

@@ -64,7 +64,7 @@ export class Forwarder {
   private takeBack(id: number, { write }: Forwarded): void {
     this.sent.delete(id)
     // The other replica may have proposed it: from now on only its fate, or `unknown`, is an answer.
-    write.carried = true
+    write.carries++
     this.proposeHere(write)
   }
 }

@@ -26,6 +26,9 @@ import type { PeerMemories } from './peer-memory.ts'
 /** A peer that does not take its frames is cut off at this many unsent bytes; it catches up after it reconnects. */
 export const MAX_PEER_BUFFER_BYTES = 64 * 1024 * 1024
 
+/** Forwarded writes of one connection whose ids are remembered. */
+const MAX_REMEMBERED_FORWARDS = 4096
+
 interface Votes {
   write: number
   writer: ByteWriter
@@ -44,6 +47,8 @@ export interface Peer {
   reason: string | undefined
   chosenTotal: number
   chosenHash: number
+  /** Ids of the last forwarded writes that came by this connection: each is taken once. */
+  readonly forwards: Set<number>
   /** Heartbeats in a row that named the same, other position than ours. */
   differs: number
 }
@@ -92,6 +97,7 @@ export class Peers implements Outbox {
         reason: replica === options.replica ? undefined : 'not connected yet',
         chosenTotal: 0,
         chosenHash: 0,
+        forwards: new Set(),
         differs: 0,
       })
     }
@@ -118,6 +124,15 @@ export class Peers implements Outbox {
     beginPeerFrame(writer)
     peer.votes.push({ write, writer })
     return writer
+  }
+
+  /** False if this connection has brought the forwarded write before. */
+  isNewForward(replica: number, id: number): boolean {
+    const { forwards } = this.all[replica] as Peer
+    if (forwards.has(id)) return false
+    forwards.add(id)
+    if (forwards.size > MAX_REMEMBERED_FORWARDS) forwards.delete(forwards.values().next().value as number)
+    return true
   }
 
   /** Sends the requests of this turn. */
@@ -259,6 +274,7 @@ export class Peers implements Outbox {
     peer.process = 0
     peer.nowUsed = false
     peer.votes = []
+    peer.forwards.clear()
     peer.reason = reason
     link.close()
     this.options.onLost(peer)

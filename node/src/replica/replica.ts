@@ -361,10 +361,13 @@ export class Replica {
   }
 
   private takeForwarded(from: number, id: number, timeoutMs: number, body: Uint8Array): void {
+    if (!this.peers.isNewForward(from, id)) return
     this.counters.forwardedIn++
+    // The id means something to that process only: the answer goes back by its connection or not at all.
+    const { link } = this.peers.all[from] as Peer
     const target: ReplyTarget = {
       reply: (token, error, answer) => {
-        const out = this.peers.now(from)
+        const out = this.peers.all[from]?.link === link ? this.peers.now(from) : undefined
         if (out !== undefined) this.peers.messages.forwardAnswer(out, token, error, answer)
         this.soon()
       },
