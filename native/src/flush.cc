@@ -83,12 +83,16 @@ std::string_view keptAnswers(const BlockLog& log) {
   return kept;
 }
 
-void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs) {
+// Also says which row each block's answers became, empty (0, 0) if none.
+void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
   for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
   for (const BlockLog* log : logs) {
     for (const AnswerRowRange& expired : log->expiredRows) ingest.remove(Family::meta, answersKey(log->block, expired.firstIndex));
     const std::string_view answers = keptAnswers(*log);
-    if (!answers.empty()) ingest.put(Family::meta, answersKey(log->block, decodeAnswer(answers.data()).index), answers);
+    rows.push_back({0, 0});
+    if (answers.empty()) continue;
+    rows.back() = {decodeAnswer(answers.data()).index, decodeAnswer(answers.data() + answers.size() - kAnswerRowBytes).index};
+    ingest.put(Family::meta, answersKey(log->block, rows.back().firstIndex), answers);
   }
 }
 
@@ -108,19 +112,17 @@ class FlushTask final : public Task {
     const std::vector<const Series*> sorted = sortedSeries(*frozen_);
     writePages(*ingest, sorted);
     writeRecords(*ingest, sorted);
-    writeMeta(*ingest, logs_);
+    writeMeta(*ingest, logs_, answerRows_);
     ingest->commit();
   }
 
   void finish(bool failed) override {
     engine_.endIngest(failed);
     if (failed) return;
-    for (const BlockLog* log : logs_) {
-      BlockState& state = *engine_.blocks_[log->block];
-      state.flushedIndex = log->position.index;
-      const std::string_view kept = keptAnswers(*log);
-      if (kept.empty()) continue;
-      state.answerRows.push_back({decodeAnswer(kept.data()).index, decodeAnswer(kept.data() + kept.size() - kAnswerRowBytes).index});
+    for (size_t i = 0; i < logs_.size(); i++) {
+      BlockState& state = *engine_.blocks_[logs_[i]->block];
+      state.flushedIndex = logs_[i]->position.index;
+      if (answerRows_[i].firstIndex > 0) state.answerRows.push_back(answerRows_[i]);
     }
     engine_.frozen_.reset();
     leftovers = std::move(frozen_);
@@ -132,6 +134,7 @@ class FlushTask final : public Task {
   const std::shared_ptr<SortedStore> store_;
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
+  std::vector<AnswerRowRange> answerRows_;
 };
 
 void Engine::rotate() {

@@ -7,6 +7,10 @@
  * One thread calls these methods; only what returns a promise runs elsewhere. Bytes go in and come out packed:
  * integers little-endian, u48 as u32 low + u16 high, record ids as 8 big-endian bytes, `series` as u16 length + bytes.
  * Layouts of entries stand in protocol/src/entry.ts, of request bodies in protocol/src/client-messages.ts.
+ *
+ * Failures: arguments of the wrong kind throw a TypeError; a malformed request or entry throws a RangeError (code
+ * `bad_frame`), and has then changed nothing. A write that fails half-way (a flush, or an entry whose old records
+ * contradict the state) poisons the engine: it applies and flushes no more, and the process has to restart.
  */
 
 /** Returned by reads that the memory component and the block cache cannot answer; call the async twin. */
@@ -51,7 +55,8 @@ export interface Engine {
    * length | entry)*`. An entry must be the block's next one; anything else is a bug and throws.
    * Writes for each request of each entry that wants answers `u8 outcome | u48 index | 8 bytes detail` to `answers`
    * (15 bytes each, in order) and returns how many bytes that took; outcome 0 is ok, else an error number
-   * (entry.ts says which). Throws RangeError before applying anything if `answers` is too small (15 × requests).
+   * (entry.ts says which; a request refused as `bad_stamp` or `expired` is answered with this entry's index and a detail
+   * of zeros). Throws RangeError before applying anything if `answers` is too small (15 × requests).
    */
   apply(batch: Uint8Array, length: number, answers: Uint8Array): number
 
@@ -60,7 +65,8 @@ export interface Engine {
    * an entry at the block's current applied index. Writes to `out`:
    * `u8 known (1: this request id is answered: the 15 bytes of its answer follow) | 15 bytes | u16 ops | (u8 exists |
    * u48 version | u32 size | 8 bytes hash)*`; the hash is the digest element that apply subtracts (entry.ts "old hash").
-   * Returns the bytes written, or NEEDS_IO. `out` must hold 18 + 19 × ops bytes.
+   * Returns the bytes written, or NEEDS_IO. `out` must hold 18 + 19 × ops bytes. A known request comes with 0 ops. The
+   * record of an append is looked up under the id in the request, like any other: fill in the id to be tried first.
    */
   peek(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): number
   /** As `peek`, from disk. Valid only if the block applied nothing since the call: compare `appliedIndex`. */
@@ -69,12 +75,18 @@ export interface Engine {
   /**
    * Answers the body of `Operation.get` (at `request[offset, offset + length)`) with the body of its response, written
    * at `out[outOffset…]`. Returns the bytes written, NEEDS_IO, or −2 − (bytes needed) if `out` is too small.
+   * An absent record is version 0 with a length of 0.
    */
   get(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
   /** As `get`, from disk; one consistent state of the block. Resolves to the response's body. */
   getAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
 
-  /** As `get`, for `Operation.scan`; ends the chunk at SCAN_CHUNK_BYTES and MAX_SCAN_RECORDS. */
+  /**
+   * As `get`, for `Operation.scan`; ends the chunk at SCAN_CHUNK_BYTES and MAX_SCAN_RECORDS. A limit of 0 leaves it to
+   * these; from > to finds nothing. With `more`, `next` is the first id not returned, or, where finding that would cost
+   * a disk read or a long walk over removals, an id before it in the direction of the scan: going on from there misses
+   * and repeats nothing, but a chunk may be empty.
+   */
   scan(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
   scanAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
 
@@ -90,7 +102,8 @@ export interface Engine {
   requestTable(block: number): { readonly answers: number; readonly oldestIndex: number; readonly horizon: number }
   /**
    * The horizon an entry proposed now should carry: the smallest that leaves at most `maxAnswers` answers in the block
-   * and none applied from entries proposed before `beforeMs`; never below the block's current one.
+   * and none applied from entries proposed before `beforeMs`; never below the block's current one. Answers go in apply
+   * order: one proposed before `beforeMs` by a slow clock stays while an older one, proposed later, is kept.
    */
   proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number
 
@@ -98,7 +111,10 @@ export interface Engine {
   rotationDue(): boolean
   /** Freezes C0. Throws if a frozen one is not flushed yet. */
   rotate(): void
-  /** Makes the frozen C0 durable: tables written, synced and added to all families at once. Then C0 is released. */
+  /**
+   * Makes the frozen C0 durable: tables written, synced and added to all families at once. Then C0 is released.
+   * Nothing frozen: done at once. Flushes and ends of installs queue behind each other.
+   */
   flush(): Promise<void>
   /** Positions as of the last finished flush: what a restart would find. */
   flushedIndex(block: number): number
@@ -110,9 +126,11 @@ export interface Engine {
   snapshotClose(handle: number): void
 
   /**
-   * Replaces a block by a snapshot from a peer: nothing of the block may be applied in between. `installEnd` makes the
-   * new content durable and current, and returns its position; until then the old content is undefined and the block
-   * must not be read. The caller brackets this with log records (⚖13).
+   * Replaces a block by a snapshot from a peer: nothing of the block may be applied in between (`apply` throws).
+   * `installEnd` checks that all parts came and that their digest is the snapshot's (else it rejects as `corrupt`, and
+   * the install can only be aborted), makes the new content durable and current, and returns its position, which is
+   * the flushed one too. The old content stays as it is until then, also after a crash or `installAbort`; the caller
+   * still must not read the block, and brackets the install with log records (⚖13). Parts go in order, one at a time.
    */
   installBegin(block: number): Promise<void>
   installPart(block: number, part: Uint8Array): Promise<void>
@@ -121,6 +139,6 @@ export interface Engine {
 
   /** Current figures, by name: bytes of memory per part, cache hits and misses, RocksDB properties. */
   stats(): Readonly<Record<string, number>>
-  /** Waits for background work, closes files. Further calls throw. Does not flush. */
+  /** Waits for background work, closes files. Further calls throw. Does not flush: what a crash loses is lost here too. */
   close(): Promise<void>
 }
