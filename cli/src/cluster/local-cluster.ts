@@ -1,0 +1,209 @@
+/**
+ * A whole cluster on this machine: one process per replica, and this process as its operator. It alone writes the
+ * topology: epoch 1, once every fresh node has told the incarnation of its volume. The document is durable here before any
+ * node gets it, so that a second attempt writes the same one.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { canonicalTopology, DEFAULT_SLICE_DURATION_MS, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
+import { type ClusterShape, checkShape, placeByBase, placeOn, type ReplicaPlace } from './layout.ts'
+import type { DataLock } from './lock.ts'
+import { type NodeFacts, nodeStatus, nodeTopology, putTopology } from './node-api.ts'
+import { type NodeEvents, NodeProcess } from './node-process.ts'
+import { checkPortsFree, findFreePorts } from './ports.ts'
+import { nodeCommand } from './program.ts'
+import { adminToken, type ClusterState, newState, readState, writeState } from './state.ts'
+
+const START_TIMEOUT_MS = 60_000
+const POLL_MS = 50
+/** A node drains and flushes within 10 s; then it is killed. */
+const STOP_GRACE_MS = 12_000
+
+export interface LocalClusterOptions {
+  readonly folder: string
+  /** Undefined takes what the folder has, or the default. */
+  readonly replicas: number | undefined
+  readonly groups: number | undefined
+  /** Base of the data ports, 0 for free ones. */
+  readonly port: number | undefined
+  /** Per node, as the node's --memory takes it. */
+  readonly memory: string | undefined
+  readonly sliceDurationMs: number | undefined
+  readonly restarts: boolean
+}
+
+export const DEFAULT_SHAPE = { replicas: 3, groups: 1, port: 7400 }
+
+export class LocalCluster {
+  readonly folder: string
+  readonly nodes: NodeProcess[]
+  state: ClusterState
+  private readonly lock: DataLock
+  private readonly token: string
+  private readonly sliceDurationMs: number | undefined
+
+  private constructor(options: LocalClusterOptions, lock: DataLock, state: ClusterState, events: NodeEvents) {
+    this.folder = options.folder
+    this.lock = lock
+    this.state = state
+    this.sliceDurationMs = options.sliceDurationMs
+    const { token, path } = adminToken(options.folder)
+    this.token = token
+    this.nodes = state.places.map((place) => {
+      const command = [...nodeCommand(), ...nodeFlags(options, state, place, path)]
+      const noted: NodeEvents = {
+        onStarted: (node, pid) => {
+          this.noteNodes()
+          events.onStarted(node, pid)
+        },
+        onExited: (node, how, restartInMs) => events.onExited(node, how, restartInMs),
+      }
+      return new NodeProcess(place, command, join(options.folder, `${place.name}.log`), options.restarts, noted)
+    })
+  }
+
+  /** Reads or makes the state of the folder; starts nothing yet. @throws ThermoclineError */
+  static async open(options: LocalClusterOptions, lock: DataLock, events: NodeEvents): Promise<LocalCluster> {
+    const known = readState(options.folder)
+    if (known !== undefined) checkAgrees(options, known)
+    const state = known ?? (await makeState(options))
+    await checkPortsFree(state.places)
+    if (known === undefined) writeState(options.folder, state)
+    return new LocalCluster(options, lock, state, events)
+  }
+
+  /** Starts all nodes and resolves when they serve. @throws ThermoclineError */
+  async start(): Promise<void> {
+    for (const node of this.nodes) node.start()
+    const facts = await Promise.all(this.nodes.map((node) => this.waitFor(node, ({ state }) => state !== 'starting')))
+    const topology = this.state.topology ?? this.bootstrap(facts)
+    await Promise.all(this.nodes.map((node) => this.install(node, topology)))
+    await Promise.all(this.nodes.map((node) => this.waitFor(node, ({ state }) => state === 'serving')))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop(STOP_GRACE_MS)))
+    this.lock.release()
+  }
+
+  /** Ends all nodes at once. */
+  kill(): void {
+    for (const node of this.nodes) node.kill()
+  }
+
+  private bootstrap(facts: readonly NodeFacts[]): Topology {
+    const { clusterId, groups, replicas, places } = this.state
+    const topology = parseTopology({
+      formatVersion: 1,
+      clusterId,
+      epoch: 1,
+      sliceDurationMs: this.sliceDurationMs ?? DEFAULT_SLICE_DURATION_MS,
+      groups: Array.from({ length: groups }, (_, group) => ({
+        group,
+        replicas: Array.from({ length: replicas }, (_, replica) => {
+          const at = group * replicas + replica
+          const { data, http } = places[at] as ReplicaPlace
+          return { replica, data, http, zone: `local-${replica}`, incarnation: (facts[at] as NodeFacts).incarnation }
+        }),
+      })),
+    })
+    this.state = { ...this.state, topology }
+    writeState(this.folder, this.state)
+    return topology
+  }
+
+  private async install({ place }: NodeProcess, topology: Topology): Promise<void> {
+    try {
+      await putTopology(place.http, topology, this.token)
+    } catch (error) {
+      if (!(error instanceof ThermoclineError) || error.code !== 'stale_epoch') throw error
+      const theirs = await nodeTopology(place.http)
+      if (canonicalTopology(theirs) === canonicalTopology(topology)) return
+      throw new ThermoclineError(
+        'stale_epoch',
+        `up: ${place.name} has a topology of epoch ${theirs.epoch} that is not the one of ${join(this.folder, 'cluster.json')}, epoch ${topology.epoch}; who else wrote it?`,
+        { cause: error },
+      )
+    }
+  }
+
+  /** Waits until a node answers as wanted. @throws ThermoclineError `unavailable`, with the end of its log. */
+  private async waitFor(node: NodeProcess, wanted: (facts: NodeFacts) => boolean): Promise<NodeFacts> {
+    const until = performance.now() + START_TIMEOUT_MS
+    let last = 'it does not answer'
+    while (performance.now() < until) {
+      if (!node.isUp) last = 'it ended'
+      if (!node.isUp || last.startsWith('failed')) break
+      try {
+        const facts = await nodeStatus(node.place.http)
+        if (facts.clusterId !== undefined && facts.clusterId !== this.state.clusterId) {
+          throw new ThermoclineError(
+            'wrong_cluster',
+            `up: ${node.place.name} belongs to cluster ${facts.clusterId}, not ${this.state.clusterId}`,
+          )
+        }
+        if (wanted(facts)) return facts
+        last = `${facts.state}${facts.reason === undefined ? '' : `: ${facts.reason}`}`
+      } catch (error) {
+        if (!(error instanceof ThermoclineError) || error.code !== 'unavailable') throw error
+      }
+      await delay(POLL_MS)
+    }
+    const words = node.lastWords()
+    throw new ThermoclineError(
+      'unavailable',
+      `up: ${node.place.name} does not serve (${last}); its log is ${node.logPath}${words === '' ? '' : ` and ends with\n${words}`}`,
+    )
+  }
+
+  private noteNodes(): void {
+    this.lock.setNodes(this.nodes.map((node) => node.pid).filter((pid) => pid !== undefined))
+  }
+}
+
+function nodeFlags(options: LocalClusterOptions, state: ClusterState, place: ReplicaPlace, tokenPath: string): string[] {
+  const data = join(options.folder, place.name)
+  if (!existsSync(data)) mkdirSync(data, { recursive: true, mode: 0o700 })
+  const flags: Record<string, string> = {
+    role: 'storage',
+    data,
+    group: String(place.group),
+    replica: String(place.replica),
+    cluster: state.clusterId,
+    listen: place.data,
+    http: place.http,
+    'token-file': tokenPath,
+  }
+  if (options.memory !== undefined) flags.memory = options.memory
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+}
+
+async function makeState(options: LocalClusterOptions): Promise<ClusterState> {
+  const shape: ClusterShape = { groups: options.groups ?? DEFAULT_SHAPE.groups, replicas: options.replicas ?? DEFAULT_SHAPE.replicas }
+  checkShape(shape)
+  const port = options.port ?? DEFAULT_SHAPE.port
+  const places = port === 0 ? placeOn(shape, await findFreePorts(2 * shape.groups * shape.replicas)) : placeByBase(shape, port)
+  return newState(shape, places)
+}
+
+/** A folder's cluster keeps its shape and ports. */
+function checkAgrees(options: LocalClusterOptions, known: ClusterState): void {
+  const base = Number(known.places[0]?.data.split(':')[1])
+  const wanted: [string, number | undefined, number][] = [
+    ['--replicas', options.replicas, known.replicas],
+    ['--groups', options.groups, known.groups],
+    ['--port', options.port === 0 ? undefined : options.port, base],
+  ]
+  for (const [flag, asked, has] of wanted) {
+    if (asked === undefined || asked === has) continue
+    throw new ThermoclineError(
+      'invalid_argument',
+      `${flag}: ${asked} differs from the cluster in ${options.folder}, which has ${has}; leave the flag out, or use another --data`,
+    )
+  }
+  const { topology } = known
+  if (options.sliceDurationMs !== undefined && topology !== null && topology.sliceDurationMs !== options.sliceDurationMs) {
+    throw new ThermoclineError('invalid_argument', `--slice-duration-ms: is fixed at ${topology.sliceDurationMs} when a cluster is created`)
+  }
+}

@@ -1,0 +1,147 @@
+/** `thermocline up`: a whole local cluster in the foreground. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { DEFAULT_SHAPE, LocalCluster } from '../cluster/local-cluster.ts'
+import { DataLock } from '../cluster/lock.ts'
+import type { NodeEvents } from '../cluster/node-process.ts'
+import { addJson, parseWhole } from '../options.ts'
+import { printJson, printLine } from '../report.ts'
+import { formatTable } from '../table.ts'
+
+interface UpOptions {
+  readonly replicas?: number
+  readonly groups?: number
+  readonly data: string
+  readonly ephemeral?: true
+  readonly port?: number
+  readonly memory?: string
+  readonly sliceDurationMs?: number
+  readonly restart: boolean
+  readonly json?: true
+}
+
+export function addUp(program: Command): void {
+  addJson(
+    program
+      .command('up')
+      .description('run a whole cluster on this machine, one process per replica, until Ctrl-C')
+      .option('--replicas <n>', `replicas per group: 1, 3 or 5 (default: ${DEFAULT_SHAPE.replicas})`, parseWhole(1, 5))
+      .option('--groups <n>', `storage groups (default: ${DEFAULT_SHAPE.groups})`, parseWhole(1, 1000))
+      .option('--data <dir>', 'where everything is kept; started again on it, everything is there', './thermocline-data')
+      .option('--ephemeral', 'keep the data in a temporary folder and remove it at the end')
+      .option('--port <base>', `base of the ports, 0 for free ones (default: ${DEFAULT_SHAPE.port})`, parseWhole(0, 65_535))
+      .option('--memory <size>', 'memory per node, like 512MiB')
+      .option('--slice-duration-ms <ms>', 'length of a time slice, fixed when the cluster is created', parseWhole(1000, 0xffffffff))
+      .option('--no-restart', 'leave a node down that ended by itself'),
+  ).action(run)
+}
+
+async function run(options: UpOptions): Promise<void> {
+  const say = (event: string, fields: Record<string, unknown>, line: string) =>
+    options.json === true ? printJson({ event, ...fields }) : printLine(line)
+  const folder = options.ephemeral === true ? mkdtempSync(join(tmpdir(), 'thermocline-')) : resolve(options.data)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const removeData = () => {
+    if (options.ephemeral === true) rmSync(folder, { recursive: true, force: true })
+  }
+  let lock: DataLock | undefined
+  let cluster: LocalCluster | undefined
+  const stopped = stopSignal()
+  const progress = { isServing: false }
+  try {
+    lock = await DataLock.take(folder, (line) => say('cleanup', { message: line }, line))
+    const { replicas, groups, port, memory, sliceDurationMs, restart } = options
+    const events = reporter(say, progress)
+    cluster = await LocalCluster.open({ folder, replicas, groups, port, memory, sliceDurationMs, restarts: restart }, lock, events)
+    const started = cluster.start()
+    // A stop during the start ends the nodes, which fails the start; that failure is not news.
+    started.catch(() => {})
+    const first = await Promise.race([started.then(() => 'serving' as const), stopped.promise])
+    if (first === 'serving') {
+      progress.isServing = true
+      announce(cluster, options)
+      await stopped.promise
+    }
+    say('stopping', {}, '\nstopping')
+    stopped.onSecond(() => cluster?.kill())
+    await cluster.stop()
+    say('stopped', {}, 'stopped')
+  } catch (error) {
+    cluster?.kill()
+    await cluster?.stop()
+    lock?.release()
+    throw error
+  } finally {
+    stopped.end()
+    removeData()
+  }
+}
+
+function reporter(
+  say: (event: string, fields: Record<string, unknown>, line: string) => void,
+  progress: { isServing: boolean },
+): NodeEvents {
+  return {
+    onStarted: ({ place: { name } }, pid) => {
+      if (progress.isServing) say('started', { node: name, pid }, `${name} runs again, process ${pid}`)
+    },
+    onExited: ({ place: { name }, logPath }, how, restartInMs) => {
+      const next = restartInMs === undefined ? 'it stays down' : `it is started again in ${restartInMs} ms`
+      say('exited', { node: name, how, restartInMs, log: logPath }, `${name} ended (${how}); ${next}; its log is ${logPath}`)
+    },
+  }
+}
+
+function announce(cluster: LocalCluster, options: UpOptions): void {
+  const { clusterId, places, groups, replicas } = cluster.state
+  const pids = cluster.nodes.map((node) => node.pid)
+  if (options.json === true) {
+    const http = places.map((place) => `http://${place.http}`)
+    printJson({ event: 'ready', clusterId, data: cluster.folder, endpoints: places.map((place) => place.data), http, pids })
+    return
+  }
+  const [first] = places
+  const where = options.ephemeral === true ? 'data is removed at the end' : `data in ${cluster.folder}`
+  printLine(`Thermocline serves: ${groups} × ${replicas} replicas, ${where}\n`)
+  const rows = places.map((place, at) => [place.name, place.data, `http://${place.http}`, String(pids[at] ?? '')])
+  printLine(formatTable([{ title: 'replica' }, { title: 'data port' }, { title: 'HTTP' }, { title: 'process', right: true }], rows))
+  const endpoints = first?.data === `127.0.0.1:${DEFAULT_SHAPE.port}` ? '' : ` --endpoints ${first?.data}`
+  printLine(`
+Try, in another terminal:
+  thermocline append${endpoints} greetings 'hello'
+  thermocline scan${endpoints} greetings
+  thermocline status${endpoints}
+  curl -X POST --data 'hello' http://${first?.http}/v1/series/greetings/records
+  curl http://${first?.http}/v1/series/greetings/records
+
+Ctrl-C stops it.`)
+}
+
+/** The first SIGINT or SIGTERM; a second one is told apart. */
+function stopSignal() {
+  let second: () => void = () => {}
+  let resolve: (value: 'stop') => void = () => {}
+  const promise = new Promise<'stop'>((settle) => {
+    resolve = settle
+  })
+  let seen = 0
+  const onSignal = () => {
+    seen++
+    if (seen === 1) resolve('stop')
+    else second()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return {
+    promise,
+    onSecond: (then: () => void) => {
+      second = then
+    },
+    end: () => {
+      process.removeListener('SIGINT', onSignal)
+      process.removeListener('SIGTERM', onSignal)
+    },
+  }
+}
