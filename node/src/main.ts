@@ -7,6 +7,7 @@ import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
 import { readConfig } from './config.ts'
 import { openEngine } from './engine/mod.ts'
+import { formatInspection, inspectVolume } from './inspect.ts'
 import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
@@ -16,7 +17,16 @@ import { StorageNode } from './roles/storage/storage-node.ts'
 /** A stop that takes longer than this ends without what is left. */
 const STOP_TIMEOUT_MS = 9000
 
-async function main(): Promise<void> {
+/** `inspect DATADIR [--json]`. */
+async function inspect(args: readonly string[]): Promise<void> {
+  const [dataDir] = args.filter((argument) => argument !== '--json')
+  if (dataDir === undefined)
+    throw new ThermoclineError('invalid_argument', 'DATADIR: is missing; usage: thermocline inspect DATADIR [--json]')
+  const found = await inspectVolume(dataDir)
+  process.stdout.write(`${args.includes('--json') ? JSON.stringify(found, undefined, 2) : formatInspection(found)}\n`)
+}
+
+async function serve(): Promise<void> {
   const config = readConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } })
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
@@ -57,14 +67,19 @@ async function main(): Promise<void> {
       },
     )
   }
+  process.on('uncaughtException', (error) => {
+    log.fatal({ error: error.stack }, 'a bug: the process ends; what was acknowledged is in the log')
+    process.exit(70)
+  })
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
 }
 
-main().catch((error: unknown) => {
+const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : serve()
+run.catch((error: unknown) => {
   const coded = error instanceof ThermoclineError
   process.stderr.write(
-    `thermocline node: ${coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)}\n`,
+    `thermocline ${process.argv[2] === 'inspect' ? 'inspect' : 'node'}: ${coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)}\n`,
   )
   process.exit(coded ? 2 : 1)
 })

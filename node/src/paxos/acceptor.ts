@@ -128,7 +128,7 @@ export class Acceptor {
     prevCounter: number,
   ): BlockState | undefined {
     const { core } = this
-    if (!core.voting) return undefined
+    if (!core.voting || core.isChoked) return undefined
     const state = core.block(block)
     if (state.isCopying) return undefined
     if (

@@ -94,6 +94,8 @@ export class Core {
   nowMs = 0
   /** False until a topology names this volume: nothing is promised, accepted or served. */
   voting = false
+  /** The log or the memory component can take nothing more for now: nothing new is accepted, learned or proposed. */
+  isChoked = false
   /** Bit r: replica r's connected process may be counted in a quorum (⚖5); the own bit is set while `voting`. */
   countable = 0
   /** Bit r: replica r is connected and was heard of lately; the own bit is always set. */

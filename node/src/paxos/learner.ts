@@ -82,7 +82,7 @@ export class Learner {
   /** Asks `from` for what follows `chosen`, unless that is under way. */
   fetch(state: BlockState, from: number): void {
     const { core } = this
-    if (state.isCopying || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
+    if (state.isCopying || core.isChoked || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
     const out = core.outbox.now(from)
     if (out === undefined) return
     state.fetchingFrom = from
@@ -96,7 +96,7 @@ export class Learner {
   onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
     const { core } = this
     const state = core.block(block)
-    if (instance !== state.chosen + 1 || state.isCopying) return
+    if (instance !== state.chosen + 1 || state.isCopying || core.isChoked) return
     const isAccepted =
       state.acceptedRound !== NO_ROUND && state.acceptedValueProcess === valueProcess && state.acceptedValueCounter === valueCounter
     if (isAccepted) {

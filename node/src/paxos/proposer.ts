@@ -77,7 +77,7 @@ export class Proposer {
 
   private advance(state: BlockState): void {
     const { core } = this
-    if (!core.voting || state.isCopying) return
+    if (!core.voting || core.isChoked || state.isCopying) return
     if (state.phase === Phase.preparing) {
       if (core.isQuorum(state.votes)) this.acceptAfterPromises(state)
       return

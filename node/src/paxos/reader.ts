@@ -11,7 +11,7 @@
  * read waits for it, asks the block's best live replica to settle it, and prepares itself only later (reads must not
  * steal round 0). No clock takes part in any of this but to decide when to ask again.
  */
-import { BLOCK_COUNT } from '@thermocline/protocol'
+import { BLOCK_COUNT, type ByteWriter } from '@thermocline/protocol'
 import { NO_ROUND } from './block-state.ts'
 import { MAX_ROUND_BLOCKS, READ_SETTLE_MS, ROUND_RESEND_MS } from './constants.ts'
 import type { Core } from './core.ts'
@@ -74,6 +74,7 @@ export class Reader {
   private waiting: PendingRead[] = []
 
   /** The answer being built for a peer's round. */
+  private answerOut: ByteWriter | undefined
   private answerCountAt = -1
   private answerCount = 0
 
@@ -148,7 +149,8 @@ export class Reader {
   /** A peer's round asks about one block. */
   onRoundBlock(from: number, round: number, block: number, chosen: number): void {
     const { core } = this
-    const out = core.voting ? core.outbox.now(from) : undefined
+    if (this.answerCountAt < 0) this.answerOut = core.voting ? core.outbox.now(from) : undefined
+    const out = this.answerOut
     if (out === undefined) return
     if (this.answerCountAt < 0) {
       this.answerCountAt = core.outbox.messages.readAnswer(out, round)
@@ -167,9 +169,9 @@ export class Reader {
     }
   }
 
-  onRoundEnd(from: number): void {
-    const out = this.core.voting ? this.core.outbox.now(from) : undefined
-    if (out !== undefined && this.answerCountAt >= 0) this.core.outbox.messages.readAnswerEnd(out, this.answerCountAt, this.answerCount)
+  onRoundEnd(): void {
+    if (this.answerOut !== undefined) this.core.outbox.messages.readAnswerEnd(this.answerOut, this.answerCountAt, this.answerCount)
+    this.answerOut = undefined
     this.answerCountAt = -1
   }
 

@@ -111,7 +111,7 @@ export class PeerMessages implements PeerHandler {
   }
 
   onReadRoundEnd(): void {
-    this.options.reader.onRoundEnd(this.from)
+    this.options.reader.onRoundEnd()
   }
 
   onReadException(round: number, block: number, chosen: number, acceptedRound: number, acceptedProcess: ProcessRef): void {

@@ -26,6 +26,11 @@ import type { PeerMemories } from './peer-memory.ts'
 /** A peer that does not take its frames is cut off at this many unsent bytes; it catches up after it reconnects. */
 export const MAX_PEER_BUFFER_BYTES = 64 * 1024 * 1024
 
+/**
+ * A frame that has this many bytes takes no further message. Each message is written whole between two calls of `now`,
+ * and the largest (entries answering a fetch) takes less than MAX_FRAME_BYTES minus this.
+ */
+const FULL_FRAME_BYTES = 2 * 1024 * 1024
 /** Forwarded writes of one connection whose ids are remembered. */
 const MAX_REMEMBERED_FORWARDS = 4096
 
@@ -106,6 +111,11 @@ export class Peers implements Outbox {
   now(replica: number): ByteWriter | undefined {
     const peer = this.all[replica] as Peer
     if (!peer.isReady) return undefined
+    if (peer.nowUsed && peer.now.length > FULL_FRAME_BYTES) {
+      peer.nowUsed = false
+      this.send(peer, peer.now)
+      if (!peer.isReady) return undefined
+    }
     if (!peer.nowUsed) {
       peer.nowUsed = true
       peer.now.reset()
@@ -119,7 +129,7 @@ export class Peers implements Outbox {
     if (!peer.isReady) return undefined
     const write = this.options.fillingWrite()
     const last = peer.votes.at(-1)
-    if (last?.write === write) return last.writer
+    if (last?.write === write && last.writer.length <= FULL_FRAME_BYTES) return last.writer
     const writer = new ByteWriter(16 * 1024)
     beginPeerFrame(writer)
     peer.votes.push({ write, writer })

@@ -8,6 +8,8 @@ import { writeFailure } from '../kv/answers.ts'
 import type { PendingRead } from '../paxos/reader.ts'
 
 const INITIAL_BYTES = 256 * 1024
+/** Largest answer to one read: it must fit in a frame beside others. */
+const MAX_ANSWER_BYTES = 6 * 1024 * 1024
 
 export class ReadServer {
   private readonly engine: Engine
@@ -22,6 +24,11 @@ export class ReadServer {
 
   serve(read: PendingRead): void {
     let written = this.read(read)
+    if (written < -2 - MAX_ANSWER_BYTES) {
+      const message = `ids: their values take ${-2 - written} bytes; expected at most ${MAX_ANSWER_BYTES} in one answer: ask for fewer at once`
+      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, message))
+      return
+    }
     if (written <= -2) {
       this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
       written = this.read(read)

@@ -43,6 +43,11 @@ import { ReadServer } from './read-server.ts'
 import { Recovery } from './recovery.ts'
 import type { Volume } from './volume.ts'
 
+/** Log bytes that may wait to be written before nothing more is taken in. */
+const MAX_PENDING_LOG_BYTES = 16 * 1024 * 1024
+/** How often a full volume is tried again. */
+const SPACE_CHECK_MS = 1000
+
 export interface ReplicaOptions {
   readonly volume: Volume
   /** Random per process, 16 hexadecimal digits. */
@@ -97,6 +102,7 @@ export class Replica {
   private isStopping = false
   private stopSweep: (() => void) | undefined
   private lastHeartbeatMs = 0
+  private lastSpaceCheckMs = 0
   private logEnd = 0
   private syncStartedMs = 0
   private waitingWrites = 0
@@ -253,6 +259,10 @@ export class Replica {
         segmentBytes: options.segmentBytes,
         retainSegments: options.retainSegments,
         volumeNonce: volume.incarnation.nonce,
+        onSpare: () => {
+          this.log.start()
+          this.soon()
+        },
         onFull: (error) => options.warn('no new log segment could be made', { error: String(error) }),
       },
       found,
@@ -495,6 +505,7 @@ export class Replica {
     this.now()
     if (!this.core.voting) return
     this.core.live = this.peers.liveMask()
+    this.choke()
     this.proposer.sweep()
     this.learner.sweep()
     this.reader.sweep()
@@ -503,6 +514,16 @@ export class Replica {
     this.sendNotices()
     if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
     this.soon()
+  }
+
+  /** Stops taking in what could not be kept: the log waits for space, or both memory components are full. */
+  private choke(): void {
+    const isMemoryFull = this.flusher.isBusy && this.options.engine.rotationDue()
+    this.core.isChoked = isMemoryFull || this.log.pendingBytes > MAX_PENDING_LOG_BYTES
+    if (this.log.pool.isFull && this.core.nowMs - this.lastSpaceCheckMs > SPACE_CHECK_MS) {
+      this.lastSpaceCheckMs = this.core.nowMs
+      this.log.pool.prepare()
+    }
   }
 
   /** Tells peers what was chosen and has not been told by a later Accept of its block. */

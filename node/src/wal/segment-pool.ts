@@ -12,7 +12,9 @@ export interface SegmentPoolOptions {
   /** Segments kept for peers to catch up from, beyond those that replay needs. */
   readonly retainSegments: number
   readonly volumeNonce: string
-  /** A spare could not be made. */
+  /** A spare was made. */
+  readonly onSpare: () => void
+  /** A spare could not be made, for the first time in a row. */
   readonly onFull: (error: Error) => void
 }
 
@@ -80,54 +82,54 @@ export class SegmentPool {
     return this.segmentBytes * this.retired.filter((segment) => segment.generation >= this.replayFrom).length + (this.active?.end ?? 0)
   }
 
-  /** Takes a spare as the active segment: its new head is synced before anything is written to it. */
-  activate(done: (error: Error | undefined) => void): void {
-    this.recycle()
-    const take = (segment: Segment): void => {
-      const generation = ++this.generation
-      segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce), 0, (error) => {
-        if (error !== undefined) {
-          done(error)
-          return
-        }
-        segment.generation = generation
-        segment.end = SEGMENT_HEAD_BYTES
-        segment.durableEnd = SEGMENT_HEAD_BYTES
-        if (this.active !== undefined) this.retired.push(this.active)
-        this.active = segment
-        this.prepare()
-        done(undefined)
-      })
-    }
-    const spare = this.spares.shift()
-    if (spare !== undefined) take(spare)
-    else this.make().then(take, done)
+  /** True if rolling over needs nothing that is not there. */
+  get hasSpare(): boolean {
+    return this.spares.length > 0
   }
 
-  /** Makes sure that a spare exists. */
+  /** Takes a spare as the active segment: its new head is synced before anything is written to it. */
+  activate(done: (error: Error | undefined) => void): void {
+    const segment = this.spares.shift() as Segment
+    const generation = ++this.generation
+    segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce), 0, (error) => {
+      if (error !== undefined) {
+        done(error)
+        return
+      }
+      segment.generation = generation
+      segment.end = SEGMENT_HEAD_BYTES
+      segment.durableEnd = SEGMENT_HEAD_BYTES
+      if (this.active !== undefined) this.retired.push(this.active)
+      this.active = segment
+      this.prepare()
+      done(undefined)
+    })
+  }
+
+  /** Makes sure that a spare exists, or will soon; `onSpare` tells. A full volume shows as `isFull`; call again later. */
   prepare(): void {
     this.recycle()
     if (this.spares.length > 0 || this.isPreparing) return
     this.isPreparing = true
-    this.make()
-      .then(
-        (segment) => {
-          this.spares.push(segment)
-          this.isFull = false
-        },
-        (error: unknown) => {
-          this.isFull = true
-          this.options.onFull(error as Error)
-        },
-      )
-      .finally(() => {
+    this.make().then(
+      (segment) => {
         this.isPreparing = false
-      })
+        this.spares.push(segment)
+        this.isFull = false
+        this.options.onSpare()
+      },
+      (error: unknown) => {
+        this.isPreparing = false
+        if (!this.isFull) this.options.onFull(error as Error)
+        this.isFull = true
+      },
+    )
   }
 
   private async make(): Promise<Segment> {
-    const name = `${String(this.nextName++).padStart(6, '0')}.log`
+    const name = `${String(this.nextName).padStart(6, '0')}.log`
     const file: LogFile = await this.options.folder.create(name, this.segmentBytes)
+    this.nextName++
     return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES }
   }
 

@@ -183,26 +183,27 @@ export class SharedLog implements LogSink {
     return this.filling.number
   }
 
-  /** Starts the next write, if something urgent waits and none is under way. */
+  /** Starts the next write, if something urgent waits, none is under way, and there is room for it. */
   start(): void {
-    if (this.isWriting) return
-    if (this.closed.length === 0) {
-      if (!this.filling.urgent) return
-      this.options.beforeWrite()
+    if (this.isWriting || (this.closed.length === 0 && !this.filling.urgent)) return
+    if (this.closed.length === 0) this.options.beforeWrite()
+    const next = this.closed[0] ?? this.filling
+    const { active } = this.pool
+    const fits = active !== undefined && active.end + alignUp(next.writer.length) <= this.pool.segmentBytes
+    if (!fits && !this.pool.hasSpare) {
+      this.pool.prepare()
+      return
     }
-    const next = this.closed.shift() ?? this.takeFilling()
+    if (this.closed.length > 0) this.closed.shift()
+    else this.takeFilling()
     this.isWriting = true
     this.starting = next
-    const room = alignUp(next.writer.length)
-    const { active } = this.pool
-    if (active !== undefined && active.end + room <= this.pool.segmentBytes) this.put(active, next)
+    if (fits) this.put(active, next)
     else this.roll(next)
   }
 
-  private takeFilling(): Filling {
-    const next = this.filling
-    this.filling = this.fresh(next.number + 1)
-    return next
+  private takeFilling(): void {
+    this.filling = this.fresh(this.filling.number + 1)
   }
 
   private roll(next: Filling): void {
