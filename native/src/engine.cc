@@ -45,6 +45,7 @@ void Engine::load() {
     char version[4];
     storeU32(version, kDiskVersion);
     ingest->put(Family::meta, versionKey(), {version, 4});
+    ingest->prepare();
     ingest->commit();
     return;
   }

@@ -109,15 +109,22 @@ class FlushTask final : public Task {
 
   void run() override {
     const auto ingest = store_->ingest();
-    const std::vector<const Series*> sorted = sortedSeries(*frozen_);
-    writePages(*ingest, sorted);
-    writeRecords(*ingest, sorted);
-    writeMeta(*ingest, logs_, answerRows_);
+    try {
+      const std::vector<const Series*> sorted = sortedSeries(*frozen_);
+      writePages(*ingest, sorted);
+      writeRecords(*ingest, sorted);
+      writeMeta(*ingest, logs_, answerRows_);
+      ingest->prepare();
+    } catch (const EngineError& error) {
+      // The new tables are thrown away whole; a later flush may find room.
+      mayRetry_ = std::string_view(error.code) == "disk_full";
+      throw;
+    }
     ingest->commit();
   }
 
   void finish(bool failed) override {
-    engine_.endIngest(failed);
+    engine_.endIngest(failed && !mayRetry_);
     if (failed) return;
     for (size_t i = 0; i < logs_.size(); i++) {
       BlockState& state = *engine_.blocks_[logs_[i]->block];
@@ -135,6 +142,7 @@ class FlushTask final : public Task {
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
   std::vector<AnswerRowRange> answerRows_;
+  bool mayRetry_ = false;
 };
 
 void Engine::rotate() {

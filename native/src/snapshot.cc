@@ -238,6 +238,7 @@ void Install::commit(SortedStore& store) {
   }
   if (!slices.empty()) ingest_->removeRange(Family::pages, pages, afterPrefix(pages));
   ingest_->removeRange(Family::meta, answersPrefix(block_), afterPrefix(answersPrefix(block_)));
+  ingest_->prepare();
   ingest_->commit();
 }
 
