@@ -83,6 +83,16 @@ std::string_view keptAnswers(const BlockLog& log) {
   return kept;
 }
 
+std::shared_ptr<const RecentHeaders> recentHeaders(const std::vector<const Series*>& sorted) {
+  size_t pages = 0;
+  for (const Series* series : sorted) pages += series->pageCount;
+  auto recent = std::make_shared<RecentHeaders>(pages);
+  for (const Series* series : sorted) {
+    for (uint32_t i = 0; i < series->pageCount; i++) recent->add(*series, *series->pages[i]);
+  }
+  return recent;
+}
+
 // Also says which row each block's answers became, empty (0, 0) if none.
 void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
   for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
@@ -109,8 +119,8 @@ class FlushTask final : public Task {
 
   void run() override {
     const auto ingest = store_->ingest();
+    const std::vector<const Series*> sorted = sortedSeries(*frozen_);
     try {
-      const std::vector<const Series*> sorted = sortedSeries(*frozen_);
       writePages(*ingest, sorted);
       writeRecords(*ingest, sorted);
       writeMeta(*ingest, logs_, answerRows_);
@@ -121,6 +131,7 @@ class FlushTask final : public Task {
       throw;
     }
     ingest->commit();
+    recent_ = recentHeaders(sorted);
   }
 
   void finish(bool failed) override {
@@ -132,16 +143,24 @@ class FlushTask final : public Task {
       if (answerRows_[i].firstIndex > 0) state.answerRows.push_back(answerRows_[i]);
     }
     engine_.frozen_.reset();
-    leftovers = std::move(frozen_);
+    leftovers = std::make_shared<Leftovers>(Leftovers{std::move(frozen_), std::move(engine_.recent_[1])});
+    engine_.recent_[1] = std::move(engine_.recent_[0]);
+    engine_.recent_[0] = std::move(recent_);
     engine_.flushes_++;
   }
 
  private:
+  struct Leftovers {
+    std::shared_ptr<const C0> component;
+    std::shared_ptr<const RecentHeaders> headers;
+  };
+
   Engine& engine_;
   const std::shared_ptr<SortedStore> store_;
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
   std::vector<AnswerRowRange> answerRows_;
+  std::shared_ptr<const RecentHeaders> recent_;
   bool mayRetry_ = false;
 };
 

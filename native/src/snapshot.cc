@@ -295,6 +295,7 @@ std::unique_ptr<Task> Engine::installPartTask(uint16_t block, std::string_view p
 // The block leaves both components before the store's new content can be seen.
 void Engine::dropFromMemory(BlockState& state) {
   versions_.raiseGeneration(state.block);
+  for (auto& recent : recent_) recent.reset();
   if (state.logRotation == rotation_) active_->drop(*state.log);
   if (frozen_ == nullptr) return;
   state.droppedRotation = rotation_;
