@@ -15,6 +15,8 @@ using js::Arguments;
 using js::must;
 
 constexpr int kNeedsIo = -1;
+// Each open snapshot keeps old tables from being deleted.
+constexpr size_t kMostSnapshots = 64;
 constexpr napi_type_tag kStoreTag = {0x7d0c1f5a2b984e63, 0x91b3a6c4e8d75f20};
 
 struct Handle {
@@ -482,6 +484,9 @@ napi_value snapshotOpen(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
     const std::shared_ptr<Handle>& handle = handleOf(env, arguments.u32(0, "engine"));
+    if (handle->snapshots.size() >= kMostSnapshots) {
+      throw EngineError(ErrorKind::error, "overloaded", "there are " + std::to_string(kMostSnapshots) + " snapshots open already");
+    }
     std::shared_ptr<Snapshot> snapshot = handle->engine->snapshotOpen(arguments.block(1));
     if (snapshot == nullptr) return js::undefined(env);
     const Position position = snapshot->position;

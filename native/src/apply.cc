@@ -235,13 +235,24 @@ void Engine::applyRemoval(BlockState& state, const SeriesRef& series, Page& page
   active_->remove(page, id, index);
 }
 
+bool Engine::recentHeader(const SeriesRef& series, uint64_t slice, PageHeader& header, bool& exists) const {
+  for (const auto& recent : recent_) {
+    if (recent != nullptr && recent->find(series, slice, header, exists)) return true;
+  }
+  return false;
+}
+
 // The page in the active component; its header is read from below when it enters.
 Page& Engine::pageForApply(const SeriesRef& series, Series& into, uint64_t slice) {
   if (Page* page = C0::findPage(into, slice)) return *page;
   ReadView below;
   below.frozen = frozenSeries(series);
   PageHeader header;
-  const bool exists = readPageHeader(*store_, below, series, slice, key_, row_, header);
+  bool exists = false;
+  const bool frozen = below.frozen != nullptr && C0::findPage(*below.frozen, slice) != nullptr;
+  if (frozen || !recentHeader(series, slice, header, exists)) {
+    exists = readPageHeader(*store_, below, series, slice, key_, row_, header);
+  }
   return active_->addPage(into, slice, exists ? &header : nullptr);
 }
 

@@ -45,6 +45,7 @@ void Engine::load() {
     char version[4];
     storeU32(version, kDiskVersion);
     ingest->put(Family::meta, versionKey(), {version, 4});
+    ingest->prepare();
     ingest->commit();
     return;
   }
@@ -107,6 +108,9 @@ void Engine::figures(const std::function<void(const std::string&, double)>& add)
   add("activeBytes", static_cast<double>(active_->bytes()));
   add("activeRecords", static_cast<double>(active_->records()));
   add("frozenBytes", frozen_ == nullptr ? 0 : static_cast<double>(frozen_->bytes()));
+  double recentBytes = 0;
+  for (const auto& recent : recent_) recentBytes += recent == nullptr ? 0 : static_cast<double>(recent->bytes());
+  add("recentHeaderBytes", recentBytes);
   add("requestTableAnswers", static_cast<double>(requests_.count()));
   add("requestTableBytes", static_cast<double>(requests_.bytes()));
   add("versionCacheBytes", static_cast<double>(versions_.bytes()));

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "c0.h"
+#include "recent_headers.h"
 #include "request_table.h"
 #include "store.h"
 #include "version_cache.h"
@@ -148,6 +149,7 @@ class Engine {
   void applyPut(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
                 uint64_t oldHash, std::string_view value);
   void applyRemoval(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, uint64_t oldHash);
+  bool recentHeader(const SeriesRef& series, uint64_t slice, PageHeader& header, bool& exists) const;
   Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
   void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
 
@@ -168,6 +170,8 @@ class Engine {
   VersionCache versions_;
   std::shared_ptr<C0> active_;
   std::shared_ptr<const C0> frozen_;
+  // Of the last two flushes, newest first; may be null.
+  std::shared_ptr<const RecentHeaders> recent_[2];
   uint64_t rotation_ = 1;
   uint64_t batch_ = 0;
   // After a failed write nothing may be applied or flushed any more.

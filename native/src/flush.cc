@@ -83,6 +83,16 @@ std::string_view keptAnswers(const BlockLog& log) {
   return kept;
 }
 
+std::shared_ptr<const RecentHeaders> recentHeaders(const std::vector<const Series*>& sorted) {
+  size_t pages = 0;
+  for (const Series* series : sorted) pages += series->pageCount;
+  auto recent = std::make_shared<RecentHeaders>(pages);
+  for (const Series* series : sorted) {
+    for (uint32_t i = 0; i < series->pageCount; i++) recent->add(*series, *series->pages[i]);
+  }
+  return recent;
+}
+
 // Also says which row each block's answers became, empty (0, 0) if none.
 void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
   for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
@@ -110,14 +120,22 @@ class FlushTask final : public Task {
   void run() override {
     const auto ingest = store_->ingest();
     const std::vector<const Series*> sorted = sortedSeries(*frozen_);
-    writePages(*ingest, sorted);
-    writeRecords(*ingest, sorted);
-    writeMeta(*ingest, logs_, answerRows_);
+    try {
+      writePages(*ingest, sorted);
+      writeRecords(*ingest, sorted);
+      writeMeta(*ingest, logs_, answerRows_);
+      ingest->prepare();
+    } catch (const EngineError& error) {
+      // The new tables are thrown away whole; a later flush may find room.
+      mayRetry_ = std::string_view(error.code) == "disk_full";
+      throw;
+    }
     ingest->commit();
+    recent_ = recentHeaders(sorted);
   }
 
   void finish(bool failed) override {
-    engine_.endIngest(failed);
+    engine_.endIngest(failed && !mayRetry_);
     if (failed) return;
     for (size_t i = 0; i < logs_.size(); i++) {
       BlockState& state = *engine_.blocks_[logs_[i]->block];
@@ -125,16 +143,25 @@ class FlushTask final : public Task {
       if (answerRows_[i].firstIndex > 0) state.answerRows.push_back(answerRows_[i]);
     }
     engine_.frozen_.reset();
-    leftovers = std::move(frozen_);
+    leftovers = std::make_shared<Leftovers>(Leftovers{std::move(frozen_), std::move(engine_.recent_[1])});
+    engine_.recent_[1] = std::move(engine_.recent_[0]);
+    engine_.recent_[0] = std::move(recent_);
     engine_.flushes_++;
   }
 
  private:
+  struct Leftovers {
+    std::shared_ptr<const C0> component;
+    std::shared_ptr<const RecentHeaders> headers;
+  };
+
   Engine& engine_;
   const std::shared_ptr<SortedStore> store_;
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
   std::vector<AnswerRowRange> answerRows_;
+  std::shared_ptr<const RecentHeaders> recent_;
+  bool mayRetry_ = false;
 };
 
 void Engine::rotate() {

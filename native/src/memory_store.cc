@@ -113,6 +113,8 @@ class MemoryIngest final : public Ingest {
     ranges_[static_cast<int>(family)].push_back({std::string(from), std::string(to)});
   }
 
+  void prepare() override {}
+
   void commit() override {
     Families families = store_.families();
     for (int family = 0; family < kFamilyCount; family++) {

@@ -231,13 +231,18 @@ class RocksIngest final : public Ingest {
     check(tableOf(family).DeleteRange(sliceOf(from), sliceOf(to)), "writing a table");
   }
 
+  // Finishing a table syncs it.
+  void prepare() override {
+    for (Table& table : tables_) {
+      if (table.writer != nullptr) check(table.writer->Finish(), "finishing the table " + table.path);
+    }
+  }
+
   void commit() override {
     std::vector<rocksdb::IngestExternalFileArg> args;
     for (int family = 0; family < kFamilyCount; family++) {
-      Table& table = tables_[family];
+      const Table& table = tables_[family];
       if (table.writer == nullptr) continue;
-      // Syncs the file.
-      check(table.writer->Finish(), "finishing the table " + table.path);
       rocksdb::IngestExternalFileArg arg;
       arg.column_family = store_.handle(family);
       arg.external_files = {table.path};

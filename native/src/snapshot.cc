@@ -238,6 +238,7 @@ void Install::commit(SortedStore& store) {
   }
   if (!slices.empty()) ingest_->removeRange(Family::pages, pages, afterPrefix(pages));
   ingest_->removeRange(Family::meta, answersPrefix(block_), afterPrefix(answersPrefix(block_)));
+  ingest_->prepare();
   ingest_->commit();
 }
 
@@ -294,6 +295,7 @@ std::unique_ptr<Task> Engine::installPartTask(uint16_t block, std::string_view p
 // The block leaves both components before the store's new content can be seen.
 void Engine::dropFromMemory(BlockState& state) {
   versions_.raiseGeneration(state.block);
+  for (auto& recent : recent_) recent.reset();
   if (state.logRotation == rotation_) active_->drop(*state.log);
   if (frozen_ == nullptr) return;
   state.droppedRotation = rotation_;

@@ -1,7 +1,7 @@
 // The sorted store under the memory component: flushed state, in three families of ordered keys. It changes only by
 // `commit` of an ingest, which adds sorted rows to all families at once; so whatever it holds is a consistent cut.
-// Two implementations: RocksDB, and vectors in memory for the simulator and tests. Every method but `Ingest`'s may be
-// called from any thread; ingests come one at a time.
+// Two implementations: RocksDB, and vectors in memory for the simulator and tests. Methods may be called from any thread
+// (of an `immediate` store, from one thread only); ingests commit one at a time.
 #pragma once
 
 #include <functional>
@@ -40,14 +40,16 @@ class StoreSnapshot {
 };
 
 // Rows of a family come in ascending key order; a range removal covers what the store held before, never rows of the
-// same ingest. Without `commit` nothing happened.
+// same ingest. Without `commit` nothing happened: whatever failed before may be tried again by a new ingest.
 class Ingest {
  public:
   virtual ~Ingest() = default;
   virtual void put(Family family, std::string_view key, std::string_view value) = 0;
   virtual void remove(Family family, std::string_view key) = 0;
   virtual void removeRange(Family family, std::string_view from, std::string_view to) = 0;
-  // Durable and visible, all families at once, when it returns.
+  // Makes the rows durable, where nobody sees them yet.
+  virtual void prepare() = 0;
+  // After `prepare`: visible, all families at once and for good, when it returns.
   virtual void commit() = 0;
 };
 

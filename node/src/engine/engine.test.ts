@@ -456,6 +456,18 @@ test('a snapshot installs elsewhere whole, and not at all if anything is missing
   await source.close()
 })
 
+test('open snapshots are bounded', async () => {
+  const engine = openEngine(options)
+  await write(engine, 1, [request([])])
+  await flush(engine)
+  const handles = Array.from({ length: 64 }, () => engine.snapshotOpen(1)?.handle as number)
+  assert.throws(() => engine.snapshotOpen(1), { code: 'overloaded' })
+  engine.snapshotClose(handles[0] as number)
+  assert.ok(engine.snapshotOpen(1))
+  await assert.rejects(async () => await engine.snapshotRead(handles[0] as number, 100), { code: 'internal' })
+  await engine.close()
+})
+
 test('a closed engine refuses calls, and close waits for reads under way', async () => {
   const engine = openEngine({ ...options, path: newPath() })
   await write(engine, 1, [request([put(1n, 'v')])])

@@ -120,7 +120,11 @@ class NativeEngine implements Engine {
   }
 
   snapshotOpen(block: number): SnapshotHead | undefined {
-    return native.snapshotOpen(this.id, block)
+    try {
+      return native.snapshotOpen(this.id, block)
+    } catch (error) {
+      throw coded(error)
+    }
   }
 
   snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array> {

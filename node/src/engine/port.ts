@@ -113,13 +113,17 @@ export interface Engine {
   rotate(): void
   /**
    * Makes the frozen C0 durable: tables written, synced and added to all families at once. Then C0 is released.
-   * Nothing frozen: done at once. Flushes and ends of installs queue behind each other.
+   * Nothing frozen: done at once. Flushes and ends of installs queue behind each other. Rejected as `disk_full`, nothing
+   * happened and it may be called again; after any other failure the engine is poisoned.
    */
   flush(): Promise<void>
   /** Positions as of the last finished flush: what a restart would find. */
   flushedIndex(block: number): number
 
-  /** Opens a snapshot of a block as of the last flush; at most a few at a time. Undefined if nothing of it is flushed. */
+  /**
+   * Opens a snapshot of a block as of the last flush; at most 64 at a time, then throws `overloaded`. Undefined if
+   * nothing of the block is flushed.
+   */
   snapshotOpen(block: number): SnapshotHead | undefined
   /** The next part of at most about `maxBytes`, empty at the end. Parts carry a version and their own checksum. */
   snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array>
