@@ -111,7 +111,7 @@ export class Cluster {
       isNamed: ({ replica: slot, nonce }) => this.machines[slot]?.freshNonce === nonce,
       onEpochSeen: () => {},
       warn: (what, fields) => {
-        if (what.startsWith('a peer broke')) this.fail(new Violation('no-protocol-violation', String(fields['what'])))
+        if (what.startsWith('a peer broke')) this.fail(new Violation('no-protocol-violation', String(fields.what)))
       },
       fatal: (error) => this.fail(error),
       onRejected: (message) => this.fail(new Violation('never-rolled-back', message)),

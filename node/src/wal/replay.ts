@@ -42,7 +42,7 @@ export async function replayLog(
 ): Promise<Replayed> {
   const segments: Opened[] = []
   const spares: Segment[] = []
-  for (const name of (await folder.list()).filter((entry) => entry.endsWith('.log')).sort()) {
+  for (const name of (await folder.list()).filter((entry) => entry.endsWith('.log')).toSorted((a, b) => (a < b ? -1 : 1))) {
     const file = await folder.open(name)
     const head = await file.read(0, SEGMENT_HEAD_BYTES)
     const generation = head.length < SEGMENT_HEAD_BYTES ? 0 : readSegmentHead(head, name, volumeNonce)
