@@ -5,6 +5,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 
 const DEFAULT_ENDPOINTS = `127.0.0.1:${DEFAULT_DATA_PORT}`
 
+/** How long a command looks for a cluster before it says that there is none. */
+const CONNECT_TIMEOUT_MS = 3000
+
 /** Options of every command that talks to a cluster. */
 export interface ClusterOptions {
   readonly endpoints: string
@@ -47,7 +50,7 @@ export async function open(options: ClusterOptions, extra: { connectTimeoutMs?: 
     return await connect({
       endpoints,
       defaultTimeoutMs: options.timeout,
-      connectTimeoutMs: extra.connectTimeoutMs ?? Math.min(options.timeout, 5000),
+      connectTimeoutMs: extra.connectTimeoutMs ?? Math.min(options.timeout, CONNECT_TIMEOUT_MS),
       name: 'thermocline-cli',
       signal: extra.signal,
     })

@@ -167,10 +167,13 @@ test('an answer to an attempt that was given up still counts', async () => {
 
 test('busy and overloaded pause before the next round; overloaded at least as long as it says', async () => {
   const { nodes, client } = await cluster()
-  const [first] = order(nodes, 'alice') as [ScriptedNode]
-  onWrites(first, { code: 'busy' }, 2)
+  const [first, second] = order(nodes, 'alice') as [ScriptedNode, ScriptedNode]
+  onWrites(first, { code: 'busy' }, 1)
   await client.put('alice', '1', 'x')
-  assert.equal(writesOf([first]).length, 3)
+  assert.deepEqual([writesOf([first]).length, writesOf([second]).length], [2, 0])
+  onWrites(first, { code: 'busy' })
+  await client.put('alice', '1', 'x')
+  assert.deepEqual([writesOf([first]).length, writesOf([second]).length], [4, 1])
   onWrites(first, { code: 'overloaded', argument: 120 }, 1)
   const began = performance.now()
   await client.put('alice', '2', 'x')
@@ -227,6 +230,10 @@ test('AbortSignal and close end calls as cancelled', async () => {
   setTimeout(() => controller.abort(), 20)
   assert.equal((await get).code, 'cancelled')
   assert.equal((await failure(client.get('alice', '1', { signal: AbortSignal.abort() }))).code, 'cancelled')
+  const shared = new AbortController()
+  const many = Array.from({ length: 30 }, () => failure(client.get('alice', '1', { signal: shared.signal })))
+  setTimeout(() => shared.abort(), 20)
+  assert.ok((await Promise.all(many)).every(({ code }) => code === 'cancelled'))
   const open = failure(client.put('alice', '1', 'x'))
   setTimeout(() => client.close(), 20)
   assert.equal((await open).code, 'cancelled')
@@ -247,6 +254,28 @@ test('a killed replica is asked last and comes back; no call fails', async () =>
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   assert.ok(first.requests.length > before, 'it is asked again')
+})
+
+test('a replica that connects but does not answer gets one call at a time as a trial', async () => {
+  const { nodes, client } = await cluster()
+  const [first] = order(nodes, 'alice') as [ScriptedNode]
+  await client.get('alice', '1')
+  first.script = (request) => (request.operation === Operation.get ? 'hang' : undefined)
+  await Promise.all(Array.from({ length: 20 }, () => client.get('alice', '1')))
+  const until = performance.now() + 700
+  while (performance.now() < until) {
+    await Promise.all(Array.from({ length: 20 }, () => client.get('alice', '1')))
+  }
+  const hung = first.requests.filter((request) => request.operation === Operation.get).length
+  assert.ok(hung <= 1 + 20 + 4, `${hung} requests went to it`)
+  first.script = () => undefined
+  const before = first.requests.length
+  const end = performance.now() + 3000
+  while (first.requests.length < before + 50 && performance.now() < end) {
+    await Promise.all(Array.from({ length: 20 }, () => client.get('alice', '1')))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  assert.ok(first.requests.length >= before + 50, 'it is asked by all again')
 })
 
 test('a newer epoch in a reply, or moved, brings the new topology', async () => {

@@ -13,6 +13,8 @@ export const BACKOFF_CAP_MS = 500
 /** Demotion of a replica that failed: base · 2^failures with jitter, at most the cap. */
 export const DEMOTION_BASE_MS = 50
 export const DEMOTION_CAP_MS = 5000
+/** How long a replica on trial is asked by no other call. */
+export const TRIAL_MS = 1000
 /** A connection that owes answers and sent nothing for this long is closed. */
 export const STALL_MS = 4000
 

@@ -3,6 +3,7 @@
  *
  * Routes: block → group by the placement table of the topology's group count → replicas in the block's priority order;
  * the first live one that this round has not tried. When all were tried, the next round begins after a jittered pause.
+ * A replica that failed gets one call as a trial when its demotion ends; the others follow once that is answered.
  *
  * What an attempt that failed means: refusals that the error table calls retryable say that this attempt did nothing. A
  * lost connection, an attempt that timed out and the codes of outcome `maybe` leave its fate open; since every attempt of
@@ -62,6 +63,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   private replicaCount = 0
   private readonly options: DispatcherOptions
   private dirty: Connection[] = []
+  private readonly tied = new Map<AbortSignal, { readonly calls: Set<Call>; readonly onAbort: () => void }>()
   private tickIsSet: boolean = false
   private closed: boolean = false
 
@@ -88,10 +90,27 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     this.proceed(call)
   }
 
+  /** One listener per signal, however many calls share it. */
   private tie(call: Call, signal: AbortSignal): void {
-    const onAbort = () => this.end(call, 'cancelled', 'the signal was aborted')
-    signal.addEventListener('abort', onAbort, { once: true })
-    call.untie = () => signal.removeEventListener('abort', onAbort)
+    let tied = this.tied.get(signal)
+    if (tied === undefined) {
+      const calls = new Set<Call>()
+      const onAbort = () => {
+        this.tied.delete(signal)
+        for (const one of calls) this.end(one, 'cancelled', 'the signal was aborted')
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      tied = { calls, onAbort }
+      this.tied.set(signal, tied)
+    }
+    const { calls, onAbort } = tied
+    calls.add(call)
+    call.untie = () => {
+      calls.delete(call)
+      if (calls.size > 0 || this.tied.get(signal)?.calls !== calls) return
+      this.tied.delete(signal)
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Starts a call that asks one endpoint only, once. */
@@ -122,6 +141,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     const nowMs = performance.now()
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]
     const order = replicaOrder(placement.slot[call.block] as number, this.replicaCount)
+    if (this.isRoundOver(call)) call.tried = 0
     let chosen = -1
     for (const replica of order) {
       if ((call.tried & (1 << replica)) !== 0) continue
@@ -133,19 +153,33 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
     }
     call.tried |= 1 << chosen
-    ;(group[chosen] as Endpoint).submit(call)
+    const endpoint = group[chosen] as Endpoint
+    if (endpoint.failures > 0) endpoint.beginTrial(nowMs)
+    endpoint.submit(call)
+  }
+
+  private isRoundOver(call: Call): boolean {
+    const all = (1 << this.replicaCount) - 1
+    return (call.tried & all) === all
   }
 
   /** Tries the next replica of this round at once, or begins the next round after a pause. */
   private tryNext(call: Call): void {
-    const all = (1 << this.replicaCount) - 1
-    if ((call.tried & all) !== all) this.route(call)
-    else this.pause(call, 0)
+    if (this.isRoundOver(call)) this.pause(call, 0)
+    else this.route(call)
   }
 
-  /** Begins a new round after at least `leastMs` and a jittered backoff. */
+  /**
+   * `busy` is either a race, which a pause ends, or a replica that reaches no majority, which only another one cures: the
+   * same replica gets a second try, then it is the next one's turn.
+   */
+  private onBusy(call: Call): void {
+    if (call.rounds % 2 === 0) call.tried = 0
+    this.pause(call, 0)
+  }
+
+  /** Goes on after at least `leastMs` and a jittered backoff, with the replicas that this round has not tried. */
   private pause(call: Call, leastMs: number): void {
-    call.tried = 0
     call.phase = Phase.paused
     call.connection = undefined
     const span = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** call.rounds)
@@ -238,7 +272,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
         this.onMoved(connection, call, body)
         break
       case 'busy':
-        this.pause(call, 0)
+        this.onBusy(call)
         break
       case 'overloaded':
         this.pause(call, body.argument)
@@ -268,8 +302,12 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   private onMoved(connection: Connection, call: Call, body: ErrorBody): void {
     if (body.argument > (this.topology?.epoch ?? 0)) this.options.onNewerEpoch(body.argument, this.endpointOf(connection))
     // A question about several blocks is not sent elsewhere as one: each of its writes asks again.
-    if (call instanceof StampsCall) this.end(call, 'moved', body.message)
-    else this.pause(call, 0)
+    if (call instanceof StampsCall) {
+      this.end(call, 'moved', body.message)
+    } else {
+      call.tried = 0
+      this.pause(call, 0)
+    }
   }
 
   /**

@@ -6,7 +6,7 @@
 import { ThermoclineError } from '@thermocline/protocol'
 import type { Call } from './call.ts'
 import { Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts'
-import { DEMOTION_BASE_MS, DEMOTION_CAP_MS } from './constants.ts'
+import { DEMOTION_BASE_MS, DEMOTION_CAP_MS, TRIAL_MS } from './constants.ts'
 
 const MAX_FAILURES = 16
 
@@ -22,6 +22,7 @@ export class Endpoint {
   /** Failures in a row since the last answer. */
   failures = 0
   demotedUntilMs = 0
+  private isOnTrial: boolean = false
   private retired: boolean = false
   private probe: NodeJS.Timeout | undefined
   private readonly connectionOptions: () => ConnectionBasics
@@ -58,11 +59,20 @@ export class Endpoint {
   succeeded(): void {
     this.failures = 0
     this.demotedUntilMs = 0
+    this.isOnTrial = false
+  }
+
+  /** A call is sent to it although it failed before: others wait for how that ends, but not for ever. */
+  beginTrial(nowMs: number): void {
+    if (nowMs < this.demotedUntilMs) return
+    this.demotedUntilMs = nowMs + TRIAL_MS
+    this.isOnTrial = true
   }
 
   /** It failed: others are asked first for a while. Failures during a demotion count once. */
   demote(nowMs: number): void {
-    if (nowMs < this.demotedUntilMs) return
+    if (nowMs < this.demotedUntilMs && !this.isOnTrial) return
+    this.isOnTrial = false
     const span = Math.min(DEMOTION_CAP_MS, DEMOTION_BASE_MS * 2 ** this.failures)
     this.failures = Math.min(this.failures + 1, MAX_FAILURES)
     this.demotedUntilMs = nowMs + span * (0.5 + Math.random() / 2)

@@ -134,7 +134,7 @@ export class LocalCluster {
     let last = 'it does not answer'
     while (performance.now() < until) {
       if (!node.isUp) last = 'it ended'
-      if (!node.isUp || last.startsWith('failed')) break
+      if (!node.isUp) break
       try {
         const facts = await nodeStatus(node.place.http)
         if (facts.clusterId !== undefined && facts.clusterId !== this.state.clusterId) {
@@ -146,7 +146,9 @@ export class LocalCluster {
         if (wanted(facts)) return facts
         last = `${facts.state}${facts.reason === undefined ? '' : `: ${facts.reason}`}`
       } catch (error) {
-        if (!(error instanceof ThermoclineError) || error.code !== 'unavailable') throw error
+        // A node that listens but is not set up yet may answer anything; what it said last is told at the end.
+        if (!(error instanceof ThermoclineError) || error.code === 'wrong_cluster') throw error
+        if (error.code !== 'unavailable') last = error.message
       }
       await delay(POLL_MS)
     }

@@ -90,8 +90,10 @@ export class NodeProcess {
   /** The end of its log, for an error message. */
   lastWords(): string {
     try {
-      const text = readFileSync(this.logPath, 'utf8').slice(-QUOTED_BYTES)
-      return text.slice(text.indexOf('\n') + 1).trimEnd()
+      const text = readFileSync(this.logPath, 'utf8')
+      if (text.length <= QUOTED_BYTES) return text.trimEnd()
+      const end = text.slice(-QUOTED_BYTES)
+      return end.slice(end.indexOf('\n') + 1).trimEnd()
     } catch {
       return ''
     }

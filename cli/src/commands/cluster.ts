@@ -66,7 +66,7 @@ const COLUMNS = [
 
 function print(current: Topology, reports: readonly ReplicaReport[]): void {
   printLine(
-    `cluster ${current.clusterId}, epoch ${current.epoch}, ${current.groups.length} × ${current.groups[0]?.replicas.length} replicas\n`,
+    `cluster ${current.clusterId}, epoch ${current.epoch}, ${current.groups.length} ${current.groups.length === 1 ? 'group' : 'groups'} of ${current.groups[0]?.replicas.length}\n`,
   )
   const rows = reports.map((report) => row(current, report, mostChosen(reports, report.group)))
   printLine(formatTable(COLUMNS, rows))

@@ -1,7 +1,7 @@
 /** `get`, `put`, `append`, `delete` and `scan`: one call each. */
-import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import type { StoredRecord } from '@thermocline/client'
-import { ThermoclineError } from '@thermocline/protocol'
+import { MAX_VALUE_BYTES, ThermoclineError } from '@thermocline/protocol'
 import type { Command } from 'commander'
 import { addClusterOptions, type ClusterOptions, parseWhole, withClient } from '../options.ts'
 import { printJson, printLine, valueFields } from '../report.ts'
@@ -86,14 +86,14 @@ async function get(series: string, id: string, options: ClusterOptions): Promise
 
 async function put(series: string, id: string, value: string | undefined, options: ValueOptions & ConditionOptions): Promise<void> {
   const { ifAbsent, ifVersion } = options
-  const content = readValue(value, options.file)
+  const content = await readValue(value, options.file)
   const { version } = await withClient(options, (client) => client.put(series, id, content, { ifAbsent, ifVersion }))
   if (options.json === true) printJson({ series, id, version })
   else printLine(`version ${version}`)
 }
 
 async function append(series: string, value: string | undefined, options: ValueOptions): Promise<void> {
-  const content = readValue(value, options.file)
+  const content = await readValue(value, options.file)
   const { id, version } = await withClient(options, (client) => client.append(series, content))
   if (options.json === true) printJson({ series, id, version })
   else printLine(id)
@@ -123,15 +123,29 @@ function asText({ value }: StoredRecord): string {
   return fields.text.replace(/\r?\n/g, '⏎')
 }
 
-function readValue(value: string | undefined, file: string | undefined): string | Uint8Array {
+async function readValue(value: string | undefined, file: string | undefined): Promise<string | Uint8Array> {
   if (value !== undefined && file !== undefined) throw new ThermoclineError('invalid_argument', '--file: excludes a value as argument')
   if (value !== undefined) return value
-  if (file === undefined && process.stdin.isTTY) {
-    throw new ThermoclineError('invalid_argument', 'value: is missing; give it as argument, with --file, or on standard input')
-  }
+  if (file === undefined) return readStdin()
   try {
-    return readFileSync(file ?? 0)
+    return await readFile(file)
   } catch (cause) {
     throw new ThermoclineError('invalid_argument', `--file: ${file} cannot be read (${(cause as Error).message})`, { cause })
   }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  if (process.stdin.isTTY) {
+    throw new ThermoclineError('invalid_argument', 'value: is missing; give it as argument, with --file, or on standard input')
+  }
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > MAX_VALUE_BYTES) {
+      throw new ThermoclineError('invalid_argument', `value: standard input has more than ${MAX_VALUE_BYTES} bytes`)
+    }
+  }
+  return Buffer.concat(chunks)
 }

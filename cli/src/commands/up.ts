@@ -55,6 +55,8 @@ async function run(options: UpOptions): Promise<void> {
     const { replicas, groups, port, memory, sliceDurationMs, restart } = options
     const events = reporter(say, progress)
     cluster = await LocalCluster.open({ folder, replicas, groups, port, memory, sliceDurationMs, restarts: restart }, lock, events)
+    const { clusterId, places } = cluster.state
+    say('starting', { clusterId, nodes: places.length }, `starting ${places.length} ${places.length === 1 ? 'node' : 'nodes'}`)
     const started = cluster.start()
     // A stop during the start ends the nodes, which fails the start; that failure is not news.
     started.catch(() => {})
@@ -104,7 +106,7 @@ function announce(cluster: LocalCluster, options: UpOptions): void {
   }
   const [first] = places
   const where = options.ephemeral === true ? 'data is removed at the end' : `data in ${cluster.folder}`
-  printLine(`Thermocline serves: ${groups} × ${replicas} replicas, ${where}\n`)
+  printLine(`Thermocline serves: ${groups} ${groups === 1 ? 'group' : 'groups'} of ${replicas}, ${where}\n`)
   const rows = places.map((place, at) => [place.name, place.data, `http://${place.http}`, String(pids[at] ?? '')])
   printLine(formatTable([{ title: 'replica' }, { title: 'data port' }, { title: 'HTTP' }, { title: 'process', right: true }], rows))
   const endpoints = first?.data === `127.0.0.1:${DEFAULT_SHAPE.port}` ? '' : ` --endpoints ${first?.data}`

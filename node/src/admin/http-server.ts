@@ -1,7 +1,7 @@
 /** The HTTP port of a node: fastify with one error form, zod schemas on every route and the OpenAPI document of them. */
 import swagger from '@fastify/swagger'
 import { MAX_SERIES_BYTES, MAX_VALUE_BYTES, ThermoclineError } from '@thermocline/protocol'
-import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { addAdminRoutes } from './admin-routes.ts'
 import { addDataRoutes } from './data-routes.ts'
@@ -37,7 +37,8 @@ export interface HttpServer {
 export async function createHttpServer({ data, admin, token, logger }: HttpServerOptions): Promise<HttpServer> {
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
-    disableRequestLogging: true,
+    // One line per request would be most of the log; failures are logged by the error handler.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_VALUE_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
