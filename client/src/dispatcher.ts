@@ -8,7 +8,8 @@
  * What an attempt that failed means: refusals that the error table calls retryable say that this attempt did nothing. A
  * lost connection, an attempt that timed out and the codes of outcome `maybe` leave its fate open; since every attempt of
  * a write carries the same request id and stamp, asking again is safe, and the first answer, whichever attempt it
- * belongs to, is the answer. A call ends at the latest at its deadline.
+ * belongs to, is the answer. A call ends at the latest at its deadline. Longer than most files, because every step that a
+ * call can take stands here.
  */
 import {
   type ByteReader,
