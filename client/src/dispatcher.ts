@@ -1,5 +1,6 @@
 /**
- * Takes every call from start to end (once the first topology is installed): stamp, route, send, and, when an attempt fails, decide what is next.
+ * Takes every call from start to end, once the first topology is installed: stamp, route, send, and, when an attempt
+ * fails, decide what is next.
  *
  * Routes: block → group by the placement table of the topology's group count → replicas in the block's priority order;
  * the first live one that this round has not tried. When all were tried, the next round begins after a jittered pause.
