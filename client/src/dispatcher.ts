@@ -1,5 +1,6 @@
 /**
- * Takes every call from start to end (once the first topology is installed): stamp, route, send, and, when an attempt fails, decide what is next.
+ * Takes every call from start to end, once the first topology is installed: stamp, route, send, and, when an attempt
+ * fails, decide what is next.
  *
  * Routes: block → group by the placement table of the topology's group count → replicas in the block's priority order;
  * the first live one that this round has not tried. When all were tried, the next round begins after a jittered pause.
@@ -8,7 +9,8 @@
  * What an attempt that failed means: refusals that the error table calls retryable say that this attempt did nothing. A
  * lost connection, an attempt that timed out and the codes of outcome `maybe` leave its fate open; since every attempt of
  * a write carries the same request id and stamp, asking again is safe, and the first answer, whichever attempt it
- * belongs to, is the answer. A call ends at the latest at its deadline.
+ * belongs to, is the answer. A call ends at the latest at its deadline. Longer than most files, because every step that a
+ * call can take stands here.
  */
 import {
   type ByteReader,

@@ -69,8 +69,9 @@ class Up {
 }
 
 const running = new Set<ChildProcess>()
+// SIGTERM, not SIGKILL: what is stopped stops its nodes.
 after(() => {
-  for (const child of running) child.kill('SIGKILL')
+  for (const child of running) child.kill('SIGTERM')
 })
 
 function folderOf(t: TestContext): string {
