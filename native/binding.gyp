@@ -7,6 +7,7 @@
         "src/apply.cc",
         "src/c0.cc",
         "src/engine.cc",
+        "src/file_lock.cc",
         "src/flush.cc",
         "src/memory_store.cc",
         "src/reads.cc",

@@ -5,6 +5,7 @@
 // the environment goes down Node finishes pending work first and then lets the table go, and with it every engine.
 #include <unordered_map>
 
+#include "file_lock.h"
 #include "install.h"
 #include "js.h"
 
@@ -608,6 +609,7 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"installAbort", installAbort},
         {"stats", stats},
         {"storeOptions", storeOptions},
+        {"lockFile", lockFile},
     };
     for (const auto& [name, function] : functions) {
       napi_value value;

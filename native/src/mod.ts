@@ -75,6 +75,8 @@ export interface Native {
   stats(engine: number): Record<string, number>
   /** The options in force in RocksDB, as text per family; empty over a memory store. */
   storeOptions(engine: number): Record<string, string>
+  /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
+  lockFile(path: string): void
 }
 
 const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.meta.url))

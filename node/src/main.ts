@@ -1,19 +1,21 @@
 /** The node program: reads its configuration, hands in the real world, starts the role, stops on SIGTERM. */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
 import { readConfig } from './config.ts'
-import { openEngine } from './engine/mod.ts'
+import { lockFile, openEngine } from './engine/mod.ts'
 import { formatInspection, inspectVolume } from './inspect.ts'
 import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
+import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
+const LOCK_FILE = 'LOCK'
 /** A stop that takes longer than this ends without what is left. */
 const STOP_TIMEOUT_MS = 9000
 
@@ -22,6 +24,7 @@ async function inspect(args: readonly string[]): Promise<void> {
   const [dataDir] = args.filter((argument) => argument !== '--json')
   if (dataDir === undefined)
     throw new ThermoclineError('invalid_argument', 'DATADIR: is missing; usage: thermocline inspect DATADIR [--json]')
+  if (existsSync(join(dataDir, LOCK_FILE))) lockFile(join(dataDir, LOCK_FILE))
   const found = await inspectVolume(dataDir)
   process.stdout.write(`${args.includes('--json') ? JSON.stringify(found, undefined, 2) : formatInspection(found)}\n`)
 }
@@ -30,20 +33,25 @@ async function serve(): Promise<void> {
   const config = readConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } })
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
-  const node = new StorageNode(config, {
+  lockFile(join(config.dataDir, LOCK_FILE))
+  const stateFiles = new OsStateFiles(config.dataDir)
+  const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex')
+  const volume = await openVolume(stateFiles, { ...config, freshNonce: randomHex(8) })
+  const world = {
     clock: osClock,
     random: Math.random,
-    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
-    stateFiles: new OsStateFiles(config.dataDir),
+    randomHex,
+    stateFiles,
     logFolder: new OsLogFolder(join(config.dataDir, 'log')),
     network: new OsPeerNetwork(config.replica),
     openEngine,
     log,
-    fatal: (error) => {
+    fatal: (error: Error) => {
       log.fatal({ error: error.message }, 'the store cannot go on; restart the node once the cause is mended')
       process.exit(70)
     },
-  })
+  }
+  const node = new StorageNode(config, world, volume)
   const token = config.tokenFile === undefined ? undefined : readFileSync(config.tokenFile, 'utf8').trim()
   const http = await createHttpServer({ data: node, admin: node, token, logger: log })
   node.httpAddress = await http.listen(config.http)

@@ -166,6 +166,18 @@ class NativeEngine implements Engine {
   }
 }
 
+/**
+ * Locks a file until the process ends: one process per data directory.
+ * @throws ThermoclineError `locked`
+ */
+export function lockFile(path: string): void {
+  try {
+    native.lockFile(path)
+  } catch (error) {
+    throw coded(error)
+  }
+}
+
 export interface OpenOptions extends EngineOptions {
   /** Compare what entries ship of old records with what is stored and throw on a difference: for tests and simulation. */
   readonly verifyOldRecords?: boolean

@@ -79,7 +79,7 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     blocks_open: core.open.length,
     blocks_behind: core.behind.length,
     blocks_copying: copier.copying,
-    chosen_total: core.chosenTotal,
+    chosen_entries: core.chosenTotal,
     writes_waiting: load.writes,
     writes_waiting_bytes: load.writeBytes,
     reads_waiting: reader.queued,

@@ -6,7 +6,6 @@
  *
  * A fresh volume is formatted as a non-voter's; it votes only when a topology names its incarnation (⚖15).
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   DEFAULT_SLICE_DURATION_MS,
@@ -26,7 +25,7 @@ import { writeFailure } from '../../kv/answers.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
 import type { ReplyTarget } from '../../paxos/pending.ts'
 import { Replica } from '../../replica/replica.ts'
-import { openVolume, type Volume } from '../../replica/volume.ts'
+import type { Volume } from '../../replica/volume.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
@@ -66,44 +65,37 @@ export class StorageNode implements DataService, AdminService {
   private readonly world: NodeWorld
   private readonly budget: MemoryBudget
   private readonly startedMs: number
-  private volume!: Volume
-  private store!: TopologyStore
-  private server!: DataServer
+  private readonly volume: Volume
+  private readonly store: TopologyStore
+  private readonly server: DataServer
   private engine: Engine | undefined
   private placement: Placement | undefined
-  private bootNonce = ''
+  private readonly bootNonce: string
   private openingReplica: Promise<void> | undefined
   replica: Replica | undefined
   state: NodeState = 'starting'
-  private reason: string | undefined = 'opening the volume'
+  private reason: string | undefined = 'starting'
   dataAddress = ''
   httpAddress = ''
 
-  constructor(config: NodeConfig, world: NodeWorld) {
+  constructor(config: NodeConfig, world: NodeWorld, volume: Volume) {
     this.config = config
     this.world = world
+    this.volume = volume
+    this.bootNonce = world.randomHex(8)
+    this.store = new TopologyStore(world.stateFiles, config.clusterId)
+    this.server = this.makeServer()
     this.budget = divideMemory(config.memoryBytes)
     this.startedMs = world.clock.nowMs()
   }
 
   /**
-   * Opens the volume, listens on the data port, and serves as soon as a topology names this volume.
-   * @throws ThermoclineError `wrong_cluster`, `unsupported_version`, `corrupt`, `port_in_use`, …
+   * Listens on the data port, and serves as soon as a topology names this volume.
+   * @throws ThermoclineError `corrupt`, `unsupported_version`, `port_in_use`; errors of the disk.
    */
   async start(): Promise<void> {
-    const { config, world } = this
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-    this.volume = await openVolume(world.stateFiles, {
-      clusterId: config.clusterId,
-      group: config.group,
-      replica: config.replica,
-      freshNonce: world.randomHex(8),
-    })
-    this.bootNonce = world.randomHex(8)
-    this.store = new TopologyStore(world.stateFiles, config.clusterId)
     await this.store.load()
-    this.server = this.makeServer()
-    this.dataAddress = await this.server.listen(config.listen)
+    this.dataAddress = await this.server.listen(this.config.listen)
     this.state = 'joining'
     this.reason = 'no topology names this volume yet'
     await this.followTopology()
