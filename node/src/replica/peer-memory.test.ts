@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PeerHello } from '../paxos/messages.ts'
+import { PeerMemories } from './peer-memory.ts'
+
+const NONCE = 'aaaaaaaaaaaaaaaa'
+
+function hello(boot: number, bootNonce: string, logEnd: number, incarnation = { number: 0, nonce: NONCE }): PeerHello {
+  return { version: 1, clusterId: '', process: { group: 0, replica: 2, incarnation, boot }, bootNonce, logEnd, incarnations: new Map() }
+}
+
+/** Each case: what a peer said before, how far its frames went, and what it says now. */
+const cases: readonly [string, { write: number; now: PeerHello }, boolean][] = [
+  ['the same process reconnects', { write: 50, now: hello(3, 'one', 40) }, true],
+  ['the next boot has everything', { write: 50, now: hello(4, 'two', 50) }, true],
+  ['the next boot has more than was named', { write: 50, now: hello(4, 'two', 60) }, true],
+  ['a boot went by unseen', { write: 50, now: hello(9, 'two', 50) }, true],
+  ['the log ends too early: rolled back', { write: 50, now: hello(4, 'two', 49) }, false],
+  ['the boot went backwards: rolled back', { write: 50, now: hello(2, 'two', 60) }, false],
+  ['the same boot, another process: a copy', { write: 50, now: hello(3, 'other', 50) }, false],
+  ['a newer incarnation starts afresh', { write: 50, now: hello(1, 'two', 0, { number: 1, nonce: 'bbbbbbbbbbbbbbbb' }) }, true],
+  ['an older incarnation', { write: 50, now: hello(9, 'two', 99, { number: 0, nonce: '9999999999999999' }) }, false],
+]
+
+for (const [name, { write, now }, isFine] of cases) {
+  test(`hello: ${name}`, () => {
+    const memories = new PeerMemories()
+    assert.equal(memories.check(hello(3, 'one', 40)).ok, true)
+    memories.noteWrite(2, write)
+    assert.equal(memories.check(now).ok, isFine)
+  })
+}
+
+test('what is remembered survives through the log', () => {
+  const before = new PeerMemories()
+  before.check(hello(3, 'one', 40))
+  before.noteWrite(2, 50)
+  const after = new PeerMemories()
+  before.drain((memory) => after.restore(memory))
+  assert.equal(after.check(hello(4, 'two', 49)).ok, false)
+  let drained = 0
+  before.drain(() => drained++)
+  assert.equal(drained, 0, 'nothing has changed since')
+})
