@@ -49,6 +49,13 @@ export class Flusher {
     return this.state === 'failed'
   }
 
+  /** Replay has frozen a component: whether it is left for this to flush. It frees no log: replay may need all of it. */
+  adoptFrozen(isLeft: boolean): void {
+    this.state = isLeft ? 'failed' : 'idle'
+    this.cutGeneration = 0
+    this.retryAtMs = this.options.core.nowMs + RETRY_MS
+  }
+
   /** Called every turn after everything chosen is applied. */
   advance(): void {
     const { engine, log, core } = this.options

@@ -280,12 +280,22 @@ export class Replica {
     options.network.start((link, replica) => this.peers.onLink(link, replica))
   }
 
+  /**
+   * Applies what replay has proven, and flushes when the memory component is full. On a full volume it goes on in
+   * memory, within the bound that replayed log bytes have: reads must be served, and the flush is tried again later.
+   */
   private async applyReplayed(): Promise<void> {
     const { engine } = this.options
     this.applier.run()
     if (!engine.rotationDue()) return
-    engine.rotate()
-    await engine.flush()
+    if (!this.flusher.isBusy) engine.rotate()
+    try {
+      await engine.flush()
+      this.flusher.adoptFrozen(false)
+    } catch (error) {
+      if (!(error instanceof ThermoclineError) || error.code !== 'disk_full') throw error
+      this.flusher.adoptFrozen(true)
+    }
   }
 
   /** Stops taking work, lets what is under way finish for at most `drainMs`, flushes, closes. */
