@@ -32,9 +32,9 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const oracle = new Oracle(SLICE_MS)
   const cluster = new Cluster(scheduler, network, oracle, {
     replicaCount: random.chance(0.15) ? 5 : 3,
-    segmentBytes: random.pick([32 * 1024, 64 * 1024]),
-    retainSegments: random.pick([1, 2, 4]),
-    memtableBytes: random.pick([8 * 1024, 32 * 1024, 256 * 1024]),
+    segmentBytes: random.pick([8 * 1024, 16 * 1024, 64 * 1024]),
+    retainSegments: random.pick([0, 1, 4]),
+    memtableBytes: random.pick([4 * 1024, 16 * 1024, 256 * 1024]),
     maxAnswers: random.pick([4, 32, 1000]),
     answerAgeMs: random.pick([300, 5000]),
   })
@@ -107,7 +107,7 @@ class FaultInjector {
   private isStopped = false
   private readonly everyMs: number
   private readonly weights: readonly (readonly [number, () => void])[]
-  readonly hits = { crash: 0, crashAll: 0, oneWay: 0, isolate: 0, reset: 0, slowDisk: 0 }
+  readonly hits = { crash: 0, longCrash: 0, crashAll: 0, oneWay: 0, isolate: 0, reset: 0, slowDisk: 0 }
 
   constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
     this.scheduler = scheduler
@@ -118,6 +118,7 @@ class FaultInjector {
     const weight = (): number => this.random.pick([0, 1, 3])
     this.weights = [
       [weight(), () => this.crashOne()],
+      [this.random.pick([0, 0, 1]), () => this.crashLong()],
       [this.random.pick([0, 0, 1]), () => this.crashAll()],
       [weight(), () => this.cutOneWay()],
       [weight(), () => this.isolate()],
@@ -158,12 +159,18 @@ class FaultInjector {
 
   private crashOne(): void {
     this.hits.crash++
-    this.crashAndRestart(this.anyReplica())
+    this.crashAndRestart(this.anyReplica(), 600)
   }
 
-  private crashAndRestart(replica: number): void {
+  /** Long enough for the others to have freed what it misses from their logs. */
+  private crashLong(): void {
+    this.hits.longCrash++
+    this.crashAndRestart(this.anyReplica(), 3000)
+  }
+
+  private crashAndRestart(replica: number, downMs: number): void {
     this.cluster.crash(replica)
-    this.scheduler.at(this.random.between(1, 600), () => {
+    this.scheduler.at(this.random.between(1, downMs), () => {
       if (this.cluster.machines[replica]?.life === undefined) void this.cluster.start(replica)
       this.scheduler.hasReactions = true
     })
@@ -171,7 +178,7 @@ class FaultInjector {
 
   private crashAll(): void {
     this.hits.crashAll++
-    for (let replica = 0; replica < this.cluster.machines.length; replica++) this.crashAndRestart(replica)
+    for (let replica = 0; replica < this.cluster.machines.length; replica++) this.crashAndRestart(replica, 600)
   }
 
   private cutOneWay(): void {

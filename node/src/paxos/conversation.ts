@@ -22,7 +22,7 @@ import { FetchStatus, MessageWriter, type PeerHandler, readMessages } from './me
 import { PendingWrite } from './pending.ts'
 import { type ProcessRef, ProcessTable } from './processes.ts'
 import { Proposer } from './proposer.ts'
-import { PendingRead, Reader } from './reader.ts'
+import { PendingRead, Reader, UNPROVEN_ROUND } from './reader.ts'
 
 interface LogRecord {
   readonly write: number
@@ -234,6 +234,11 @@ class Node {
   }
 }
 
+function acceptedText(round: number): string {
+  if (round === NO_ROUND) return ''
+  return round === UNPROVEN_ROUND ? ', accepted, its ballot not durable yet' : `, accepted in ${round}`
+}
+
 function writerOf(writers: (ByteWriter | undefined)[], to: number): ByteWriter {
   const writer = writers[to] ?? new ByteWriter(256)
   writers[to] = writer
@@ -426,7 +431,7 @@ export class Conversation {
       },
       onReadRoundEnd: () => to.reader.onRoundEnd(),
       onReadException: (round, block, chosen, acceptedRound, acceptedProcess) => {
-        said(`read answer ${round}: ${block} chosen ${chosen}${acceptedRound === NO_ROUND ? '' : `, accepted in ${acceptedRound}`}`)
+        said(`read answer ${round}: ${block} chosen ${chosen}${acceptedText(acceptedRound)}`)
         to.reader.onException(from, round, block, chosen, acceptedRound, acceptedProcess)
       },
       onReadAnswerEnd: (round) => {

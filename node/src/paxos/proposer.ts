@@ -321,6 +321,12 @@ export class Proposer {
     core.markOpen(state)
   }
 
+  /** The block is about to be replaced by a snapshot: its writes wait, and nothing of the attempt may be sent again. */
+  abandon(state: BlockState): void {
+    this.requeue(state)
+    state.clearAttempt()
+  }
+
   private requeue(state: BlockState): void {
     if (state.inFlight.length === 0) return
     this.core.counters.displaced++

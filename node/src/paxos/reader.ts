@@ -21,7 +21,7 @@ import type { ProcessRef } from './processes.ts'
 import type { Proposer } from './proposer.ts'
 
 /** Stands for a ballot that is not durable: equal to no other. */
-const UNPROVEN_ROUND = 0xffff_ffff
+export const UNPROVEN_ROUND = 0xffff_ffff
 
 export class PendingRead {
   readonly block: number

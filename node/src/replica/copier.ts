@@ -45,16 +45,18 @@ export class Copier {
   private readonly core: Core
   private readonly engine: Engine
   private readonly log: SharedLog
+  private readonly abandon: (state: BlockState) => void
   private readonly onWork: () => void
   private readonly served: Served[] = []
   private readonly copies = new Map<number, Copy>()
   copied = 0
   failures = 0
 
-  constructor(core: Core, engine: Engine, log: SharedLog, onWork: () => void) {
+  constructor(core: Core, engine: Engine, log: SharedLog, abandon: (state: BlockState) => void, onWork: () => void) {
     this.core = core
     this.engine = engine
     this.log = log
+    this.abandon = abandon
     this.onWork = onWork
   }
 
@@ -65,6 +67,8 @@ export class Copier {
   /** Starts copying a block from a peer; if too many are under way, the next sweep asks again. */
   start(state: BlockState, from: number): void {
     if (this.copies.has(state.block) || this.copies.size >= MAX_COPIES) return
+    // An attempt belongs to its instance, which the snapshot will pass.
+    this.abandon(state)
     state.isCopying = true
     const beginWrite = this.log.copyBegin(state.block)
     this.copies.set(state.block, { state, from, part: 0, askedAtMs: this.core.nowMs, phase: 'logging', beginWrite })

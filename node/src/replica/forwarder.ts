@@ -3,6 +3,7 @@
  * A forwarded write is never forwarded again. If the other replica is lost or silent, the write is proposed here under
  * the same stamp: the request table makes sure it is applied once (⚖9).
  */
+import { ERRORS } from '@thermocline/protocol'
 import type { Core } from '../paxos/core.ts'
 import type { PendingWrite } from '../paxos/pending.ts'
 
@@ -47,7 +48,9 @@ export class Forwarder {
     const found = this.sent.get(id)
     if (found === undefined || found.to !== from) return
     this.sent.delete(id)
-    found.write.answer(error, body)
+    // It could not take the write on, and this replica perhaps can.
+    if (error === ERRORS.disk_full.number || error === ERRORS.unavailable.number) this.proposeHere(found.write)
+    else found.write.answer(error, body)
   }
 
   onPeerLost(replica: number): void {

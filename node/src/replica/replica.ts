@@ -163,7 +163,13 @@ export class Replica {
     )
     this.applier = new Applier(this.core, engine, options.observer)
     this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
-    this.copier = new Copier(this.core, engine, this.log, () => this.soon())
+    this.copier = new Copier(
+      this.core,
+      engine,
+      this.log,
+      (state) => this.proposer.abandon(state),
+      () => this.soon(),
+    )
     this.flusher = new Flusher({
       core: this.core,
       engine,
@@ -513,12 +519,13 @@ export class Replica {
 
   private sweep(): void {
     this.now()
-    if (!this.core.voting) return
     this.core.live = this.peers.liveMask()
     this.choke()
+    // Deadlines end also for what a replica that does not vote any more has taken on.
     this.proposer.sweep()
-    this.learner.sweep()
     this.reader.sweep()
+    if (!this.core.voting) return
+    this.learner.sweep()
     this.forwarder.sweep()
     this.copier.sweep()
     this.sendNotices()

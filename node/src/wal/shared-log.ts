@@ -5,7 +5,7 @@
  * Invariants: write N+1 starts only after sync N returned (⚖12); a failed write ends the log for good, and the process
  * with it; chosen marks never cause a write of their own (⚖11); numbers of writes never repeat, also across boots.
  */
-import { ByteReader, ByteWriter, MAX_ENTRY_BYTES } from '@thermocline/protocol'
+import { ByteReader, ByteWriter } from '@thermocline/protocol'
 import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { EntryIndex } from './entry-index.ts'
@@ -13,10 +13,8 @@ import { type PeerMemory, type RecordHandler, RecordWriter, readRecord, WRITE_HE
 import { alignUp, type Segment, sealWrite } from './segment.ts'
 import type { SegmentPool } from './segment-pool.ts'
 
-/** A write is closed at this size; what follows goes into the next. */
-export const WRITE_LIMIT_BYTES = 2 * 1024 * 1024
-/** Largest write: a limit-sized one that took one more entry, and heads. */
-export const MAX_WRITE_BYTES = WRITE_LIMIT_BYTES + MAX_ENTRY_BYTES + 4096
+/** A write is closed at this size, or at a quarter of a segment if that is less; what follows goes into the next. */
+const WRITE_LIMIT_BYTES = 2 * 1024 * 1024
 
 export interface LoggedEntry {
   readonly valueProcess: ProcessRef
@@ -65,6 +63,7 @@ export class SharedLog implements LogSink {
   private lastStarted = 0
   private index = new EntryIndex()
   pool!: SegmentPool
+  private writeLimitBytes = WRITE_LIMIT_BYTES
   durableWrite = 0
   bytesWritten = 0
   syncs = 0
@@ -78,6 +77,7 @@ export class SharedLog implements LogSink {
   /** Takes over what replay found; nothing may be appended before. */
   open(start: LogStart): void {
     this.pool = start.pool
+    this.writeLimitBytes = Math.min(WRITE_LIMIT_BYTES, start.pool.segmentBytes / 4)
     this.index = start.index
     this.durableWrite = start.lastWrite
     this.lastStarted = start.lastWrite
@@ -113,7 +113,7 @@ export class SharedLog implements LogSink {
   }
 
   private room(urgent: boolean): ByteWriter {
-    if (this.filling.writer.length >= WRITE_LIMIT_BYTES) {
+    if (this.filling.writer.length >= this.writeLimitBytes) {
       this.closed.push(this.filling)
       this.filling = this.fresh(this.filling.number + 1)
     }
