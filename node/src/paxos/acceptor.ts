@@ -51,7 +51,7 @@ export class Acceptor {
       core.violation(`replica ${from} sent two values in round ${round} of block ${block} instance ${instance}`)
       return
     }
-    const out = core.outbox.afterSync(from)
+    const out = core.outbox.afterSync(from, state.acceptedWrite)
     if (out !== undefined) core.outbox.messages.accepted(out, block, instance, round)
   }
 
@@ -66,7 +66,8 @@ export class Acceptor {
       return
     }
     if (order > 0) this.promise(state, round, sender)
-    const out = core.outbox.afterSync(from)
+    // What it reports accepted must be durable too: it may be what the proposer is bound by.
+    const out = core.outbox.afterSync(from, Math.max(state.promisedWrite, state.acceptedWrite))
     if (out === undefined) return
     core.outbox.messages.promise(
       out,

@@ -143,7 +143,7 @@ class Node {
     const outbox: Outbox = {
       messages: new MessageWriter(processes, self),
       now: (to) => (to === replica ? undefined : writerOf(this.nows, to)),
-      afterSync: (to) => writerOf(this.votes, to),
+      afterSync: (to, write) => writerOf(write <= this.log.durableWrite ? this.nows : this.votes, to),
     }
     this.core = new Core({
       processes,

@@ -35,8 +35,8 @@ export interface Outbox {
   readonly messages: MessageWriter
   /** Leaves at the end of this turn. */
   now(replica: number): ByteWriter | undefined
-  /** Leaves once the log write being filled is durable: for votes (⚖4). */
-  afterSync(replica: number): ByteWriter | undefined
+  /** Leaves once log write `write` is durable, at once if it is: for votes (⚖4). */
+  afterSync(replica: number, write: number): ByteWriter | undefined
 }
 
 /** A chosen entry to apply; `writes` are this process's own requests in it, to be answered. */

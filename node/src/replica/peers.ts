@@ -67,7 +67,6 @@ export interface PeersOptions {
   readonly hello: () => PeerHello
   /** Checks what a hello claims beyond the volume's history: cluster, group, slot. Returns the peer's process ref. */
   readonly admit: (hello: PeerHello) => ProcessRef
-  readonly fillingWrite: () => number
   readonly durableWrite: () => number
   readonly epoch: () => number
   readonly onReady: (peer: Peer) => void
@@ -124,15 +123,18 @@ export class Peers implements Outbox {
     return peer.now
   }
 
-  afterSync(replica: number): ByteWriter | undefined {
+  afterSync(replica: number, write: number): ByteWriter | undefined {
+    if (write <= this.options.durableWrite()) return this.now(replica)
     const peer = this.all[replica] as Peer
     if (!peer.isReady) return undefined
-    const write = this.options.fillingWrite()
-    const last = peer.votes.at(-1)
-    if (last?.write === write && last.writer.length <= FULL_FRAME_BYTES) return last.writer
+    // Votes rest on the write being filled, on the one under way, or on one between: a short list, in order.
+    let at = peer.votes.length
+    while (at > 0 && (peer.votes[at - 1] as Votes).write > write) at--
+    const known = peer.votes[at - 1]
+    if (known?.write === write && known.writer.length <= FULL_FRAME_BYTES) return known.writer
     const writer = new ByteWriter(16 * 1024)
     beginPeerFrame(writer)
-    peer.votes.push({ write, writer })
+    peer.votes.splice(at, 0, { write, writer })
     return writer
   }
 

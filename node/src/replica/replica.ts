@@ -221,7 +221,6 @@ export class Replica {
       nowMs: () => options.clock.nowMs(),
       hello: () => this.hello(),
       admit: (hello) => this.admit(hello),
-      fillingWrite: () => this.log.fillingWrite,
       durableWrite: () => this.log.durableWrite,
       epoch: options.epoch,
       onReady: (peer) => this.onPeerReady(peer),
