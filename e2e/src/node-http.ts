@@ -1,0 +1,61 @@
+/** One replica over HTTP: its status, its digests, and what it answers when asked alone. */
+
+export interface ReplicaStatus {
+  readonly state: string
+  readonly reason?: string
+  readonly epoch: number
+  readonly boot: number
+  readonly chosenTotal: number
+  readonly blocks: { readonly known: number; readonly open: number; readonly behind: number }
+  readonly memory: { readonly limitBytes: number; readonly rssBytes: number }
+  readonly peers: readonly { readonly replica: number; readonly live: boolean }[]
+}
+
+export interface BlockDigest {
+  readonly block: number
+  readonly index: number
+  readonly digest: string
+}
+
+/** A line of a scan in NDJSON. */
+export interface ScannedLine {
+  readonly id: string
+  readonly version: number
+  /** base64 */
+  readonly value: string
+  readonly text?: string
+}
+
+const REQUEST_TIMEOUT_MS = 30_000
+
+async function getJson(url: string): Promise<unknown> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
+  if (!response.ok) throw new Error(`GET ${url}: ${response.status} ${await response.text()}`)
+  return response.json()
+}
+
+export async function replicaStatus(http: string): Promise<ReplicaStatus> {
+  return (await getJson(`${http}/v1/admin/status`)) as ReplicaStatus
+}
+
+export async function replicaDigests(http: string): Promise<readonly BlockDigest[]> {
+  const { digests } = (await getJson(`${http}/v1/admin/digests`)) as { digests: BlockDigest[] }
+  return digests
+}
+
+/** Streams a series as this one replica answers it, newest first. */
+export async function* scanReplica(http: string, series: string): AsyncGenerator<ScannedLine> {
+  const url = `${http}/v1/series/${encodeURIComponent(series)}/records?timeoutMs=30000`
+  const response = await fetch(url, { headers: { accept: 'application/x-ndjson' }, redirect: 'error' })
+  if (!response.ok || response.body === null) throw new Error(`GET ${url}: ${response.status} ${await response.text()}`)
+  let rest = ''
+  for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + part).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const record = JSON.parse(line) as ScannedLine & { error?: { message: string } }
+      if (record.error !== undefined) throw new Error(`GET ${url}: ${record.error.message}`)
+      yield record
+    }
+  }
+}
