@@ -24,10 +24,10 @@ fix: setup ## format, and write the generated files
 	@scripts/fix.sh
 
 sim: setup ## the simulator: make sim SEEDS=500 [FROM=1]
-	@node node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM))
+	@scripts/with-lock.sh sim node node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM))
 
 e2e: setup ## drive a local cluster as a user would
-	@scripts/e2e.sh
+	@scripts/with-lock.sh e2e scripts/e2e.sh
 
-bench: setup ## measure beside etcd
-	@node bench/src/main.ts
+bench: setup ## measure beside etcd: make bench [ARGS='--quick --compare bench/results/baseline.json']
+	@scripts/with-lock.sh bench node bench/src/main.ts $(ARGS)

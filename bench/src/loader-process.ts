@@ -1,0 +1,58 @@
+/** Starts loader processes together, and reads the sample each prints. */
+import { spawn } from 'node:child_process'
+import type { LoaderSample } from './sample.ts'
+
+const READY = 'ready\n'
+
+interface LoaderProcess {
+  /** Resolves once it is connected; at once for a loader that does not wait. */
+  readonly ready: Promise<void>
+  /** What it printed after that. */
+  readonly output: Promise<string>
+  begin(): void
+}
+
+function start(command: readonly string[], waits: boolean): LoaderProcess {
+  const [program, ...args] = command as [string, ...string[]]
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  let output = ''
+  let complaint = ''
+  const ready = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<string>()
+  if (!waits) ready.resolve()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    if (waits && output.startsWith(READY)) ready.resolve()
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text
+  })
+  child.once('error', ended.reject)
+  child.once('close', (code) => {
+    if (code === 0) ended.resolve(waits ? output.slice(READY.length) : output)
+    else ended.reject(new Error(`the loader failed with exit code ${code}: ${command.join(' ')}\n${complaint.trim()}`))
+  })
+  ended.promise.catch(ready.reject)
+  ready.promise.catch(() => {})
+  return { ready: ready.promise, output: ended.promise, begin: () => child.stdin.end('go\n') }
+}
+
+/** Runs a loader that prints nothing, like one that fills. @throws Error with what it complained of. */
+export async function runQuietly(command: readonly string[]): Promise<void> {
+  await start(command, false).output
+}
+
+/**
+ * Runs loaders; those that `wait` begin together once all are connected.
+ * @throws Error if one fails, or had no call that succeeded.
+ */
+export async function runLoaders(commands: readonly (readonly string[])[], waits: boolean): Promise<LoaderSample[]> {
+  const loaders = commands.map((command) => start(command, waits))
+  await Promise.all(loaders.map((loader) => loader.ready))
+  for (const loader of loaders) loader.begin()
+  const samples = (await Promise.all(loaders.map((loader) => loader.output))).map((output) => JSON.parse(output) as LoaderSample)
+  for (const { calls, errors, firstError } of samples) {
+    if (calls === 0) throw new Error(`a loader had ${errors} errors and no success; the first error: ${firstError ?? 'none'}`)
+  }
+  return samples
+}
