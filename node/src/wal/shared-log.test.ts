@@ -208,8 +208,10 @@ test('a full volume stops the log from rolling over, and space brings it back', 
     isFull = true
     const big = new Uint8Array(SEGMENT_BYTES - 4096)
     for (let instance = 1; instance <= 3; instance++) log.log.accept(1, instance, 0, log.self, log.self, 0, log.self, instance, big)
-    log.log.start()
-    await waitFor(() => log.pool.isFull)
+    await waitFor(() => {
+      log.log.start()
+      return log.pool.isFull
+    })
     assert.equal(log.failure, undefined, 'a full volume is no failure')
     isFull = false
     log.pool.prepare()
