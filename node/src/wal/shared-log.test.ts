@@ -214,8 +214,10 @@ test('a full volume stops the log from rolling over, and space brings it back', 
     })
     assert.equal(log.failure, undefined, 'a full volume is no failure')
     isFull = false
-    log.pool.prepare()
-    await waitFor(() => !log.pool.isFull)
+    await waitFor(() => {
+      log.pool.prepare()
+      return !log.pool.isFull
+    })
   }, wrap)
 })
 
