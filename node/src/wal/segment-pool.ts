@@ -68,7 +68,9 @@ export class SegmentPool {
   }
 
   private recycle(): void {
-    while (this.retired.length > this.options.retainSegments) {
+    // What is kept for peers gives way when the volume is full: they can take snapshots.
+    const retained = this.isFull ? 0 : this.options.retainSegments
+    while (this.retired.length > retained) {
       const oldest = this.retired[0] as Segment
       if (oldest.generation >= this.replayFrom) return
       this.retired.shift()
@@ -122,6 +124,8 @@ export class SegmentPool {
         this.isPreparing = false
         if (!this.isFull) this.options.onFull(error as Error)
         this.isFull = true
+        this.recycle()
+        if (this.hasSpare) this.options.onSpare()
       },
     )
   }
