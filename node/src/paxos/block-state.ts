@@ -88,6 +88,11 @@ export class BlockState {
   /** `chosen` when the fetch was sent. */
   fetchAfter = 0
 
+  /**
+   * Up to here the content came by snapshot: what the log holds of these instances may be what this replica had accepted,
+   * not what was chosen, and must not be handed to anybody as chosen.
+   */
+  snapshotIndex = 0
   /** Its content is being replaced by a peer's snapshot: it neither votes, learns, proposes nor serves (⚖13). */
   isCopying = false
 

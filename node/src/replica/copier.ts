@@ -133,6 +133,7 @@ export class Copier {
     this.copies.delete(state.block)
     state.isCopying = false
     moveTo(this.core, state, position.index, valueProcess, valueCounter)
+    state.snapshotIndex = position.index
     state.markPending = false
     this.log.copyEnd(state.block, position.index, valueProcess, valueCounter)
     this.copied++

@@ -180,7 +180,8 @@ export class PeerMessages implements PeerHandler {
     let bytes = 0
     let isMissing = false
     for (let index = from; index <= state.chosen && entries.length < FETCH_ENTRIES && bytes < FETCH_BYTES; index++) {
-      const found = await readEntry(block, index)
+      // Checked each time: a snapshot may have been installed since the last entry was read.
+      const found = index <= state.snapshotIndex ? undefined : await readEntry(block, index)
       isMissing = found === undefined
       if (found === undefined || found === 'later') break
       entries.push(found)

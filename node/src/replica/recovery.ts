@@ -16,8 +16,10 @@ export class Recovery implements RecordHandler {
   private readonly core: Core
   private readonly learner: Learner
   private readonly memories: PeerMemories
-  /** Blocks whose snapshot had begun and not ended. */
-  readonly halfCopied = new Set<number>()
+  /** Blocks whose snapshot had begun and not ended: the engine may or may not have taken it over. */
+  private readonly halfCopied = new Set<number>()
+  /** Positions that the engine held at the start. */
+  private readonly flushed = new Map<number, number>()
   replayed = 0
 
   constructor(core: Core, learner: Learner, memories: PeerMemories) {
@@ -32,7 +34,17 @@ export class Recovery implements RecordHandler {
     for (const position of engine.positions()) {
       reader.reset(position.valueId)
       const process = this.core.processes.read(reader)
+      this.flushed.set(position.block, position.index)
       moveTo(this.core, this.core.block(position.block), position.index, process, reader.u48())
+    }
+  }
+
+  /** To be called after the last record. */
+  finish(): void {
+    // Whether the engine took the snapshot over or not, only what was replayed after its position is surely chosen.
+    for (const block of this.halfCopied) {
+      const state = this.core.block(block)
+      state.snapshotIndex = Math.max(state.snapshotIndex, this.flushed.get(block) ?? 0)
     }
   }
 
@@ -102,8 +114,9 @@ export class Recovery implements RecordHandler {
 
   onCopyEnd(block: number, index: number, _valueProcess: ProcessRef, _valueCounter: number): void {
     this.halfCopied.delete(block)
-    const { chosen } = this.core.block(block)
-    if (chosen < index) throw this.corrupt(block, index, `was installed from a snapshot, but the engine is at ${chosen}`)
+    const state = this.core.block(block)
+    if (state.chosen < index) throw this.corrupt(block, index, `was installed from a snapshot, but the engine is at ${state.chosen}`)
+    state.snapshotIndex = Math.max(state.snapshotIndex, index)
   }
 
   onBoot(): void {

@@ -253,6 +253,7 @@ export class Replica {
     const found = await replayLog(options.logFolder, options.segmentBytes, volume.incarnation.nonce, this.processes, recovery, () =>
       this.applyReplayed(),
     )
+    recovery.finish()
     await this.applyReplayed()
     this.core.marks.length = 0
     for (const state of this.core.known) state.markPending = false
