@@ -23,7 +23,7 @@ export async function checkPortsFree(places: readonly ReplicaPlace[]): Promise<v
       } catch (cause) {
         throw new ThermoclineError(
           'port_in_use',
-          `up: ${address}, the ${kind} port of ${place.name}, is taken by another process (another local cluster?)`,
+          `up: ${address}, the ${kind} port of ${place.name}, is taken by another process (another local cluster?); --port 0 finds free ones`,
           { cause },
         )
       }
