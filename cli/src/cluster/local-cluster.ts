@@ -209,9 +209,9 @@ function checkMajorities(topology: Topology, replaced: ReadonlySet<NodeFacts>, f
   }
 }
 
-/** What a node that refused to start said: `thermocline node: <code>: <message>`. */
+/** What a node that refused to start said last: `thermocline node: <code>: <message>`. */
 function refusalIn(words: string): { code: ErrorCode; message: string } | undefined {
-  const [, code, message] = /^thermocline node: ([a-z_]+): (.*)$/m.exec(words) ?? []
+  const [, code, message] = [...words.matchAll(/^thermocline node: ([a-z_]+): (.*)$/gm)].at(-1) ?? []
   return code !== undefined && message !== undefined && code in ERRORS ? { code: code as ErrorCode, message } : undefined
 }
 
