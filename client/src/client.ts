@@ -360,17 +360,27 @@ function stored(id: RecordId, { version, value }: ReadValue): StoredRecord {
   return { id: formatRecordId(id), version, value }
 }
 
-function toId(id: IdInput, missingSeq = 0): RecordId {
-  if (typeof id === 'string') return parseRecordId(id, missingSeq)
+function toId(id: IdInput, missingSeq = 0, field = 'id'): RecordId {
+  if (typeof id === 'string') return parseNamed(id, missingSeq, field)
   const { ms, seq } = id
   const whole = Number.isInteger(ms) && Number.isInteger(seq)
   if (!whole || ms < 0 || seq < 0 || ms > MAX_ID_MS || seq > MAX_ID_SEQ) {
     throw new ThermoclineError(
       'invalid_argument',
-      `id: { ms: ${ms}, seq: ${seq} } is out of range; expected 0 ≤ ms ≤ ${MAX_ID_MS}, 0 ≤ seq ≤ ${MAX_ID_SEQ}`,
+      `${field}: { ms: ${ms}, seq: ${seq} } is out of range; expected 0 ≤ ms ≤ ${MAX_ID_MS}, 0 ≤ seq ≤ ${MAX_ID_SEQ}`,
     )
   }
   return id
+}
+
+/** The parser calls whatever it parses an id; the message names the field that the caller gave. */
+function parseNamed(text: string, missingSeq: number, field: string): RecordId {
+  try {
+    return parseRecordId(text, missingSeq)
+  } catch (error) {
+    if (!(error instanceof ThermoclineError) || field === 'id') throw error
+    throw new ThermoclineError(error.code, `${field}: ${error.message}`, { cause: error })
+  }
 }
 
 function toBytes(value: ValueInput): Uint8Array {
@@ -382,10 +392,10 @@ function toBytes(value: ValueInput): Uint8Array {
 function scanRange(options: ScanPageOptions): ScanRange {
   const { from, to, limit = MAX_SCAN_RECORDS, reverse = true, continuation } = options
   const range: ScanRange = {
-    from: from === undefined ? MIN_ID : toId(from),
-    to: to === undefined ? MAX_ID : toId(to, MAX_ID_SEQ),
+    from: from === undefined ? MIN_ID : toId(from, 0, 'from'),
+    to: to === undefined ? MAX_ID : toId(to, MAX_ID_SEQ, 'to'),
     limit,
     reverse,
   }
-  return continuation === undefined ? range : continueScan(range, parseRecordId(continuation))
+  return continuation === undefined ? range : continueScan(range, parseNamed(continuation, 0, 'continuation'))
 }

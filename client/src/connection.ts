@@ -182,7 +182,9 @@ export class Connection {
       this.decoder.push(chunk)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
-      this.end('bad_frame', `the replica sent a malformed frame: ${error.message}`, error)
+      if (this.state === 'connecting' && isHttp(chunk)) {
+        this.end('wrong_role', 'this port speaks HTTP; clients use the data port, which `thermocline status` and `up` show', error)
+      } else this.end('bad_frame', `the replica sent a malformed frame: ${error.message}`, error)
     }
     return this.isOpen()
   }
@@ -273,4 +275,9 @@ export class Connection {
     const known = ERRORS[code] === undefined ? 'internal' : code
     this.events.onClosed(this, new ThermoclineError(known, `${this.address}: ${message}`, { cause }), [...calls])
   }
+}
+
+/** Does it begin like an answer of an HTTP server? */
+function isHttp(chunk: Uint8Array): boolean {
+  return chunk.length >= 5 && Buffer.from(chunk.buffer, chunk.byteOffset, 5).toString('latin1') === 'HTTP/'
 }

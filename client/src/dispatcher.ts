@@ -335,8 +335,10 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
 
   private endRefused(call: Call, code: ErrorCode, body: ErrorBody): void {
     if (code === 'overloaded') this.end(call, code, body.message, { retryAfterMs: body.argument })
-    else if (code === 'precondition_failed') this.end(call, code, body.message, { currentVersion: body.argument })
-    else this.end(call, code, body.message)
+    else if (code === 'precondition_failed') {
+      const found = body.argument === 0 ? 'there is no such record' : `the record has version ${body.argument}`
+      this.end(call, code, `${body.message}; ${found}`, { currentVersion: body.argument })
+    } else this.end(call, code, body.message)
   }
 
   // Time.

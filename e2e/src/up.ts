@@ -5,7 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { type CommandOptions, type CommandResult, runCommand } from './command.ts'
 import { EXECUTABLE } from './executable.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 const START_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 20_000
@@ -58,7 +60,10 @@ export class Up {
   /** Resolves when the cluster serves. Fails, with what `up` said, when it ends before. */
   static async start(args: readonly string[]): Promise<Up> {
     const beganMs = performance.now()
-    const child = spawn(EXECUTABLE, ['up', '--json', ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(EXECUTABLE, ['up', '--json', '--until-stdin-ends', ...args], {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     const killAll = () => killGroup(child)
     process.once('exit', killAll)
     const events: UpEvent[] = []
@@ -70,6 +75,33 @@ export class Up {
       process.removeListener('exit', killAll)
       throw error
     }
+  }
+
+  /** A new cluster in a folder of its own, on free ports. */
+  static fresh(...args: readonly string[]): Promise<Up> {
+    return Up.start(['--data', makeTemporaryFolder(), '--port', '0', ...args])
+  }
+
+  /** Runs a command against this cluster. */
+  run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return runCommand(args, { ...options, env: { ...options.env, THERMOCLINE_ENDPOINTS: this.endpoints.join(',') } })
+  }
+
+  /** Runs a command that must succeed; resolves to what it printed. */
+  async output(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args)
+    if (code !== 0) throw new Error(`thermocline ${args.join(' ')}: exit code ${code}\n${stderr}`)
+    return stdout
+  }
+
+  /** Runs a command with --json that must succeed; resolves to the values it printed. */
+  async json(...args: readonly string[]): Promise<Record<string, unknown>[]> {
+    const text = await this.output(...args, '--json')
+    return text
+      .trimEnd()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 
   /** Sends SIGINT, as Ctrl-C does. Resolves to the exit code. */

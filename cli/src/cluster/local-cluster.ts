@@ -6,7 +6,15 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { canonicalTopology, DEFAULT_SLICE_DURATION_MS, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
+import {
+  canonicalTopology,
+  DEFAULT_SLICE_DURATION_MS,
+  ERRORS,
+  type ErrorCode,
+  parseTopology,
+  ThermoclineError,
+  type Topology,
+} from '@thermocline/protocol'
 import { type ClusterShape, checkShape, placeByBase, placeOn, type ReplicaPlace } from './layout.ts'
 import type { DataLock } from './lock.ts'
 import { type NodeFacts, nodeStatus, nodeTopology, putTopology } from './node-api.ts'
@@ -73,13 +81,25 @@ export class LocalCluster {
     return new LocalCluster(options, lock, state, events)
   }
 
-  /** Starts all nodes and resolves when they serve. @throws ThermoclineError */
-  async start(): Promise<void> {
+  /**
+   * Starts all nodes and resolves when they serve. A node whose volume is not the one that the topology names cannot; the
+   * others serve without it, and `warn` is told. @throws ThermoclineError
+   */
+  async start(warn: (message: string) => void): Promise<void> {
     for (const node of this.nodes) node.start()
     const facts = await Promise.all(this.nodes.map((node) => this.waitFor(node, ({ state }) => state !== 'starting')))
     const topology = this.state.topology ?? this.bootstrap(facts)
+    const replaced = findReplaced(topology, facts)
+    checkMajorities(topology, replaced, this.folder)
+    for (const { place } of this.nodes.filter((_, at) => replaced.has(facts[at] as NodeFacts))) {
+      const volume = join(this.folder, place.name)
+      warn(
+        `${place.name}: ${volume} is a new or another volume, not the one that the topology names. It has no part in what the old one promised, so it does not vote, and the other replicas serve without it. Put the old volume back if you have it; letting a new one rejoin comes with a later release.`,
+      )
+    }
     await Promise.all(this.nodes.map((node) => this.install(node, topology)))
-    await Promise.all(this.nodes.map((node) => this.waitFor(node, ({ state }) => state === 'serving')))
+    const voters = this.nodes.filter((_, at) => !replaced.has(facts[at] as NodeFacts))
+    await Promise.all(voters.map((node) => this.waitFor(node, ({ state }) => state === 'serving')))
   }
 
   async stop(): Promise<void> {
@@ -153,6 +173,8 @@ export class LocalCluster {
       await delay(POLL_MS)
     }
     const words = node.lastWords()
+    const refusal = node.isUp ? undefined : refusalIn(words)
+    if (refusal !== undefined) throw new ThermoclineError(refusal.code, `up: ${node.place.name} does not start: ${refusal.message}`)
     throw new ThermoclineError(
       'unavailable',
       `up: ${node.place.name} does not serve (${last}); its log is ${node.logPath}${words === '' ? '' : ` and ends with\n${words}`}`,
@@ -162,6 +184,35 @@ export class LocalCluster {
   private noteNodes(): void {
     this.lock.setNodes(this.nodes.map((node) => node.pid).filter((pid) => pid !== undefined))
   }
+}
+
+/** The facts of nodes whose volume is not the one that the topology names for their slot. */
+function findReplaced(topology: Topology, facts: readonly NodeFacts[]): ReadonlySet<NodeFacts> {
+  return new Set(
+    facts.filter(({ group, replica, incarnation: { number, nonce } }) => {
+      const named = topology.groups[group]?.replicas[replica]?.incarnation
+      return named?.number !== number || named.nonce !== nonce
+    }),
+  )
+}
+
+/** @throws ThermoclineError `unavailable` if a group lost so many volumes that the rest cannot serve. */
+function checkMajorities(topology: Topology, replaced: ReadonlySet<NodeFacts>, folder: string): void {
+  for (const { group, replicas } of topology.groups) {
+    const lost = [...replaced].filter((facts) => facts.group === group)
+    if (lost.length * 2 < replicas.length) continue
+    const names = lost.map(({ replica }) => `g${group}-r${replica}`).join(' and ')
+    throw new ThermoclineError(
+      'unavailable',
+      `up: ${names} of ${replicas.length} replicas in ${folder} are new or other volumes, not those that the topology names; what they promised is lost with the old ones, and the rest is no majority. Put the old volumes back, or start anew with another --data`,
+    )
+  }
+}
+
+/** What a node that refused to start said last: `thermocline node: <code>: <message>`. */
+function refusalIn(words: string): { code: ErrorCode; message: string } | undefined {
+  const [, code, message] = [...words.matchAll(/^thermocline node: ([a-z_]+): (.*)$/gm)].at(-1) ?? []
+  return code !== undefined && message !== undefined && code in ERRORS ? { code: code as ErrorCode, message } : undefined
 }
 
 function nodeFlags(options: LocalClusterOptions, state: ClusterState, place: ReplicaPlace, tokenPath: string): string[] {

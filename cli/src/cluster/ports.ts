@@ -3,12 +3,28 @@ import { createServer, type Server } from 'node:net'
 import { ThermoclineError } from '@thermocline/protocol'
 import type { ReplicaPlace } from './layout.ts'
 
-/** Finds `count` different free ports. Another process may take one before it is used. */
+/**
+ * Where free ports are looked for: below those that systems hand out to outgoing connections. A node keeps its port while
+ * it is down; were it one of those, a client's connection could take it, or even connect to itself over it.
+ */
+const FIRST_PORT = 10_000
+const LAST_PORT = 32_767
+const MAX_TRIES = 10_000
+
+/** Finds `count` different free ports. Another process may take one before it is used. @throws ThermoclineError `port_in_use` */
 export async function findFreePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(close))
-  return ports
+  const found = new Map<number, Server>()
+  for (let tries = 0; found.size < count; tries++) {
+    if (tries === MAX_TRIES) throw new ThermoclineError('port_in_use', `up: found only ${found.size} of ${count} free ports`)
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1))
+    if (found.has(port)) continue
+    const server = await listen(port).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') throw error
+    })
+    if (server !== undefined) found.set(port, server)
+  }
+  await Promise.all([...found.values()].map(close))
+  return [...found.keys()]
 }
 
 /** @throws ThermoclineError `port_in_use`, naming the first port that is taken and whose it would be. */
@@ -23,7 +39,7 @@ export async function checkPortsFree(places: readonly ReplicaPlace[]): Promise<v
       } catch (cause) {
         throw new ThermoclineError(
           'port_in_use',
-          `up: ${address}, the ${kind} port of ${place.name}, is taken by another process (another local cluster?)`,
+          `up: ${address}, the ${kind} port of ${place.name}, is taken by another process (another local cluster?); --port 0 finds free ones`,
           { cause },
         )
       }

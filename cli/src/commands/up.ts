@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { ThermoclineError } from '@thermocline/protocol'
 import type { Command } from 'commander'
 import { DEFAULT_SHAPE, LocalCluster } from '../cluster/local-cluster.ts'
 import { DataLock } from '../cluster/lock.ts'
@@ -19,6 +20,7 @@ interface UpOptions {
   readonly memory?: string
   readonly sliceDurationMs?: number
   readonly restart: boolean
+  readonly untilStdinEnds?: true
   readonly json?: true
 }
 
@@ -34,21 +36,21 @@ export function addUp(program: Command): void {
       .option('--port <base>', `base of the ports, 0 for free ones (default: ${DEFAULT_SHAPE.port})`, parseWhole(0, 65_535))
       .option('--memory <size>', 'memory per node, like 512MiB')
       .option('--slice-duration-ms <ms>', 'length of a time slice, fixed when the cluster is created', parseWhole(1000, 0xffffffff))
-      .option('--no-restart', 'leave a node down that ended by itself'),
+      .option('--no-restart', 'leave a node down that ended by itself')
+      .option('--until-stdin-ends', 'stop when standard input ends: for programs, whose death nothing should outlive'),
   ).action(run)
 }
 
 async function run(options: UpOptions): Promise<void> {
   const say = (event: string, fields: Record<string, unknown>, line: string) =>
     options.json === true ? printJson({ event, ...fields }) : printLine(line)
-  const folder = options.ephemeral === true ? mkdtempSync(join(tmpdir(), 'thermocline-')) : resolve(options.data)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const folder = options.ephemeral === true ? mkdtempSync(join(tmpdir(), 'thermocline-')) : makeFolder(options.data)
   const removeData = () => {
     if (options.ephemeral === true) rmSync(folder, { recursive: true, force: true })
   }
   let lock: DataLock | undefined
   let cluster: LocalCluster | undefined
-  const stopped = stopSignal()
+  const stopped = stopSignal(options.untilStdinEnds === true)
   const progress = { isServing: false }
   try {
     lock = await DataLock.take(folder, (line) => say('cleanup', { message: line }, line))
@@ -57,7 +59,7 @@ async function run(options: UpOptions): Promise<void> {
     cluster = await LocalCluster.open({ folder, replicas, groups, port, memory, sliceDurationMs, restarts: restart }, lock, events)
     const { clusterId, places } = cluster.state
     say('starting', { clusterId, nodes: places.length }, `starting ${places.length} ${places.length === 1 ? 'node' : 'nodes'}`)
-    const started = cluster.start()
+    const started = cluster.start((warning) => say('warning', { message: warning }, warning))
     // A stop during the start ends the nodes, which fails the start; that failure is not news.
     started.catch(() => {})
     const first = await Promise.race([started.then(() => 'serving' as const), stopped.promise])
@@ -81,6 +83,19 @@ async function run(options: UpOptions): Promise<void> {
   }
 }
 
+/** @throws ThermoclineError `invalid_argument` if it cannot be a directory. */
+function makeFolder(data: string): string {
+  const folder = resolve(data)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new ThermoclineError('invalid_argument', `--data: ${folder} cannot be used as a directory (${(cause as Error).message})`, {
+      cause,
+    })
+  }
+  return folder
+}
+
 function reporter(
   say: (event: string, fields: Record<string, unknown>, line: string) => void,
   progress: { isServing: boolean },
@@ -90,6 +105,8 @@ function reporter(
       if (progress.isServing) say('started', { node: name, pid }, `${name} runs again, process ${pid}`)
     },
     onExited: ({ place: { name }, logPath }, how, restartInMs) => {
+      // During the start it fails the start, which says more.
+      if (!progress.isServing) return
       const next = restartInMs === undefined ? 'it stays down' : `it is started again in ${restartInMs} ms`
       say('exited', { node: name, how, restartInMs, log: logPath }, `${name} ended (${how}); ${next}; its log is ${logPath}`)
     },
@@ -121,8 +138,8 @@ Try, in another terminal:
 Ctrl-C stops it.`)
 }
 
-/** The first SIGINT or SIGTERM; a second one is told apart. */
-function stopSignal() {
+/** The first SIGINT, SIGTERM, SIGHUP or, if asked for, end of standard input; a second signal is told apart. */
+function stopSignal(withStdin: boolean) {
   let second: () => void = () => {}
   let resolve: (value: 'stop') => void = () => {}
   const promise = new Promise<'stop'>((settle) => {
@@ -134,16 +151,18 @@ function stopSignal() {
     if (seen === 1) resolve('stop')
     else second()
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, onSignal)
+  const onStdinEnd = () => resolve('stop')
+  if (withStdin) process.stdin.once('close', onStdinEnd).resume()
   return {
     promise,
     onSecond: (then: () => void) => {
       second = then
     },
     end: () => {
-      process.removeListener('SIGINT', onSignal)
-      process.removeListener('SIGTERM', onSignal)
+      for (const signal of signals) process.removeListener(signal, onSignal)
+      if (withStdin) process.stdin.removeListener('close', onStdinEnd).destroy()
     },
   }
 }

@@ -56,14 +56,21 @@ interface ReadyLine {
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const executable = options.executable ?? process.env.THERMOCLINE_BIN ?? 'thermocline'
   const { replicas = 3, groups = 1, startTimeoutMs = DEFAULT_START_TIMEOUT_MS } = options
-  const args = ['up', '--ephemeral', '--json', '--port', '0', '--replicas', String(replicas), '--groups', String(groups)]
-  const child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  const stop = async () => {
-    process.removeListener('exit', kill)
-    await stopChild(child)
-  }
+  // If this process dies, the pipe to the cluster's standard input closes, and the cluster ends itself.
+  const args = [
+    'up',
+    '--ephemeral',
+    '--until-stdin-ends',
+    '--json',
+    '--port',
+    '0',
+    '--replicas',
+    String(replicas),
+    '--groups',
+    String(groups),
+  ]
+  const child = spawn(executable, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const stop = () => stopChild(child)
   try {
     const ready = await waitUntilReady(child, executable, startTimeoutMs)
     return {

@@ -1,7 +1,11 @@
 /** Every failure of the HTTP side has one form: `{ code, message, outcome, nextStep }`, with the status of the error table. */
-import { ERRORS, type ErrorCode, type Outcome, ThermoclineError } from '@thermocline/protocol'
+import type { Socket } from 'node:net'
+import { ERRORS, type ErrorCode, MAX_VALUE_BYTES, type Outcome, ThermoclineError } from '@thermocline/protocol'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+
+/** A wrong value is quoted up to here. */
+const MAX_SHOWN_CHARS = 80
 
 export const errorSchema = z
   .object({
@@ -38,6 +42,22 @@ export function sendError(reply: FastifyReply, error: ThermoclineError, status =
     .send(bodyOf(error.code, error.message, error.outcome, error.currentVersion))
 }
 
+/** The field that is wrong, and its value if it has one: `querystring.limit: "0": `. */
+function describe(request: FastifyRequest, context: string | undefined, path: readonly string[]): string {
+  const parts: Readonly<Record<string, unknown>> = { querystring: request.query, params: request.params, headers: request.headers }
+  const [name] = path
+  const value = (parts[context ?? ''] as Record<string, unknown> | undefined)?.[name ?? '']
+  const field = [context ?? 'request', ...path].filter((part) => part !== '').join('.')
+  return `${field}: ${value === undefined ? '' : `${JSON.stringify(value).slice(0, MAX_SHOWN_CHARS)}: `}`
+}
+
+/** Fastify's own refusals, in this house's words where they name no field. */
+function messageOf({ code, message }: FastifyError): string {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return `body: is longer than ${MAX_VALUE_BYTES} bytes, the largest value`
+  if (code === 'FST_ERR_BAD_URL') return `url: ${message}; expected UTF-8, percent-encoded`
+  return message
+}
+
 /** The one error handler of the server. What it does not know is a bug: reported, logged, not explained to the caller. */
 export function onError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof Redirect) {
@@ -48,10 +68,26 @@ export function onError(error: FastifyError | Error, request: FastifyRequest, re
   const { validation, validationContext, statusCode = 500 } = error as FastifyError
   if (validation !== undefined) {
     const issue = validation[0]
-    const field = `${validationContext ?? 'request'}${(issue?.instancePath ?? '').replaceAll('/', '.')}`
-    return sendError(reply, new ThermoclineError('invalid_argument', `${field}: ${issue?.message ?? 'is not valid'}`))
+    const path = (issue?.instancePath ?? '').split('/').slice(1)
+    const what = describe(request, validationContext, path)
+    return sendError(reply, new ThermoclineError('invalid_argument', `${what}${issue?.message ?? 'is not valid'}`))
   }
-  if (statusCode < 500) return sendError(reply, new ThermoclineError('invalid_argument', error.message), statusCode)
+  if (statusCode < 500) return sendError(reply, new ThermoclineError('invalid_argument', messageOf(error as FastifyError)), statusCode)
   request.log.error({ err: error }, 'a request failed')
   return sendError(reply, new ThermoclineError('internal', 'the request failed; the log of this node says more', { cause: error }))
+}
+
+/** What is no HTTP at all, or breaks its rules: there is no request to answer, only a socket. */
+export function onMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const isTooLong = error.code === 'HPE_HEADER_OVERFLOW'
+  const body = JSON.stringify(
+    bodyOf('invalid_argument', `request: is not well-formed HTTP (${error.message}); the data port is another`, 'not'),
+  )
+  const status = isTooLong ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`
+  socket.end(`${head}\r\n\r\n${body}`)
 }

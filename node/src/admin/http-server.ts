@@ -5,7 +5,7 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } 
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { addAdminRoutes } from './admin-routes.ts'
 import { addDataRoutes } from './data-routes.ts'
-import { onError } from './http-errors.ts'
+import { onError, onMalformed } from './http-errors.ts'
 import { addMetricsRoute } from './metrics.ts'
 import type { AdminService, DataService } from './ports.ts'
 
@@ -42,6 +42,8 @@ export async function createHttpServer({ data, admin, token, logger }: HttpServe
     bodyLimit: MAX_VALUE_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
+    frameworkErrors: onError,
+    clientErrorHandler: onMalformed,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
   })
   app.setValidatorCompiler(validatorCompiler)

@@ -92,8 +92,16 @@ export class Records {
     const { argument, message } = readErrorBody(reader)
     if (code === 'moved') throw new MovedError(message, block)
     const isRead = outcome === 'not' || operation !== Operation.write
-    throw new ThermoclineError(code, message, { ...detailsOf(code, argument), ...(isRead ? { outcome: 'not' as const } : {}) })
+    throw new ThermoclineError(code, message + currentOf(code, argument), {
+      ...detailsOf(code, argument),
+      ...(isRead ? { outcome: 'not' as const } : {}),
+    })
   }
+}
+
+function currentOf(code: ErrorCode, argument: number): string {
+  if (code !== 'precondition_failed') return ''
+  return argument === 0 ? '; there is no such record' : `; the record has version ${argument}`
 }
 
 function detailsOf(code: ErrorCode, argument: number): { retryAfterMs?: number; currentVersion?: number } {

@@ -9,6 +9,13 @@ import { Connection, type ConnectionHost } from './connection.ts'
 
 /** A connection that has not said hello by then is closed. */
 const HELLO_TIMEOUT_MS = 10_000
+/** At a stop the other sides get this long to close their connections. */
+const CLOSE_GRACE_MS = 500
+
+/** For who asks this port with curl. */
+const HTTP_ANSWER =
+  'HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n' +
+  'wrong_role: this is the data port, for clients of the library; `thermocline status` shows the HTTP port\n'
 
 export interface DataServerOptions extends Omit<ConnectionHost, 'markDirty' | 'onClosed'> {
   readonly onPeer: (socket: Socket, first: Uint8Array) => void
@@ -18,6 +25,8 @@ export class DataServer {
   private readonly options: DataServerOptions
   private readonly server: Server
   private readonly connections = new Set<Connection>()
+  /** All there are: those that have not said hello, and those that were told goodbye, too. */
+  private readonly sockets = new Set<Socket>()
   private dirty: Connection[] = []
 
   constructor(options: DataServerOptions) {
@@ -52,6 +61,8 @@ export class DataServer {
   }
 
   private onSocket(socket: Socket): void {
+    this.sockets.add(socket)
+    socket.once('close', () => this.sockets.delete(socket))
     let first: Uint8Array = new Uint8Array(0)
     const timer = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS)
     const onError = (): void => {
@@ -66,8 +77,13 @@ export class DataServer {
         first = joined
       }
       if (first.length < 5) return
-      clearTimeout(timer)
       socket.off('data', onData)
+      if (isHttp(first)) {
+        // The timer ends it if the caller does not.
+        socket.resume().end(HTTP_ANSWER)
+        return
+      }
+      clearTimeout(timer)
       socket.off('error', onError)
       if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
       else this.takeClient(socket, first)
@@ -104,6 +120,15 @@ export class DataServer {
       this.server.close(() => resolve())
     })
     for (const connection of this.connections) connection.close()
+    const timer = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy()
+    }, CLOSE_GRACE_MS)
     await closed
+    clearTimeout(timer)
   }
+}
+
+/** Does it begin with a method of HTTP? As the length of a frame these letters would be far beyond the limit. */
+function isHttp(first: Uint8Array): boolean {
+  return /^(GET |PUT |POST |HEAD |DELET|PATCH|OPTIO|CONNE)/.test(Buffer.from(first.buffer, first.byteOffset, 5).toString('latin1'))
 }
