@@ -3,3 +3,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 node_modules/.bin/biome check --write .
+node --disable-warning=ExperimentalWarning scripts/generate.ts

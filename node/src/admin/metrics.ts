@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { z } from 'zod'
+import { describeMetric, type NodeGaugeName } from './metric-table.ts'
 import type { AdminService, NodeState, NodeStatus } from './ports.ts'
 
 const PREFIX = 'thermocline_'
@@ -23,11 +24,11 @@ class NodeMetrics {
     this.admin = admin
     collectDefaultMetrics({ register: this.registry })
     const registers = [this.registry]
-    this.state = new Gauge({ name: `${PREFIX}state`, help: '1 for the state the node is in', labelNames: ['state'], registers })
-    this.peers = new Gauge({ name: `${PREFIX}peer_live`, help: '1 if the peer answers', labelNames: ['replica'], registers })
+    this.state = new Gauge({ name: `${PREFIX}state`, help: describeMetric('state'), labelNames: ['state'], registers })
+    this.peers = new Gauge({ name: `${PREFIX}peer_live`, help: describeMetric('peer_live'), labelNames: ['replica'], registers })
     this.info = new Gauge({
       name: `${PREFIX}info`,
-      help: 'Always 1; the labels say what this node is',
+      help: describeMetric('info'),
       labelNames: ['version', 'role', 'group', 'replica', 'mode'],
       registers,
     })
@@ -41,20 +42,24 @@ class NodeMetrics {
       counter.reset()
       counter.inc(value)
     }
-    const gauges = {
-      ...status.gauges,
+    const own: Record<NodeGaugeName, number> = {
       epoch: status.epoch,
       boot: status.boot,
       uptime_seconds: status.uptimeMs / 1000,
-      blocks_known: status.blocks.known,
-      blocks_open: status.blocks.open,
-      blocks_behind: status.blocks.behind,
-      chosen_entries: status.chosenTotal,
-      log_segments: status.log.segments,
       log_bytes: status.log.bytes,
       memory_limit_bytes: status.memory.limitBytes,
       writes_accepted: status.writes.state === 'accepted' ? 1 : 0,
     }
+    // Figures of the status that an absent replica does not give.
+    const { known, open, behind } = status.blocks
+    const replica = {
+      blocks_known: known,
+      blocks_open: open,
+      blocks_behind: behind,
+      chosen_entries: status.chosenTotal,
+      log_segments: status.log.segments,
+    }
+    const gauges = { ...replica, ...status.gauges, ...own }
     for (const [name, value] of Object.entries(gauges)) this.gauge(name).set(value)
     return this.registry.metrics()
   }
@@ -71,7 +76,7 @@ class NodeMetrics {
     let counter = this.counters.get(name)
     if (counter === undefined) {
       const full = `${PREFIX}${name}${name.endsWith('_total') ? '' : '_total'}`
-      counter = new Counter({ name: full, help: `${words(name)}, since the process started`, registers: [this.registry] })
+      counter = new Counter({ name: full, help: describeMetric(name), registers: [this.registry] })
       this.counters.set(name, counter)
     }
     return counter
@@ -80,14 +85,12 @@ class NodeMetrics {
   private gauge(name: string): Gauge {
     let gauge = this.gauges.get(name)
     if (gauge === undefined) {
-      gauge = new Gauge({ name: `${PREFIX}${name}`, help: words(name), registers: [this.registry] })
+      gauge = new Gauge({ name: `${PREFIX}${name}`, help: describeMetric(name), registers: [this.registry] })
       this.gauges.set(name, gauge)
     }
     return gauge
   }
 }
-
-const words = (name: string): string => name.replace(/_total$/, '').replaceAll('_', ' ')
 
 export function addMetricsRoute(app: FastifyInstance, admin: AdminService): void {
   const metrics = new NodeMetrics(admin)

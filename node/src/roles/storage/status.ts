@@ -1,4 +1,5 @@
 /** The replica's part of `/v1/admin/status`, and the figures that metrics are made of. */
+import { type CounterName, engineMetricName, type ReplicaGaugeName } from '../../admin/metric-table.ts'
 import type { NodeStatus } from '../../admin/ports.ts'
 import type { Engine } from '../../engine/port.ts'
 import type { Replica } from '../../replica/replica.ts'
@@ -38,7 +39,7 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
   }
 }
 
-function countersOf(replica: Replica): Record<string, number> {
+function countersOf(replica: Replica): Record<CounterName, number> {
   const { core, counters, log, peers, readServer, forwarder, flusher, copier, applier } = replica
   return {
     writes_total: counters.writes,
@@ -73,7 +74,7 @@ function countersOf(replica: Replica): Record<string, number> {
 function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<string, number> {
   const { core, log, reader, forwarder, copier } = replica
   const load = replica.load()
-  const gauges: Record<string, number> = {
+  const gauges: Record<ReplicaGaugeName, number> = {
     client_connections: clients,
     blocks_known: core.known.length,
     blocks_open: core.open.length,
@@ -89,6 +90,6 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     log_index_bytes: log.indexBytes,
     disk_full: load.isDiskFull ? 1 : 0,
   }
-  for (const [name, value] of Object.entries(engine.stats())) gauges[`engine_${name.replaceAll(/([A-Z])/g, '_$1').toLowerCase()}`] = value
-  return gauges
+  const figures = Object.entries(engine.stats()).map(([name, value]) => [engineMetricName(name), value])
+  return { ...gauges, ...Object.fromEntries(figures) }
 }

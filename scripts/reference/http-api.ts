@@ -1,0 +1,70 @@
+/** The page on the HTTP port, from the OpenAPI document that a node serves. */
+import { createHttpServer } from '../../node/src/admin/mod.ts'
+import type { AdminService, DataService } from '../../node/src/admin/ports.ts'
+import { code, page, table } from './markdown.ts'
+
+interface Parameter {
+  readonly name: string
+  readonly in: string
+  readonly required?: boolean
+  readonly description?: string
+  readonly schema?: { readonly default?: unknown }
+}
+
+interface Operation {
+  readonly summary?: string
+  readonly description?: string
+  readonly parameters?: readonly Parameter[]
+  readonly responses?: Readonly<Record<string, { readonly description?: string; readonly content?: Readonly<Record<string, unknown>> }>>
+  readonly security?: readonly unknown[]
+}
+
+type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>
+
+/** Never asked: the document comes from the routes alone. */
+const nobody = new Proxy({}, { get: () => undefined })
+
+async function openApiPaths(): Promise<Paths> {
+  const server = await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined })
+  const { paths } = server.app.swagger() as { paths: Paths }
+  await server.close()
+  return paths
+}
+
+const NO_DESCRIPTION = 'Default Response'
+
+function section(method: string, path: string, operation: Operation): string {
+  const { summary, description, parameters = [], responses = {}, security } = operation
+  const parts = [`## ${method.toUpperCase()} ${path}`, [summary, description].filter((text) => text !== undefined).join('. ')]
+  if (security !== undefined) parts.push('Needs `Authorization: Bearer` with the content of the token file.')
+  if (parameters.length > 0) {
+    const rows = parameters.map((one) => [
+      code(one.name),
+      one.in,
+      one.required === true ? 'yes' : '',
+      one.schema?.default === undefined ? '' : code(String(one.schema.default)),
+      one.description ?? '',
+    ])
+    parts.push(table(['parameter', 'in', 'required', 'default', 'meaning'], rows))
+  }
+  const answers = Object.entries(responses).map(([status, { description: about, content = {} }]) => {
+    const types = Object.keys(content).map(code).join(', ')
+    return `- ${status}${types === '' ? '' : ` ${types}`}${about === undefined || about === NO_DESCRIPTION ? '' : `: ${about}`}`
+  })
+  if (answers.length > 0) parts.push(`Answers:\n\n${answers.join('\n')}`)
+  return parts.filter((part) => part !== '').join('\n\n')
+}
+
+export async function httpApiPage(): Promise<string> {
+  const paths = await openApiPaths()
+  const sections = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => section(method, path, operation)),
+  )
+  return page(
+    'HTTP API',
+    'the routes in [node/src/admin](../../node/src/admin)',
+    `Every replica serves it; the OpenAPI document, with the schemas, is at \`/openapi.json\`. Errors are JSON with a \`code\`:
+see [errors.md](errors.md).`,
+    ...sections,
+  )
+}

@@ -1,0 +1,52 @@
+/**
+ * Who may import whom. Three tables, from the large to the small: packages, folders inside `node/src`, and the folders that
+ * stay pure. ARCHITECTURE.md explains the shape; this is what is enforced. An edge that is missing here is a decision to
+ * make, not a line to add in passing: say in the commit why the one folder has to know the other.
+ */
+
+/**
+ * Package → the packages it may import. `node` and `operator` never know each other; the launcher starts them by path, in a
+ * process of their own, so that client commands never load them. `e2e` and `bench` are black boxes. `scripts` generates
+ * pages from everybody's tables.
+ */
+export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  protocol: [],
+  native: [],
+  node: ['protocol', 'native'],
+  operator: ['protocol'],
+  client: ['protocol'],
+  cli: ['protocol', 'client'],
+  e2e: ['protocol', 'client', 'cli'],
+  bench: ['protocol', 'client', 'cli'],
+  scripts: ['protocol', 'node', 'operator', 'client', 'cli'],
+}
+
+/**
+ * Folder of `node/src` → the folders it may import; '.' is `node/src` itself. Below stand the ports and the pure core,
+ * above what runs them: paxos ← kv, wal ← replica ← roles ← main. Tests may also look sideways.
+ */
+export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  paxos: [],
+  io: [],
+  'io/os': ['io'],
+  engine: [],
+  kv: ['paxos', 'engine'],
+  wal: ['paxos', 'io'],
+  replica: ['paxos', 'kv', 'wal', 'engine', 'io'],
+  server: ['paxos', 'kv', 'io'],
+  admin: [],
+  'roles/storage': ['.', 'paxos', 'kv', 'engine', 'replica', 'server', 'admin', 'io'],
+  '.': ['paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage'],
+}
+
+/** What is decided without IO: no `node:` module, no clock, no chance, no environment, no logger. */
+export const PURE: readonly RegExp[] = [
+  /^protocol\/src\//,
+  /^node\/src\/paxos\//,
+  /^node\/src\/kv\//,
+  /^node\/src\/(?:.+\/)?ports?\.ts$/,
+  /^operator\/src\/(?:specs|plan)\//,
+]
+
+/** Only these may import the real world; everything else is handed it. */
+export const OS_IMPORTERS: readonly string[] = ['node/src/main.ts', 'node/src/inspect.ts']
