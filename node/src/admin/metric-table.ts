@@ -55,7 +55,6 @@ export const NODE_GAUGES = {
   epoch: 'Epoch of the topology in force, 0 before the first.',
   boot: 'Number of this process life on its volume.',
   uptime_seconds: 'Since the process started.',
-  log_bytes: 'As log_size_bytes.',
   memory_limit_bytes: 'What --memory says.',
   writes_accepted: '1 unless writes are refused: full disk or overload.',
 } as const

@@ -46,7 +46,6 @@ class NodeMetrics {
       epoch: status.epoch,
       boot: status.boot,
       uptime_seconds: status.uptimeMs / 1000,
-      log_bytes: status.log.bytes,
       memory_limit_bytes: status.memory.limitBytes,
       writes_accepted: status.writes.state === 'accepted' ? 1 : 0,
     }

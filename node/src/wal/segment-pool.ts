@@ -81,7 +81,10 @@ export class SegmentPool {
 
   /** Log bytes that replay would have to read: what `release` has not freed. */
   get replayBytes(): number {
-    return this.segmentBytes * this.retired.filter((segment) => segment.generation >= this.replayFrom).length + (this.active?.end ?? 0)
+    let bytes = this.active?.end ?? 0
+    for (let i = this.retired.length - 1; i >= 0 && (this.retired[i] as Segment).generation >= this.replayFrom; i--)
+      bytes += this.segmentBytes
+    return bytes
   }
 
   /** True if rolling over needs nothing that is not there. */
