@@ -157,7 +157,8 @@ test('--ephemeral leaves nothing behind', async () => {
   child.stdout.on('data', (chunk: Buffer) => {
     said += chunk.toString()
   })
-  while (!said.includes('"ready"')) await delay(50)
+  while (!said.includes('"ready"') && child.exitCode === null) await delay(50)
+  assert.equal(child.exitCode, null)
   const { pids } = JSON.parse(said.split('\n').find((line) => line.includes('"ready"')) ?? '') as { pids: number[] }
   assert.equal(readdirSync(folder).length, 1)
   child.kill('SIGTERM')
