@@ -81,6 +81,7 @@ async function serve(): Promise<void> {
   })
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGHUP', () => stop('SIGHUP'))
 }
 
 const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : serve()

@@ -31,6 +31,8 @@ export const MAX_CONNECTION_REQUESTS = 32_768
 /** Unsent response bytes at which the connection is not read any more, and at which it is given up. */
 export const PAUSE_BYTES = 4 * 1024 * 1024
 export const ABANDON_BYTES = 128 * 1024 * 1024
+/** A client that was told goodbye and does not hang up is cut off after this. */
+const HANG_UP_MS = 5000
 /** Response bytes gathered before they are sent although the turn goes on. */
 const FLUSH_BYTES = 1024 * 1024
 
@@ -179,24 +181,22 @@ export class Connection implements ReplyTarget {
   }
 
   private goodbye(code: ThermoclineError['code'], message: string): void {
-    this.flush()
-    const w = new ByteWriter(256)
-    writeGoodbye(w, code, message)
-    this.isClosed = true
-    this.socket.end(w.written())
+    this.end(code, message)
     this.host.warn('a client connection was closed', { code, message })
   }
 
   /** Says goodbye because the node stops. */
   close(): void {
-    if (!this.isClosed) this.goodbyeQuietly()
+    if (!this.isClosed) this.end('unavailable', 'the node is stopping')
   }
 
-  private goodbyeQuietly(): void {
+  /** Sends what is ready and a goodbye; what the client still sends is read and dropped until it hangs up, or for a while. */
+  private end(code: ThermoclineError['code'], message: string): void {
     this.flush()
-    const w = new ByteWriter(64)
-    writeGoodbye(w, 'unavailable', 'the node is stopping')
+    const w = new ByteWriter(256)
+    writeGoodbye(w, code, message)
     this.isClosed = true
     this.socket.end(w.written())
+    setTimeout(() => this.socket.destroy(), HANG_UP_MS).unref()
   }
 }

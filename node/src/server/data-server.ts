@@ -7,6 +7,8 @@ import { FrameType, ThermoclineError } from '@thermocline/protocol'
 import { splitAddress } from '../io/address.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 
+/** Connections beyond this are dropped as they come. */
+const MAX_CONNECTIONS = 32_768
 /** A connection that has not said hello by then is closed. */
 const HELLO_TIMEOUT_MS = 10_000
 /** At a stop the other sides get this long to close their connections. */
@@ -32,6 +34,7 @@ export class DataServer {
   constructor(options: DataServerOptions) {
     this.options = options
     this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
+    this.server.maxConnections = MAX_CONNECTIONS
   }
 
   get clients(): number {
