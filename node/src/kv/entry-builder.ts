@@ -42,7 +42,7 @@ export interface EntryBuilderOptions {
   readonly maxAnswers: number
   readonly answerAgeMs: number
   /** A disk read for a write has ended: go on with its block in `phase`. */
-  readonly resume: (state: BlockState, phase: number) => void
+  readonly resume: (state: BlockState, phase: number, read: number) => void
 }
 
 /** How a write goes into the entry being built. */
@@ -140,6 +140,7 @@ export class EntryBuilder implements EntrySource {
     const out = new Uint8Array(PEEK_HEAD_BYTES + PEEK_OP_BYTES * write.opCount)
     if (resumePhase === Phase.reading) return Put.reading
     state.phase = Phase.reading
+    const read = ++state.read
     this.options.engine
       .peekAsync(state.block, write.body, 0, write.body.length, out)
       .then(
@@ -147,30 +148,38 @@ export class EntryBuilder implements EntrySource {
           write.peeked = out
           write.peekedIndex = index
         },
-        (error: unknown) => this.fail(write, 'unavailable', `the engine could not read: ${String(error)}`),
+        (error: unknown) => this.fail(write, write.carried ? 'unknown' : 'unavailable', `the engine could not read: ${String(error)}`),
       )
-      .finally(() => this.options.resume(state, resumePhase))
+      .finally(() => this.options.resume(state, resumePhase, read))
     return Put.reading
   }
 
-  /** Gives an append the next id that is free; false if only the disk can tell. */
+  /**
+   * Gives an append the next id that is free; false if only the disk can tell. What a disk read has said holds for the id
+   * that it was asked about: that one is looked at first.
+   */
   private assignId(state: BlockState, write: PendingWrite): boolean {
+    const isRead = write.peeked !== undefined && write.peekedIndex === state.chosen
+    if (isRead && this.peek(state, write) && this.isFree()) return true
     const now = this.options.wallClockMs()
     for (let tries = 0; ; tries++) {
-      if (now > state.lastAppendMs || tries >= APPEND_TRIES) {
+      if (now > state.lastAppendMs || tries >= APPEND_TRIES || state.lastAppendSeq === MAX_ID_SEQ) {
         state.lastAppendMs = Math.max(now, state.lastAppendMs + 1)
         state.lastAppendSeq = 0
-      } else if (state.lastAppendSeq === MAX_ID_SEQ) {
-        state.lastAppendMs++
-        state.lastAppendSeq = 0
-      } else if (write.peeked === undefined || tries > 0) state.lastAppendSeq++
+      } else state.lastAppendSeq++
       const idAt = write.opsAt + 2 + 8
       write.view.setUint32(idAt, state.lastAppendMs / 0x1_0000)
       write.view.setUint16(idAt + 4, state.lastAppendMs % 0x1_0000)
       write.view.setUint16(idAt + 6, state.lastAppendSeq)
+      write.peeked = undefined
       if (!this.peek(state, write)) return false
-      if (this.peeked[0] === 1 || this.peeked[PEEK_HEAD_BYTES] === 0) return true
+      if (this.isFree()) return true
     }
+  }
+
+  /** The request looked up last is answered already, or its first record does not exist. */
+  private isFree(): boolean {
+    return this.peeked[0] === 1 || this.peeked[PEEK_HEAD_BYTES] === 0
   }
 
   /** False if an earlier write of this entry has an operation on one of the records. */

@@ -66,6 +66,8 @@ export class BlockState {
   fastInstance = 0
   retryAtMs = 0
   sentAtMs = 0
+  /** Number of the last disk read that an attempt waited for. */
+  read = 0
   /** Prepares since something was last chosen here. */
   prepares = 0
   /** Settle the open instance even though nothing waits to be written. */

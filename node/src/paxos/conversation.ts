@@ -6,7 +6,8 @@
  *     write R BLOCK NAME          a write NAME arrives at replica R
  *     read R BLOCK                a read arrives
  *     turn R                      replica R takes a turn: applies, proposes, begins rounds, sends
- *     sync R                      its log write becomes durable, and the votes in it leave
+ *     start R                     its log write is under way: what comes later goes into the next
+ *     sync R                      the write under way, or else the one being filled, becomes durable; its votes leave
  *     deliver FROM TO             what FROM has sent to TO arrives, in order
  *     drop FROM TO                it is lost
  *     restart R                   the process ends and starts again from what was durable
@@ -44,6 +45,8 @@ class ScriptLog implements LogSink {
   readonly records: LogRecord[] = []
   durableWrite = 0
   filling = 1
+  /** The write under way, 0 if none. */
+  started = 0
   private readonly say: (line: string) => void
 
   constructor(say: (line: string) => void) {
@@ -195,8 +198,15 @@ class Node {
     }
   }
 
+  /** The log write being filled leaves for the disk; what comes later goes into the next. */
+  start(): void {
+    this.log.started = this.log.filling++
+  }
+
   sync(): void {
-    this.log.durableWrite = this.log.filling++
+    if (this.log.started === 0) this.start()
+    this.log.durableWrite = this.log.started
+    this.log.started = 0
     this.proposer.onDurable(this.log.durableWrite)
     this.send(this.votes)
   }
@@ -273,6 +283,9 @@ export class Conversation {
         break
       case 'turn':
         this.node(first).turn()
+        break
+      case 'start':
+        this.node(first).start()
         break
       case 'sync':
         this.node(first).sync()

@@ -202,6 +202,13 @@ export class Core {
     this.marks = []
   }
 
+  /** Peers may not know the block's last chosen index: they are told, unless a later Accept tells them first. */
+  notify(state: BlockState): void {
+    if (state.noticePending) return
+    state.noticePending = true
+    this.notices.push(state)
+  }
+
   noteBehind(state: BlockState, chosen: number): void {
     if (chosen > state.knownChosen) state.knownChosen = chosen
     if (state.inBehind || state.knownChosen <= state.chosen) return

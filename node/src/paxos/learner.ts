@@ -57,9 +57,10 @@ export class Learner {
     const { core } = this
     if (!core.voting) return
     const state = core.block(block)
-    if (instance <= state.chosen || state.isCopying) return
+    if (instance <= state.chosen) return
     if (
       instance === state.chosen + 1 &&
+      !state.isCopying &&
       state.acceptedRound !== NO_ROUND &&
       state.acceptedValueProcess === valueProcess &&
       state.acceptedValueCounter === valueCounter
@@ -74,7 +75,7 @@ export class Learner {
   onPosition(from: number, block: number, chosen: number): void {
     if (chosen === 0 || !this.core.voting) return
     const state = this.core.block(block)
-    if (chosen <= state.chosen || state.isCopying) return
+    if (chosen <= state.chosen) return
     this.core.noteBehind(state, chosen)
     this.fetch(state, from)
   }

@@ -23,6 +23,8 @@ interface OwnVote {
   state: BlockState
   instance: number
   round: number
+  /** A Prepare and its Accept share the round: a durable promise must not pass for an accept. */
+  phase: number
   write: number
 }
 
@@ -88,8 +90,9 @@ export class Proposer {
       this.prepare(state)
       return
     }
-    const entry = state.queue.length > 0 ? this.source.build(state) : this.source.noop(state)
-    if (entry === undefined) return
+    const built = state.queue.length > 0 ? this.source.build(state) : undefined
+    if (built === undefined && ((state.phase as number) === Phase.reading || !state.settle)) return
+    const entry = built ?? this.source.noop(state)
     state.fastInstance = state.chosen + 1
     core.counters.fastAccepts++
     this.accept(state, 0, core.self, ++core.valueCounter, entry)
@@ -156,8 +159,9 @@ export class Proposer {
   }
 
   /** What the engine had to read from disk is there: the attempt goes on where it stopped. */
-  resumeReading(state: BlockState, phase: number): void {
-    if (state.phase !== Phase.reading) return
+  resumeReading(state: BlockState, phase: number, read: number): void {
+    // A read of an earlier attempt says nothing about where this one stopped.
+    if (state.phase !== Phase.reading || state.read !== read) return
     state.phase = phase
     this.core.markReady(state)
   }
@@ -206,7 +210,7 @@ export class Proposer {
   }
 
   private addOwnVote(state: BlockState, write: number): void {
-    this.ownVotes.push({ state, instance: state.chosen + 1, round: state.round, write })
+    this.ownVotes.push({ state, instance: state.chosen + 1, round: state.round, phase: state.phase, write })
   }
 
   /** The log is durable up to `write`: own votes in it count now (⚖4). */
@@ -217,7 +221,8 @@ export class Proposer {
       const vote = votes[head] as OwnVote
       if (vote.write > write) break
       const { state } = vote
-      if (vote.instance === state.chosen + 1 && vote.round === state.round) this.countVote(state, this.core.replica)
+      if (vote.instance === state.chosen + 1 && vote.round === state.round && vote.phase === state.phase)
+        this.countVote(state, this.core.replica)
     }
     if (head === votes.length) {
       this.ownVotes = []
@@ -239,10 +244,7 @@ export class Proposer {
       return
     }
     this.learner.choose(state, state.valueProcess, state.valueCounter, state.valueEntry as Uint8Array)
-    if (!state.noticePending) {
-      state.noticePending = true
-      core.notices.push(state)
-    }
+    core.notify(state)
   }
 
   onAccepted(from: number, block: number, instance: number, round: number): void {
@@ -380,6 +382,9 @@ export class Proposer {
       state.sentAtMs = core.nowMs
       core.counters.resends++
       this.broadcast(state)
+    } else if (state.phase === Phase.idle && state.settle) {
+      // Whatever kept it from being settled when it was asked for may have passed.
+      core.markReady(state)
     } else if (state.phase === Phase.idle && state.acceptedRound !== NO_ROUND) {
       if (core.nowMs - state.acceptedAtMs > SETTLE_AFTER_MS) this.haveSettled(state)
     } else if (state.phase === Phase.idle && state.queue.length > 0) core.markReady(state)

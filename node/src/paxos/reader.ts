@@ -189,6 +189,7 @@ export class Reader {
       this.learner.fetch(state, from)
       return
     }
+    if (state.isCopying) return
     const isSame =
       acceptedRound !== NO_ROUND &&
       chosen === state.chosen &&
@@ -200,6 +201,7 @@ export class Reader {
     if (!core.isQuorum(this.sameBallot[slot] as number)) return
     core.counters.proven++
     this.learner.chooseAccepted(state)
+    core.notify(state)
   }
 
   private noteSame(slot: number, from: number, instance: number, round: number, process: ProcessRef): void {

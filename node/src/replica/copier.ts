@@ -11,7 +11,7 @@ import type { BlockPosition, Engine } from '../engine/port.ts'
 import type { BlockState } from '../paxos/block-state.ts'
 import { SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
-import type { ProcessRef } from '../paxos/processes.ts'
+import { NO_PROCESS, type ProcessRef } from '../paxos/processes.ts'
 import type { SharedLog } from '../wal/shared-log.ts'
 import { moveTo } from './recovery.ts'
 
@@ -21,6 +21,8 @@ const MAX_COPIES = 2
 const MAX_SERVED = 8
 /** A copy whose next part does not come starts over, from another peer. */
 const PART_TIMEOUT_MS = 5000
+/** A snapshot that its asker does not ask on for is let go: it pins files. */
+const SERVED_IDLE_MS = 2 * PART_TIMEOUT_MS
 
 interface Served {
   readonly to: number
@@ -30,6 +32,7 @@ interface Served {
   readonly valueProcess: ProcessRef
   readonly valueCounter: number
   nextPart: number
+  askedAtMs: number
 }
 
 interface Copy {
@@ -161,9 +164,16 @@ export class Copier {
       served = undefined
     }
     served ??= part === 0 ? this.open(from, block) : undefined
+    if (served === undefined && part === 0) {
+      // There is none, or too many are open: index 0 lets the asker try elsewhere at once.
+      const out = this.core.outbox.now(from)
+      if (out !== undefined) this.core.outbox.messages.snapshotPart(out, block, part, 0, NO_PROCESS, 0, new Uint8Array(0))
+      this.onWork()
+    }
     if (served === undefined || served.nextPart !== part) return
     const open = served
     open.nextPart++
+    open.askedAtMs = this.core.nowMs
     this.engine.snapshotRead(open.handle, SNAPSHOT_PART_BYTES).then(
       (bytes) => {
         const out = this.core.outbox.now(from)
@@ -182,7 +192,16 @@ export class Copier {
     if (head === undefined) return undefined
     const reader = new ByteReader(head.valueId)
     const valueProcess = this.core.processes.read(reader)
-    const served = { to, block, handle: head.handle, index: head.index, valueProcess, valueCounter: reader.u48(), nextPart: 0 }
+    const served = {
+      to,
+      block,
+      handle: head.handle,
+      index: head.index,
+      valueProcess,
+      valueCounter: reader.u48(),
+      nextPart: 0,
+      askedAtMs: this.core.nowMs,
+    }
     this.served.push(served)
     return served
   }
@@ -200,6 +219,7 @@ export class Copier {
   }
 
   sweep(): void {
+    for (const served of this.served.filter((one) => this.core.nowMs - one.askedAtMs > SERVED_IDLE_MS)) this.release(served)
     for (const copy of this.copies.values()) {
       if (copy.phase === 'asking' && this.core.nowMs - copy.askedAtMs > PART_TIMEOUT_MS) this.giveUp(copy)
     }

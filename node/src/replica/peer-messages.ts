@@ -131,7 +131,15 @@ export class PeerMessages implements PeerHandler {
   }
 
   onSettle(block: number, instance: number): void {
-    this.options.proposer.settle(block, instance)
+    const { core, proposer } = this.options
+    const chosen = core.peek(block)?.chosen ?? 0
+    if (instance > chosen) {
+      proposer.settle(block, instance)
+      return
+    }
+    // It is settled; the peer just has not heard.
+    const out = core.outbox.now(this.from)
+    if (out !== undefined) core.outbox.messages.ahead(out, block, chosen)
   }
 
   onPosition(block: number, chosen: number): void {

@@ -190,7 +190,8 @@ export class Peers implements Outbox {
     let peer: Peer | undefined
     const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
       if (peer === undefined) peer = this.onHello(link, type, reader, replica)
-      else this.onFrame(peer, type, reader)
+      // What came before in the same chunk may have ended the connection: the rest is nobody's.
+      else if (peer.link === link) this.onFrame(peer, type, reader)
     })
     if (replica !== undefined) this.sendHello(link)
     const isCurrent = (): boolean => peer === undefined || peer.link === link

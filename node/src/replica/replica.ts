@@ -204,8 +204,8 @@ export class Replica {
       wallClockMs: () => clock.wallMs(),
       maxAnswers,
       answerAgeMs,
-      resume: (state, phase) => {
-        this.proposer.resumeReading(state, phase)
+      resume: (state, phase, read) => {
+        this.proposer.resumeReading(state, phase, read)
         this.soon()
       },
     })
@@ -278,7 +278,10 @@ export class Replica {
     this.log.open({ pool, index: found.index, lastWrite: found.lastWrite, firstWrite })
     const bootWrite = this.log.boot(volume.boot)
     for (const memory of this.memories.all()) this.log.peer(memory)
+    // On a full volume the first write waits for a segment: look for space until there is some.
+    const stopTrying = clock.every(SPACE_CHECK_MS, () => pool.prepare())
     await this.log.durable(bootWrite)
+    stopTrying()
     pool.prepare()
     this.core.voting = true
     this.updateMembers()
