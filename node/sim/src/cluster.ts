@@ -5,6 +5,7 @@ import type { Clock } from '../../src/io/ports.ts'
 import type { BlockState } from '../../src/paxos/block-state.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume } from '../../src/replica/volume.ts'
+import { coldEngine } from './cold-engine.ts'
 import { SimDisk } from './disk.ts'
 import type { SimNetwork } from './network.ts'
 import { type Oracle, Violation } from './oracle.ts'
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly memtableBytes: number
   readonly maxAnswers: number
   readonly answerAgeMs: number
+  /** How often a read finds its block not cached. */
+  readonly missProbability: number
 }
 
 interface Life {
@@ -51,6 +54,7 @@ export class Cluster {
   private readonly oracle: Oracle
   readonly options: ClusterOptions
   readonly hits = { crashes: 0, restarts: 0, cutTails: 0 }
+  readonly cold = { misses: 0 }
   /** Counters of all lives that ended. */
   readonly branches: Record<string, number> = {}
   failure: Error | undefined
@@ -78,7 +82,7 @@ export class Cluster {
     const { logFolder, stateFiles } = machine.disk.open(isAlive)
     const volume = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica, freshNonce: machine.freshNonce })
     if (!life.isAlive) return
-    const engine = openEngine(
+    const opened = openEngine(
       {
         sliceDurationMs: SLICE_MS,
         memtableBytes: options.memtableBytes,
@@ -89,6 +93,7 @@ export class Cluster {
       },
       machine.store,
     )
+    const engine = coldEngine(opened, scheduler, options.missProbability, isAlive, this.cold)
     const applied = new Float64Array(BLOCK_COUNT)
     for (const position of engine.positions()) applied[position.block] = position.index
     const made: Replica = new Replica({

@@ -37,6 +37,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     memtableBytes: random.pick([4 * 1024, 16 * 1024, 256 * 1024]),
     maxAnswers: random.pick([4, 32, 1000]),
     answerAgeMs: random.pick([300, 5000]),
+    missProbability: random.pick([0, 0.02, 0.3]),
   })
   const series = Array.from({ length: 1 + random.below(4) }, (_, i) => `s${random.below(1000)}-${i}`)
   const clients = Array.from({ length: 2 + random.below(6) }, (_, i) => new Client(i, scheduler, cluster, oracle, series))
@@ -92,6 +93,7 @@ function collect(cluster: Cluster, network: SimNetwork, injector: FaultInjector,
   })) {
     for (const [name, count] of Object.entries(counts)) hits[`${group}.${name}`] = count
   }
+  hits['engine.misses'] = cluster.cold.misses
   hits['disk.tornSectors'] = cluster.machines.reduce((sum, machine) => sum + machine.disk.tornSectors, 0)
   for (const client of clients)
     for (const [name, count] of Object.entries(client.outcomes)) hits[`client.${name}`] = (hits[`client.${name}`] ?? 0) + count
