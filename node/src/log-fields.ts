@@ -24,5 +24,6 @@ export const LOG_FIELDS = {
   replayMs: 'How long the replay of the log took.',
   writes: 'Writes of the log that were read in the replay.',
   entries: 'Entries in them that were not on disk yet and were taken in again.',
+  lastWrite: 'Number of the last whole write that the log held at the start.',
   cutTail: 'True if the log ended in a write that was never finished, as after a power cut.',
 } as const

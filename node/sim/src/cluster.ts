@@ -7,6 +7,7 @@ import { Replica } from '../../src/replica/replica.ts'
 import { openVolume } from '../../src/replica/volume.ts'
 import { coldEngine } from './cold-engine.ts'
 import { SimDisk } from './disk.ts'
+import { checkDurableMajority, DurableAccepts } from './durable-accepts.ts'
 import type { SimNetwork } from './network.ts'
 import { type Oracle, Violation } from './oracle.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -34,6 +35,7 @@ interface Life {
 class Machine {
   readonly disk: SimDisk
   readonly store: MemoryStore = createMemoryStore()
+  readonly accepts = new DurableAccepts()
   life: Life | undefined
   /** Wall clocks are wrong, each by its own amount. */
   readonly wallSkewMs: number
@@ -123,16 +125,25 @@ export class Cluster {
       observer: (entry) => {
         const last = Math.max(applied[entry.block] as number, 0)
         const skipped = entry.index > last + 1 && engine.appliedIndex(entry.block) >= entry.index
+        if (entry.index > this.oracle.lastIndex(entry.block)) {
+          checkDurableMajority(
+            this.machines.map(({ accepts }) => accepts),
+            entry,
+            made.processes,
+          )
+        }
         this.oracle.onApply(replica, entry, made.core.processes, skipped ? entry.index - 1 : last, scheduler.nowMs)
         applied[entry.block] = entry.index
       },
     })
+    machine.accepts.watch(made.log, made.processes)
     try {
       await made.start()
     } catch (error) {
       if (life.isAlive) this.fail(error as Error)
       return
     }
+    machine.accepts.restarted(made.replayed.lastWrite)
     if (!life.isAlive) return
     life.replica = made
     this.hits.restarts++
@@ -187,6 +198,7 @@ export class Cluster {
     life.replica?.halt()
     machine.life = undefined
     machine.disk.crash()
+    machine.accepts.crash()
     this.network.dropAll(replica)
     this.hits.crashes++
   }

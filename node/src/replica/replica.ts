@@ -108,7 +108,7 @@ export class Replica {
   private waitingWrites = 0
   private waitingBytes = 0
   /** What replay found: whole writes, entries applied, whether a torn tail was cut. */
-  replayed = { writes: 0, entries: 0, cutTail: false }
+  replayed = { writes: 0, entries: 0, lastWrite: 0, cutTail: false }
   readonly counters = { writes: 0, reads: 0, refused: 0, turns: 0, violations: 0, forwardedIn: 0 }
 
   constructor(options: ReplicaOptions) {
@@ -257,7 +257,7 @@ export class Replica {
     await this.applyReplayed()
     this.core.marks.length = 0
     for (const state of this.core.known) state.markPending = false
-    this.replayed = { writes: found.writes, entries: recovery.replayed, cutTail: found.cutTail }
+    this.replayed = { writes: found.writes, entries: recovery.replayed, lastWrite: found.lastWrite, cutTail: found.cutTail }
     this.logEnd = found.lastWrite
     const pool = new SegmentPool(
       {
