@@ -9,7 +9,6 @@ const HEADER_FROM_LINES = 80
 
 /** Longer than the rule allows, waiting to be split. A ratchet: such a file may shrink, not grow. */
 const OVERSIZED: Readonly<Record<string, number>> = {
-  'node/src/replica/replica.ts': 700,
   'native/src/addon.cc': 640,
 }
 

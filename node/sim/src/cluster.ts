@@ -205,14 +205,14 @@ export class Cluster {
 
   count(replica: Replica | undefined): void {
     if (replica === undefined) return
-    const { core, copier, forwarder, flusher, log, counters } = replica
+    const { core, copier, forwarder, flusher, log, requests } = replica
     const all = {
       ...core.counters,
       copied: copier.copied,
       forwarded: forwarder.forwarded,
       flushes: flusher.flushes,
       syncs: log.syncs,
-      refusedRequests: counters.refused,
+      refusedRequests: requests.counters.refused,
     }
     for (const [name, value] of Object.entries(all)) this.branches[name] = (this.branches[name] ?? 0) + value
   }

@@ -12,26 +12,23 @@
  * Order of effects: what step 2 puts into the log is durable before any vote for it leaves (votes wait in the frame of
  * their write), and chosen entries are applied before anything reads the block again.
  */
-import { ERRORS, type ErrorCode, Operation, ThermoclineError, WIRE_VERSION } from '@thermocline/protocol'
+import { ThermoclineError, WIRE_VERSION } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
 import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
-import { writeFailure } from '../kv/answers.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
-import { checkReadBody } from '../kv/read-body.ts'
-import { checkWriteBody } from '../kv/write-body.ts'
 import { Acceptor } from '../paxos/acceptor.ts'
 import { HEARTBEAT_MS, SWEEP_MS } from '../paxos/constants.ts'
 import { type ChosenEntry, Core } from '../paxos/core.ts'
 import { Learner } from '../paxos/learner.ts'
 import { MessageWriter, type PeerHello, readMessages } from '../paxos/messages.ts'
-import { PendingWrite, type ReplyTarget } from '../paxos/pending.ts'
+import type { ReplyTarget } from '../paxos/pending.ts'
 import { type ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { Proposer } from '../paxos/proposer.ts'
-import { PendingRead, Reader } from '../paxos/reader.ts'
+import { Reader } from '../paxos/reader.ts'
 import { replayLog } from '../wal/replay.ts'
 import { SegmentPool } from '../wal/segment-pool.ts'
 import { SharedLog } from '../wal/shared-log.ts'
-import { type AdmissionLimits, admitRead, admitWrite, type Load } from './admission.ts'
+import type { AdmissionLimits, Load } from './admission.ts'
 import { Applier } from './applier.ts'
 import { Copier } from './copier.ts'
 import { Flusher } from './flusher.ts'
@@ -41,6 +38,7 @@ import { PeerMessages } from './peer-messages.ts'
 import { type Peer, Peers } from './peers.ts'
 import { ReadServer } from './read-server.ts'
 import { Recovery } from './recovery.ts'
+import { Requests, refuse } from './requests.ts'
 import type { Volume } from './volume.ts'
 
 /** Log bytes that may wait to be written before nothing more is taken in. */
@@ -96,6 +94,7 @@ export class Replica {
   readonly flusher: Flusher
   private readonly learner: Learner
   private readonly peerMessages: PeerMessages
+  readonly requests: Requests
 
   private isTurnDue = false
   private isTurning = false
@@ -105,11 +104,9 @@ export class Replica {
   private lastSpaceCheckMs = 0
   private logEnd = 0
   private syncStartedMs = 0
-  private waitingWrites = 0
-  private waitingBytes = 0
   /** What replay found: whole writes, entries applied, whether a torn tail was cut. */
   replayed = { writes: 0, entries: 0, lastWrite: 0, cutTail: false }
-  readonly counters = { writes: 0, reads: 0, refused: 0, turns: 0, violations: 0, forwardedIn: 0 }
+  readonly counters = { turns: 0, violations: 0 }
 
   constructor(options: ReplicaOptions) {
     this.options = options
@@ -159,7 +156,7 @@ export class Replica {
       this.proposer,
       this.learner,
       (read) => this.readServer.serve(read),
-      (read, message) => fail(read, 'unavailable', 0, message),
+      (read, message) => refuse(read, 'unavailable', 0, message),
     )
     this.applier = new Applier(this.core, engine, options.observer)
     this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
@@ -178,6 +175,20 @@ export class Replica {
       onFailure: (error) => options.warn('flushing to disk failed; it is tried again', { error: String(error) }),
       onDone: () => this.soon(),
     })
+    this.requests = new Requests({
+      core: this.core,
+      peers: this.peers,
+      proposer: this.proposer,
+      forwarder: this.forwarder,
+      reader: this.reader,
+      limits: options.limits,
+      load: () => this.load(),
+      owns: options.owns,
+      epoch: options.epoch,
+      now: () => this.now(),
+      soon: () => this.soon(),
+      isStopping: () => this.isStopping,
+    })
     this.peerMessages = new PeerMessages({
       core: this.core,
       acceptor,
@@ -187,7 +198,7 @@ export class Replica {
       forwarder: this.forwarder,
       copier: this.copier,
       readEntry: (block, instance) => this.log.readEntry(block, instance),
-      takeForwarded: (from, id, timeoutMs, body) => this.takeForwarded(from, id, timeoutMs, body),
+      takeForwarded: (from, id, timeoutMs, body) => this.requests.takeForwarded(from, id, timeoutMs, body),
       sendPositions: (to) => this.sendPositions(to),
       onIncarnation: (replica, incarnation) => {
         this.memories.name(replica, incarnation)
@@ -314,7 +325,7 @@ export class Replica {
     const until = clock.nowMs() + drainMs
     await new Promise<void>((resolve) => {
       const stopWaiting = clock.every(SWEEP_MS, () => {
-        const isBusy = this.waitingWrites > 0 || this.reader.queued > 0 || this.flusher.isBusy
+        const isBusy = this.requests.waitingWrites > 0 || this.reader.queued > 0 || this.flusher.isBusy
         if (isBusy && clock.nowMs() < until) return
         stopWaiting()
         resolve()
@@ -339,119 +350,9 @@ export class Replica {
     this.stopSweep?.()
   }
 
-  // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
-
   /** Takes one operation of a client; the answer goes to `target`, once. The body must not change until then. */
   submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
-    if (operation === Operation.write) this.submitWrite(body, timeoutMs, target, token)
-    else if (operation === Operation.get || operation === Operation.scan || operation === Operation.pageVersions)
-      this.submitRead(operation, body, timeoutMs, target, token)
-    else if (operation === Operation.stamps) this.answerStamps(body, target, token)
-    else fail({ target, token }, 'invalid_argument', 0, `operation: ${operation} is not known`)
-  }
-
-  private submitWrite(body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
-    const write = this.admitWrite(body, timeoutMs, target, token)
-    if (write === undefined) return
-    const best = this.core.bestLive(write.block)
-    if (best === this.core.replica || !this.forwarder.send(write, best)) this.proposer.submit(write)
-    this.soon()
-  }
-
-  /** Checks a write and makes it wait, or answers it with a refusal. */
-  private admitWrite(body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): PendingWrite | undefined {
-    const shape = checkWriteBody(body)
-    if (typeof shape === 'string') {
-      fail({ target, token }, 'invalid_argument', 0, shape)
-      return undefined
-    }
-    const refusal = this.isServing() ?? admitWrite(this.load(), this.options.limits)
-    if (refusal !== undefined) {
-      this.counters.refused++
-      fail({ target, token }, refusal.code, refusal.retryAfterMs, refusal.message)
-      return undefined
-    }
-    if (!this.options.owns(shape.block)) {
-      fail({ target, token }, 'moved', this.options.epoch(), `block ${shape.block} belongs to another group`)
-      return undefined
-    }
-    const now = this.now()
-    this.counters.writes++
-    this.waitingWrites++
-    this.waitingBytes += body.length
-    const counted: ReplyTarget = {
-      reply: (_token, error, answer) => {
-        this.waitingWrites--
-        this.waitingBytes -= body.length
-        target.reply(token, error, answer)
-      },
-    }
-    return new PendingWrite(shape.block, body, shape, { arrivedMs: now, deadlineMs: now + clampTimeout(timeoutMs) }, counted, token)
-  }
-
-  private takeForwarded(from: number, id: number, timeoutMs: number, body: Uint8Array): void {
-    if (!this.peers.isNewForward(from, id)) return
-    this.counters.forwardedIn++
-    // The id means something to that process only: the answer goes back by its connection or not at all.
-    const { link } = this.peers.all[from] as Peer
-    const target: ReplyTarget = {
-      reply: (token, error, answer) => {
-        const out = this.peers.all[from]?.link === link ? this.peers.now(from) : undefined
-        if (out !== undefined) this.peers.messages.forwardAnswer(out, token, error, answer)
-        this.soon()
-      },
-    }
-    const write = this.admitWrite(body, timeoutMs, target, id)
-    if (write !== undefined) this.proposer.submit(write)
-  }
-
-  private submitRead(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
-    const block = checkReadBody(operation, body)
-    if (typeof block === 'string') {
-      fail({ target, token }, 'invalid_argument', 0, block)
-      return
-    }
-    const refusal = this.isServing() ?? admitRead(this.load(), this.options.limits)
-    if (refusal !== undefined) {
-      this.counters.refused++
-      fail({ target, token }, refusal.code, refusal.retryAfterMs, refusal.message)
-      return
-    }
-    if (!this.options.owns(block)) {
-      fail({ target, token }, 'moved', this.options.epoch(), `block ${block} belongs to another group`)
-      return
-    }
-    this.counters.reads++
-    this.reader.submit(new PendingRead(block, operation, body, this.now() + clampTimeout(timeoutMs), target, token))
-    this.soon()
-  }
-
-  /** Indexes to stamp new requests with: any voter's `chosen` will do, no round. */
-  private answerStamps(body: Uint8Array, target: ReplyTarget, token: number): void {
-    const notServing = this.isServing()
-    if (notServing !== undefined) {
-      fail({ target, token }, notServing.code, 0, notServing.message)
-      return
-    }
-    const count = body.length < 2 ? 0 : (body[0] as number) | ((body[1] as number) << 8)
-    if (count < 1 || body.length !== 2 + 2 * count) {
-      fail({ target, token }, 'invalid_argument', 0, `blocks: the body has ${body.length} bytes; expected 2 + 2 for each of ${count}`)
-      return
-    }
-    const answer = new Uint8Array(6 * count)
-    const view = new DataView(answer.buffer)
-    for (let i = 0; i < count; i++) {
-      const block = (body[2 + 2 * i] as number) | ((body[3 + 2 * i] as number) << 8)
-      const chosen = this.core.peek(block)?.chosen ?? 0
-      view.setUint32(6 * i, chosen >>> 0, true)
-      view.setUint16(6 * i + 4, chosen / 0x1_0000_0000, true)
-    }
-    target.reply(token, 0, answer)
-  }
-
-  private isServing(): { code: 'unavailable'; retryAfterMs: number; message: string } | undefined {
-    if (this.core.voting && !this.isStopping) return undefined
-    return { code: 'unavailable', retryAfterMs: 0, message: this.isStopping ? 'the replica is stopping' : 'the replica does not serve' }
+    this.requests.submit(operation, body, timeoutMs, target, token)
   }
 
   /** The block's digest at its applied index. */
@@ -463,8 +364,8 @@ export class Replica {
     const { engine } = this.options
     const isFrozen = this.flusher.isBusy
     return {
-      writes: this.waitingWrites,
-      writeBytes: this.waitingBytes,
+      writes: this.requests.waitingWrites,
+      writeBytes: this.requests.waitingBytes,
       reads: this.reader.queued,
       syncWaitMs: this.log.isBusy ? this.options.clock.nowMs() - this.syncStartedMs : 0,
       isDiskFull: this.log.pool.isFull || this.flusher.isFailing,
@@ -647,15 +548,4 @@ export class Replica {
     if (named !== undefined && (named.number !== incarnation.number || named.nonce !== incarnation.nonce)) return false
     return this.options.isNamed({ replica, number: incarnation.number, nonce: incarnation.nonce })
   }
-}
-
-function fail(to: { target: ReplyTarget; token: number }, code: ErrorCode, argument: number, message: string): void {
-  to.target.reply(to.token, ERRORS[code].number, writeFailure(0, argument, message))
-}
-
-/** Longest time a request may wait here, whatever its caller asks. */
-const MAX_TIMEOUT_MS = 30_000
-
-function clampTimeout(timeoutMs: number): number {
-  return Math.min(Math.max(timeoutMs, 1), MAX_TIMEOUT_MS)
 }

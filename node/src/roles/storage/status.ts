@@ -40,15 +40,15 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
 }
 
 function countersOf(replica: Replica): Record<CounterName, number> {
-  const { core, counters, log, peers, readServer, forwarder, flusher, copier, applier } = replica
+  const { core, counters, requests, log, peers, readServer, forwarder, flusher, copier, applier } = replica
   return {
-    writes_total: counters.writes,
-    reads_total: counters.reads,
-    requests_refused_total: counters.refused,
+    writes_total: requests.counters.writes,
+    reads_total: requests.counters.reads,
+    requests_refused_total: requests.counters.refused,
     turns_total: counters.turns,
     protocol_violations_total: counters.violations,
     writes_forwarded_total: forwarder.forwarded,
-    writes_forwarded_in_total: counters.forwardedIn,
+    writes_forwarded_in_total: requests.counters.forwardedIn,
     paxos_chosen_total: core.counters.chosen,
     paxos_fast_accepts_total: core.counters.fastAccepts,
     paxos_prepares_total: core.counters.prepares,
