@@ -23,8 +23,8 @@ check: setup ## formatting, lint, types, house rules, generated files; writes no
 fix: setup ## format, and write the generated files
 	@scripts/fix.sh
 
-sim: setup ## the simulator: make sim SEEDS=500 [FROM=1]
-	@scripts/with-lock.sh sim node node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM))
+sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [CHECKPOINT=FILE]
+	@scripts/with-lock.sh sim node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 e2e: setup ## drive a local cluster as a user would
 	@scripts/with-lock.sh e2e scripts/e2e.sh

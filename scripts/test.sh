@@ -9,5 +9,5 @@ files=$(find "$@" -name '*.test.ts' -not -path '*/node_modules/*' -not -path '*/
 # shellcheck disable=SC2086
 node --disable-warning=ExperimentalWarning --test --test-reporter="${TEST_REPORTER:-dot}" --test-concurrency=2 $files
 if [ "$all" = 0 ]; then
-  node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds "${SEEDS:-500}"
+  node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds "${SEEDS:-2000}"
 fi

@@ -1,16 +1,14 @@
-/** A simulated group: machines with disks that survive, and processes on them that do not. The replicas are the real ones. */
-import { BLOCK_COUNT, replicaOrder } from '@thermocline/protocol'
-import { createMemoryStore, type MemoryStore, openEngine } from '../../src/engine/mod.ts'
+/** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
+import { replicaOrder } from '@thermocline/protocol'
+import { openEngine } from '../../src/engine/mod.ts'
 import type { Clock } from '../../src/io/ports.ts'
-import type { BlockState } from '../../src/paxos/block-state.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume } from '../../src/replica/volume.ts'
-import { coldEngine } from './cold-engine.ts'
-import { SimDisk } from './disk.ts'
-import { checkDurableMajority, DurableAccepts } from './durable-accepts.ts'
 import type { SimNetwork } from './network.ts'
-import { type Oracle, Violation } from './oracle.ts'
 import type { Scheduler } from './scheduler.ts'
+import { simEngine } from './sim-engine.ts'
+import { SimVolume } from './volume.ts'
+import type { Life, Watch } from './watch.ts'
 
 export const CLUSTER_ID = 'c0ffee'.padEnd(32, '0')
 export const SLICE_MS = 1000
@@ -25,27 +23,19 @@ export interface ClusterOptions {
   readonly answerAgeMs: number
   /** How often a read finds its block not cached. */
   readonly missProbability: number
-}
-
-interface Life {
-  isAlive: boolean
-  replica: Replica | undefined
+  /** Every replica takes itself for the best of every block, so that all of them propose. */
+  readonly isSelfFirst: boolean
 }
 
 class Machine {
-  readonly disk: SimDisk
-  readonly store: MemoryStore = createMemoryStore()
-  readonly accepts = new DurableAccepts()
+  volume: SimVolume
   life: Life | undefined
   /** Wall clocks are wrong, each by its own amount. */
   readonly wallSkewMs: number
-  readonly freshNonce: string
-  boots = 0
 
   constructor(scheduler: Scheduler) {
-    this.disk = new SimDisk(scheduler)
+    this.volume = new SimVolume(scheduler)
     this.wallSkewMs = scheduler.random.between(-500, 500)
-    this.freshNonce = scheduler.random.hex(8)
   }
 }
 
@@ -53,105 +43,114 @@ export class Cluster {
   readonly machines: Machine[] = []
   private readonly scheduler: Scheduler
   private readonly network: SimNetwork
-  private readonly oracle: Oracle
+  private readonly watch: Watch
   readonly options: ClusterOptions
-  readonly hits = { crashes: 0, restarts: 0, cutTails: 0 }
-  readonly cold = { misses: 0 }
+  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0 }
+  readonly engineHits = { misses: 0 }
   /** Counters of all lives that ended. */
   readonly branches: Record<string, number> = {}
-  failure: Error | undefined
 
-  constructor(scheduler: Scheduler, network: SimNetwork, oracle: Oracle, options: ClusterOptions) {
+  constructor(scheduler: Scheduler, network: SimNetwork, watch: Watch, options: ClusterOptions) {
     this.scheduler = scheduler
     this.network = network
-    this.oracle = oracle
+    this.watch = watch
     this.options = options
     for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler))
   }
 
-  running(): number[] {
-    return this.machines.flatMap((machine, replica) => (machine.life?.replica === undefined ? [] : [replica]))
+  get replicas(): (Replica | undefined)[] {
+    return this.machines.map(({ life }) => life?.replica)
+  }
+
+  startAll(): void {
+    for (const [replica, machine] of this.machines.entries()) if (machine.life === undefined) void this.start(replica)
   }
 
   /** Starts a process on the machine's volume. Resolves when it serves; never, if it crashes before. */
-  async start(replica: number): Promise<void> {
-    const { scheduler, options } = this
-    const machine = this.machines[replica] as Machine
-    const life: Life = { isAlive: true, replica: undefined }
+  async start(number: number): Promise<void> {
+    const machine = this.machines[number] as Machine
+    const life: Life = { number, volume: machine.volume, isAlive: true, replica: undefined }
     machine.life = life
-    machine.boots++
+    try {
+      const replica = await this.open(life, machine)
+      await replica?.start()
+      if (!life.isAlive || replica === undefined) return
+      this.watch.serving(life, replica)
+      life.replica = replica
+      this.hits.restarts++
+      if (replica.replayed.cutTail) this.hits.cutTails++
+    } catch (error) {
+      if (!life.isAlive) return
+      if (isFailedSync(error)) this.endAfterFailedSync(life)
+      else this.watch.refusedStart(life, error as Error)
+    }
+  }
+
+  private async open(life: Life, machine: Machine): Promise<Replica | undefined> {
+    const { scheduler, options, watch } = this
+    const { number, volume } = life
     const isAlive = (): boolean => life.isAlive
-    const { logFolder, stateFiles } = machine.disk.open(isAlive)
-    const volume = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica, freshNonce: machine.freshNonce })
-    if (!life.isAlive) return
-    const opened = openEngine(
+    const { logFolder, stateFiles } = volume.disk.open(isAlive)
+    const { freshNonce } = volume
+    const opened = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
+    if (!life.isAlive) return undefined
+    const table = openEngine(
       {
         sliceDurationMs: SLICE_MS,
         memtableBytes: options.memtableBytes,
         blockCacheBytes: 0,
         versionCacheBytes: 16 * 1024,
-        incarnation: `${replica}:${machine.freshNonce}`,
+        incarnation: `${number}:${freshNonce}`,
         verifyOldRecords: true,
       },
-      machine.store,
+      volume.store,
     )
-    const engine = coldEngine(opened, scheduler, options.missProbability, isAlive, this.cold)
-    const applied = new Float64Array(BLOCK_COUNT)
-    for (const position of engine.positions()) applied[position.block] = position.index
+    const engine = simEngine(table, scheduler, volume.disk, options.missProbability, isAlive, this.engineHits)
     const made: Replica = new Replica({
-      volume,
+      volume: opened,
       bootNonce: scheduler.random.hex(8),
       replicaCount: options.replicaCount,
       engine,
       clock: this.clock(machine, life),
       random: () => scheduler.random.next(),
       logFolder,
-      network: this.network.port(replica, options.replicaCount, isAlive),
+      network: this.network.port(number, options.replicaCount, isAlive),
       segmentBytes: options.segmentBytes,
       retainSegments: options.retainSegments,
       limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000 },
       maxAnswers: options.maxAnswers,
       answerAgeMs: options.answerAgeMs,
-      priority: (block) => replicaOrder(block % 60, options.replicaCount),
+      priority: this.priority(number),
       owns: () => true,
       epoch: () => 1,
-      isNamed: ({ replica: slot, nonce }) => this.machines[slot]?.freshNonce === nonce,
+      isNamed: ({ replica, nonce }) => this.machines[replica]?.volume.freshNonce === nonce,
       onEpochSeen: () => {},
-      warn: (what, fields) => {
-        if (what.startsWith('a peer broke')) this.fail(new Violation('no-protocol-violation', String(fields.what)))
-      },
-      fatal: (error) => this.fail(error),
-      onRejected: (message) => this.fail(new Violation('never-rolled-back', message)),
-      observer: (entry) => {
-        const last = Math.max(applied[entry.block] as number, 0)
-        const skipped = entry.index > last + 1 && engine.appliedIndex(entry.block) >= entry.index
-        if (entry.index > this.oracle.lastIndex(entry.block)) {
-          checkDurableMajority(
-            this.machines.map(({ accepts }) => accepts),
-            entry,
-            made.processes,
-          )
-        }
-        this.oracle.onApply(replica, entry, made.core.processes, skipped ? entry.index - 1 : last, scheduler.nowMs)
-        applied[entry.block] = entry.index
-      },
+      warn: (what, fields) => watch.warned(what, fields),
+      fatal: (error) => this.ended(life, error),
+      onRejected: (message) => watch.rejected(life, message),
+      observer: watch.observer(life, () => made, engine),
     })
-    machine.accepts.watch(made.log, made.processes)
-    try {
-      await made.start()
-    } catch (error) {
-      if (life.isAlive) this.fail(error as Error)
-      return
-    }
-    machine.accepts.restarted(made.replayed.lastWrite)
-    if (!life.isAlive) return
-    life.replica = made
-    this.hits.restarts++
-    if (made.replayed.cutTail) this.hits.cutTails++
+    watch.starting(life, made)
+    return made
   }
 
-  private fail(error: Error): void {
-    this.failure ??= error
+  private priority(number: number): (block: number) => readonly number[] {
+    const { isSelfFirst, replicaCount } = this.options
+    if (!isSelfFirst) return (block) => replicaOrder(block % 60, replicaCount)
+    const order = [number, ...[...this.machines.keys()].filter((other) => other !== number)]
+    return () => order
+  }
+
+  /** The process has ended itself: after a failed sync it must, anything else is a bug. */
+  private ended(life: Life, error: Error): void {
+    if (isFailedSync(error)) this.endAfterFailedSync(life)
+    else this.watch.failed(life, error)
+  }
+
+  private endAfterFailedSync(life: Life): void {
+    this.hits.fatalSyncs++
+    this.crash(life.number)
+    this.restartWithin(life.number, 600)
   }
 
   private clock(machine: Machine, life: Life): Clock {
@@ -161,7 +160,7 @@ export class Cluster {
       try {
         run()
       } catch (error) {
-        this.fail(error as Error)
+        this.watch.failed(life, error as Error)
       }
       scheduler.hasReactions = true
     }
@@ -189,18 +188,26 @@ export class Cluster {
   }
 
   /** The process dies, and with it everything that was not durable. */
-  crash(replica: number): void {
-    const machine = this.machines[replica] as Machine
+  crash(number: number): void {
+    const machine = this.machines[number] as Machine
     const { life } = machine
     if (life === undefined) return
     this.count(life.replica)
     life.isAlive = false
     life.replica?.halt()
     machine.life = undefined
-    machine.disk.crash()
-    machine.accepts.crash()
-    this.network.dropAll(replica)
+    this.watch.crashed(life.volume)
+    life.volume.disk.crash()
+    this.network.dropAll(number)
     this.hits.crashes++
+  }
+
+  /** A new process starts on the machine after at most `downMs`, unless one did before. */
+  restartWithin(number: number, downMs: number): void {
+    this.scheduler.at(this.scheduler.random.between(1, downMs), () => {
+      if (this.machines[number]?.life === undefined) void this.start(number)
+      this.scheduler.hasReactions = true
+    })
   }
 
   count(replica: Replica | undefined): void {
@@ -216,47 +223,8 @@ export class Cluster {
     }
     for (const [name, value] of Object.entries(all)) this.branches[name] = (this.branches[name] ?? 0) + value
   }
-
-  /** Undefined if all replicas run, agree on every block, and have nothing open; else what is missing. */
-  disagreement(): string | undefined {
-    const replicas = this.machines.map((machine) => machine.life?.replica)
-    for (const [number, replica] of replicas.entries()) {
-      if (replica === undefined) return `replica ${number} does not run`
-      if (replica.core.chosenEntries.length > 0) return `replica ${number} has entries to apply`
-    }
-    for (const block of this.oracle.blocks) {
-      const states = replicas.map((replica) => (replica as Replica).core.block(block))
-      const indexes = states.map((state) => state.chosen)
-      if (new Set(indexes).size > 1) return `block ${block} is at ${indexes.join(', ')}`
-      const open = states.findIndex((state) => (replicas[0] as Replica).core.isOpen(state))
-      if (open >= 0) return `block ${block} is open at replica ${open}: ${describe(states[open] as BlockState)}`
-      if ((indexes[0] as number) !== this.oracle.lastIndex(block))
-        return `block ${block} is at ${indexes[0]}, but ${this.oracle.lastIndex(block)} was applied once`
-    }
-    return undefined
-  }
-
-  /** Digests of all replicas are equal. Call when nothing is open. */
-  checkDigests(): void {
-    for (const block of this.oracle.blocks) {
-      const digests = this.machines.map((machine) => machine.life?.replica?.digest(block))
-      if (new Set(digests).size > 1) throw new Violation('digests-agree', `block ${block}: ${digests.join(', ')}`)
-    }
-  }
 }
 
-function describe(state: BlockState): string {
-  const { chosen, acceptedRound, promisedRound, phase, settle, isCopying, inReady, inOpen } = state
-  return JSON.stringify({
-    chosen,
-    acceptedRound,
-    promisedRound,
-    phase,
-    settle,
-    isCopying,
-    inReady,
-    inOpen,
-    queue: state.queue.length,
-    inFlight: state.inFlight.length,
-  })
+function isFailedSync(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EIO'
 }

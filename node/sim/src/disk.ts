@@ -1,6 +1,6 @@
 /**
  * The disk of one simulated machine. A log write becomes durable when it completes; a crash before that leaves any
- * subset of its 512-byte sectors behind. Small files are replaced atomically.
+ * subset of its 512-byte sectors behind, and so does a write that fails. Small files are replaced atomically.
  */
 import type { LogFile, LogFolder, StateFiles } from '../../src/io/ports.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -21,6 +21,10 @@ class SimFile {
   }
 }
 
+function systemError(code: string, message: string): Error {
+  return Object.assign(new Error(`${code}: ${message}`), { code })
+}
+
 /** What survives crashes. */
 export class SimDisk {
   readonly files = new Map<string, SimFile>()
@@ -29,7 +33,13 @@ export class SimDisk {
   private readonly scheduler: Scheduler
   /** Mean time of a durable write, in ms. */
   syncMs = 1
-  tornSectors = 0
+  /** No write completes before this time. */
+  stalledUntilMs = 0
+  /** The next write under way fails. */
+  failsNextSync = false
+  /** Nothing new can be put on it; what is there can be overwritten. */
+  isFull = false
+  readonly hits = { tornSectors: 0, failedSyncs: 0, refusedForSpace: 0 }
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler
@@ -37,27 +47,47 @@ export class SimDisk {
 
   /** The machine loses power: what was being written is partly there. */
   crash(): void {
-    const { random } = this.scheduler
-    for (const { file, bytes, offset } of this.inFlight) {
-      const keep = random.next()
-      for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
-        if (!random.chance(keep)) continue
-        file.content.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
-        this.tornSectors++
-      }
-    }
+    for (const write of this.inFlight) this.tear(write)
     this.inFlight.clear()
+  }
+
+  private tear({ file, bytes, offset }: InFlight): void {
+    const { random } = this.scheduler
+    const keep = random.next()
+    for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+      if (!random.chance(keep)) continue
+      file.content.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
+      this.hits.tornSectors++
+    }
+  }
+
+  /** Whether something new may be put on the disk; counts the refusals. */
+  takesMore(): boolean {
+    if (this.isFull) this.hits.refusedForSpace++
+    return !this.isFull
+  }
+
+  /** Everything works again. */
+  mend(): void {
+    this.syncMs = 1
+    this.stalledUntilMs = 0
+    this.failsNextSync = false
+    this.isFull = false
   }
 
   /** The view of one process life: nothing reaches it once `isAlive` is false. */
   open(isAlive: () => boolean): { logFolder: LogFolder; stateFiles: StateFiles } {
     const { scheduler } = this
     const later = <T>(make: () => T): Promise<T> =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         scheduler.at(scheduler.random.between(0.02, 0.3), () => {
           if (!isAlive()) return
           scheduler.hasReactions = true
-          resolve(make())
+          try {
+            resolve(make())
+          } catch (error) {
+            reject(error as Error)
+          }
         })
       })
     const logFile = (file: SimFile): LogFile => ({
@@ -66,13 +96,25 @@ export class SimDisk {
         this.inFlight.add(write)
         const { random } = scheduler
         const stall = random.chance(0.01) ? random.between(5, 120) : 0
-        scheduler.at(this.syncMs * random.between(0.3, 2) + stall, () => {
+        const ready = (): void => {
           if (!isAlive()) return
+          if (scheduler.nowMs < this.stalledUntilMs) {
+            scheduler.at(this.stalledUntilMs - scheduler.nowMs, ready)
+            return
+          }
           this.inFlight.delete(write)
-          file.content.set(write.bytes, offset)
           scheduler.hasReactions = true
+          if (this.failsNextSync) {
+            this.failsNextSync = false
+            this.hits.failedSyncs++
+            this.tear(write)
+            done(systemError('EIO', 'input/output error'))
+            return
+          }
+          file.content.set(write.bytes, offset)
           done(undefined)
-        })
+        }
+        scheduler.at(this.syncMs * random.between(0.3, 2) + stall, ready)
       },
       read: (offset, length) => later(() => file.content.slice(offset, offset + length)),
       close: () => Promise.resolve(),
@@ -82,6 +124,7 @@ export class SimDisk {
       open: (name) => later(() => logFile(this.files.get(name) as SimFile)),
       create: (name, bytes) =>
         later(() => {
+          if (!this.takesMore()) throw systemError('ENOSPC', 'no space left on device')
           const file = new SimFile(bytes)
           this.files.set(name, file)
           return logFile(file)

@@ -1,47 +1,64 @@
-/** `make sim`: runs seeds one after the other; a failing one prints how to run it again. */
+/**
+ * `make sim`: runs seeds one after the other; a failing one prints how to run it again. A run of many seeds also fails if
+ * it never met a fault or branch that it is there to try. With --checkpoint a run that was ended goes on where it was.
+ */
 import { parseArgs } from 'node:util'
+import { ENOUGH_SEEDS, neverMet } from './required-hits.ts'
 import { runSeed, type SeedResult } from './run-seed.ts'
+import { addResult, openTally, saveTally } from './tally.ts'
+
+/** Seeds between two lines of progress, and between two checkpoints. */
+const REPORT_EVERY = 100
+/** Failures whose stack is printed; the rest are named. */
+const STACKS = 3
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
+    checkpoint: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 })
 const from = Number(values.from)
 const count = Number(values.seeds)
-const hits: Record<string, number> = {}
+const tally = openTally(values.checkpoint, from)
+if (tally.next > from) console.log(`goes on at seed ${tally.next}, after ${tally.next - from} seeds`)
+const failureCount = (): number => Object.keys(tally.failures).length
 const times: number[] = []
-let operations = 0
-let failures = 0
 const startedMs = performance.now()
 
-for (let seed = from; seed < from + count; seed++) {
+while (tally.next < from + count) {
   const beganMs = performance.now()
-  const result = await runSeed(seed)
+  const result = await runSeed(tally.next)
   times.push(performance.now() - beganMs)
-  operations += result.operations
-  for (const [name, value] of Object.entries(result.hits)) hits[name] = (hits[name] ?? 0) + value
+  addResult(tally, result)
   if (result.error !== undefined) report(result)
   if (values.verbose)
-    console.log(`seed ${seed}: ${result.events} events, ${result.operations} operations, trace ${result.traceHash.toString(16)}`)
-  else if ((seed - from + 1) % 100 === 0) console.log(`${seed - from + 1} of ${count} seeds, ${operations} operations, ${failures} failed`)
+    console.log(`seed ${result.seed}: ${result.events} events, ${result.operations} operations, trace ${result.traceHash.toString(16)}`)
+  const done = tally.next - from
+  if (done % REPORT_EVERY === 0 && done < count) {
+    if (!values.verbose) console.log(`${done} of ${count} seeds, ${tally.operations} operations, ${failureCount()} failed`)
+    saveTally(values.checkpoint, tally)
+  }
 }
+saveTally(values.checkpoint, tally)
 
 function report(result: SeedResult): void {
-  failures++
   console.log(
     `seed ${result.seed} FAILED at ${result.simulatedMs.toFixed(1)} simulated ms (trace ${result.traceHash.toString(16)}): ${result.error?.message}`,
   )
-  if (failures <= 3) console.log(result.error?.stack)
+  if (failureCount() <= STACKS) console.log(result.error?.stack)
   console.log(`  again: make sim SEEDS=1 FROM=${result.seed}`)
 }
 
 times.sort((a, b) => a - b)
 console.log(`\nhow often each fault and each branch was met:`)
-for (const [name, value] of Object.entries(hits).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`  ${name.padEnd(28)} ${value}`)
+for (const [name, value] of Object.entries(tally.hits).sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`  ${name.padEnd(28)} ${value}`)
+const missing = count >= ENOUGH_SEEDS ? neverMet(tally.hits) : []
+for (const name of missing)
+  console.log(`${name} was not met once in ${count} seeds: make it happen again, or take it out of node/sim/src/required-hits.ts`)
 console.log(
-  `\n${count} seeds, ${operations} operations, ${failures} failed; ${times[times.length >> 1]?.toFixed(0)} ms a seed (median), ${((performance.now() - startedMs) / 1000).toFixed(1)} s in all`,
+  `\n${count} seeds, ${tally.operations} operations, ${failureCount()} failed; ${times[times.length >> 1]?.toFixed(0) ?? '-'} ms a seed (median), ${((performance.now() - startedMs) / 1000).toFixed(1)} s in all`,
 )
-process.exit(failures > 0 ? 1 : 0)
+process.exit(failureCount() > 0 || missing.length > 0 ? 1 : 0)

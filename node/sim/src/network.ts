@@ -66,6 +66,12 @@ export class SimNetwork {
     for (const end of [...this.ends]) if (end.replica === a && end.peer === b) this.close(end, 'the connection was reset')
   }
 
+  /** Every frame arrives, once and soon. */
+  mend(): void {
+    this.cut.clear()
+    Object.assign(this.faults, { drop: 0, duplicate: 0, slow: 0, maxDelayMs: 1 })
+  }
+
   isConnected(a: number, b: number): boolean {
     for (const end of this.ends) if (end.replica === a && end.peer === b && end.isOpen) return true
     return false

@@ -1,11 +1,13 @@
 /**
  * Clients of a simulated cluster: closed loops over few records of few series, so that they collide. They do what the
- * client library does: stamp once, retry the same request elsewhere after a time-out, and give up at a deadline.
+ * client library does: stamp once, retry the same request elsewhere after a time-out, and give up at a deadline; and,
+ * as the seed has it, what it would not (faults/client-faults.ts).
  */
-import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, Operation, WriteKind } from '@thermocline/protocol'
+import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, WriteKind } from '@thermocline/protocol'
 import { getRequest, type ModelBlock } from '../../src/engine/model.ts'
 import type { Cluster } from './cluster.ts'
-import type { Oracle, ReadRecord, WriteRecord } from './oracle.ts'
+import type { ClientFaults } from './faults/client-faults.ts'
+import type { HistoryRecord, ReadRecord, WriteRecord } from './history.ts'
 import type { Scheduler } from './scheduler.ts'
 
 const ATTEMPT_MS = 250
@@ -23,20 +25,31 @@ export class Client {
   private readonly name: number
   private readonly scheduler: Scheduler
   private readonly cluster: Cluster
-  private readonly oracle: Oracle
+  private readonly history: HistoryRecord[]
+  private readonly faults: ClientFaults
   private readonly series: readonly string[]
   private readonly stamps = new Map<number, number>()
   private counter = 0
   isStopped = false
-  isIdle = true
+  private isWaiting = false
+  /** Late retries under way or planned. */
+  private late = 0
   finished = 0
   readonly outcomes: Record<string, number> = {}
 
-  constructor(name: number, scheduler: Scheduler, cluster: Cluster, oracle: Oracle, series: readonly string[]) {
+  constructor(
+    name: number,
+    scheduler: Scheduler,
+    cluster: Cluster,
+    history: HistoryRecord[],
+    faults: ClientFaults,
+    series: readonly string[],
+  ) {
     this.name = name
     this.scheduler = scheduler
     this.cluster = cluster
-    this.oracle = oracle
+    this.history = history
+    this.faults = faults
     this.series = series
   }
 
@@ -44,8 +57,12 @@ export class Client {
     this.scheduler.at(this.scheduler.random.between(0, 20), () => this.next())
   }
 
+  get isIdle(): boolean {
+    return this.isStopped && !this.isWaiting && this.late === 0
+  }
+
   private next(): void {
-    this.isIdle = this.isStopped
+    this.isWaiting = !this.isStopped
     if (this.isStopped) return
     const { random } = this.scheduler
     const series = random.pick(this.series)
@@ -71,9 +88,13 @@ export class Client {
     })
   }
 
+  private note(outcome: string): void {
+    this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1
+  }
+
   private done(outcome: string): void {
     this.finished++
-    this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1
+    this.note(outcome)
     this.scheduler.at(this.scheduler.random.between(0, 10), () => this.next())
   }
 
@@ -130,7 +151,7 @@ export class Client {
           version,
           value: version === 0 ? undefined : Buffer.from(body.subarray(16, 16 + length)).toString(),
         }
-        this.oracle.history.push(record)
+        this.history.push(record)
         this.noteIndex(block, record.index)
         this.done('read')
         return true
@@ -182,56 +203,96 @@ export class Client {
       index: 0,
       outcome: 'maybe',
       error: 0,
+      answers: [],
       expected: (model) => expectedOutcome(model, series, ops),
     }
-    this.oracle.history.push(record)
+    this.history.push(record)
+    const request = encode(requestId, stamp, series, ops)
     let isUnresolved = false
-    let isFirst = true
+    let sent = 0
+    const isAnswered = (error: number, body: Uint8Array): boolean => this.takeAnswer(record, error, body)
     this.attempts(
       startMs,
       Operation.write,
-      (isRetry) => {
-        if (isRetry) isFirst = false
-        return encode(requestId, stamp, series, ops)
+      () => {
+        sent++
+        return request
       },
       (error, body) => {
-        const view = new DataView(body.buffer, body.byteOffset)
-        if (error === 0 || error === ERRORS.precondition_failed.number) {
-          record.endMs = this.scheduler.nowMs
-          record.index = u48(view, 0)
-          record.error = error
-          this.noteIndex(block, record.index)
+        if (isAnswered(error, body)) {
           this.done(error === 0 ? 'written' : 'condition failed')
+          this.retryLate(record, request)
           return true
         }
         if (error === ERRORS.unknown.number || error === ERRORS.deadline_exceeded.number) isUnresolved = true
         if (error === ERRORS.expired.number || error === ERRORS.bad_stamp.number) {
-          record.outcome = isFirst && !isUnresolved ? 'not' : 'maybe'
+          record.outcome = sent === 1 && !isUnresolved ? 'not' : 'maybe'
           record.error = error
           this.done('expired')
+          this.retryLate(record, request)
           return true
         }
         return false
       },
       (sentAndLost) => {
         record.outcome = sentAndLost || isUnresolved ? 'maybe' : 'not'
-        record.endMs = Number.POSITIVE_INFINITY
         this.done(record.outcome === 'not' ? 'refused' : 'unknown')
+        this.retryLate(record, request)
       },
     )
+  }
+
+  /** True if the answer says what became of the write. */
+  private takeAnswer(record: WriteRecord, error: number, body: Uint8Array): boolean {
+    if (error !== 0 && error !== ERRORS.precondition_failed.number) return false
+    const index = u48(new DataView(body.buffer, body.byteOffset), 0)
+    record.answers.push({ index, error })
+    this.noteIndex(record.block, index)
+    if (record.index > 0) return true
+    record.endMs = this.scheduler.nowMs
+    record.index = index
+    record.error = error
+    return true
+  }
+
+  /** The seed may have the finished write sent once more: what it came to must not change. */
+  private retryLate(record: WriteRecord, request: Uint8Array): void {
+    const { random } = this.scheduler
+    if (!random.chance(this.faults.lateRetry)) return
+    this.late++
+    this.scheduler.at(random.between(1, this.faults.lateRetryMs), () => {
+      // What was refused may be taken on now.
+      if (record.index === 0) record.outcome = 'maybe'
+      const isOver = this.once(() => {
+        this.late--
+      })
+      this.scheduler.at(ATTEMPT_MS * 3, isOver)
+      this.send(this.replica(), Operation.write, request, (error, body) => {
+        this.note(this.takeAnswer(record, error, body) ? 'late retry answered' : `late retry ${errorCodeOf(error)}`)
+        isOver()
+      })
+    })
+  }
+
+  private once(run: () => void): () => void {
+    let isDone = false
+    return () => {
+      if (!isDone) run()
+      isDone = true
+    }
   }
 
   /** Attempts at random replicas until one is final or the deadline is over. A late answer of an old attempt counts too. */
   private attempts(
     startMs: number,
     operation: number,
-    body: (isRetry: boolean) => Uint8Array,
+    body: () => Uint8Array,
     onAnswer: (error: number, body: Uint8Array) => boolean,
     onDeadline: (sentAndLost: boolean) => void,
   ): void {
     let isOver = false
     let lost = 0
-    const attempt = (isRetry: boolean): void => {
+    const attempt = (): void => {
       if (isOver) return
       if (this.scheduler.nowMs - startMs > DEADLINE_MS) {
         isOver = true
@@ -239,20 +300,29 @@ export class Client {
         return
       }
       let isAnswered = false
-      lost++
-      this.send(this.replica(), operation, body(isRetry), (error, answer) => {
-        if (isAnswered) return
-        isAnswered = true
-        lost--
-        if (isOver) return
-        if (onAnswer(error, answer)) isOver = true
-        else this.scheduler.at(this.scheduler.random.between(1, 40), () => attempt(true))
-      })
+      const again = this.once(attempt)
+      for (const replica of this.targets()) {
+        lost++
+        this.send(replica, operation, body(), (error, answer) => {
+          isAnswered = true
+          lost--
+          if (isOver) return
+          if (onAnswer(error, answer)) isOver = true
+          else this.scheduler.at(this.scheduler.random.between(1, 40), again)
+        })
+      }
       this.scheduler.at(ATTEMPT_MS, () => {
-        if (!isAnswered) attempt(true)
+        if (!isAnswered) again()
       })
     }
-    attempt(false)
+    attempt()
+  }
+
+  /** One replica, or all at once. */
+  private targets(): number[] {
+    if (!this.scheduler.random.chance(this.faults.fanOut)) return [this.replica()]
+    this.note('fan-out')
+    return [...this.cluster.machines.keys()]
   }
 }
 

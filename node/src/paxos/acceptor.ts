@@ -138,6 +138,7 @@ export class Acceptor {
       state.acceptedValueProcess === prevProcess &&
       state.acceptedValueCounter === prevCounter
     ) {
+      core.counters.provenByNext++
       this.learner.chooseAccepted(state)
     }
     if (instance <= state.chosen) {
@@ -146,6 +147,7 @@ export class Acceptor {
       return undefined
     }
     if (instance > state.chosen + 1) {
+      core.counters.behind++
       const out = core.outbox.now(from)
       if (out !== undefined) core.outbox.messages.behind(out, block, instance, state.chosen)
       core.noteBehind(state, instance - 1)

@@ -130,6 +130,15 @@ export class Core {
     proven: 0,
     resends: 0,
     displaced: 0,
+    /** Attempts that a promise bound to another's value. */
+    bound: 0,
+    /** Attempts given up because the own acceptor had promised a higher ballot meanwhile. */
+    outbid: 0,
+    /** Values learned chosen from a notice, from the Accept of the next instance. */
+    noticed: 0,
+    provenByNext: 0,
+    /** Prepares and Accepts that came before what they rest on. */
+    behind: 0,
   }
 
   constructor(options: CoreOptions) {

@@ -65,6 +65,7 @@ export class Learner {
       state.acceptedValueProcess === valueProcess &&
       state.acceptedValueCounter === valueCounter
     ) {
+      core.counters.noticed++
       this.chooseAccepted(state)
       return
     }

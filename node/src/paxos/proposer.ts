@@ -92,7 +92,7 @@ export class Proposer {
     }
     const built = state.queue.length > 0 ? this.source.build(state) : undefined
     if (built === undefined && ((state.phase as number) === Phase.reading || !state.settle)) return
-    const entry = built ?? this.source.noop(state)
+    const entry = built ?? this.noop(state)
     state.fastInstance = state.chosen + 1
     core.counters.fastAccepts++
     this.accept(state, 0, core.self, ++core.valueCounter, entry)
@@ -142,20 +142,27 @@ export class Proposer {
   private acceptAfterPromises(state: BlockState): void {
     const { core } = this
     if (core.processes.compareBallots(state.round, core.self, state.promisedRound, state.promisedProcess) < 0) {
+      core.counters.outbid++
       // This replica's own acceptor has promised a higher ballot meanwhile: what it promised binds its proposer too.
       state.seenRound = Math.max(state.seenRound, state.promisedRound)
       this.backOff(state)
       return
     }
     if (state.bestRound !== NO_ROUND) {
+      core.counters.bound++
       this.accept(state, state.round, state.bestValueProcess, state.bestValueCounter, state.bestEntry as Uint8Array)
       return
     }
     const built = state.queue.length > 0 ? this.source.build(state) : undefined
     if (built === undefined && (state.phase as number) === Phase.reading) return
-    const entry = built ?? this.source.noop(state)
+    const entry = built ?? this.noop(state)
     this.accept(state, state.round, core.self, ++core.valueCounter, entry)
     state.inFlightCounter = core.valueCounter
+  }
+
+  private noop(state: BlockState): Uint8Array {
+    this.core.counters.noops++
+    return this.source.noop(state)
   }
 
   /** What the engine had to read from disk is there: the attempt goes on where it stopped. */

@@ -1,18 +1,27 @@
 /**
- * An engine whose blocks are sometimes not cached: a read says NEEDS_IO, and its async twin answers after a while, with
- * what was true when it was asked. Everything else is the engine as it is.
+ * The engine as it is, on a disk that is not always at hand: a read sometimes says NEEDS_IO, and its async twin answers
+ * after a while, with what was true when it was asked; a flush is refused while the disk is full.
  */
+import { ThermoclineError } from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from '../../src/engine/mod.ts'
+import type { SimDisk } from './disk.ts'
 import type { Scheduler } from './scheduler.ts'
 
 const ANSWER_BYTES = 64 * 1024
 
-export interface ColdHits {
+export interface EngineHits {
   misses: number
 }
 
 /** `probability` of a miss, `isAlive` false once the process has ended. */
-export function coldEngine(engine: Engine, scheduler: Scheduler, probability: number, isAlive: () => boolean, hits: ColdHits): Engine {
+export function simEngine(
+  engine: Engine,
+  scheduler: Scheduler,
+  disk: SimDisk,
+  probability: number,
+  isAlive: () => boolean,
+  hits: EngineHits,
+): Engine {
   const misses = (): boolean => {
     if (!scheduler.random.chance(probability)) return false
     hits.misses++
@@ -37,6 +46,8 @@ export function coldEngine(engine: Engine, scheduler: Scheduler, probability: nu
           return later(out.slice(0, target.get(block, request, offset, length, out, 0)))
         }
       }
+      if (name === 'flush' && !disk.takesMore())
+        return () => Promise.reject(new ThermoclineError('disk_full', 'the tables could not be written: no space left on device'))
       const value: unknown = Reflect.get(target, name)
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
     },

@@ -1,0 +1,71 @@
+/** A fault that happens at some moment of a run, and what it may do to the simulated world. */
+import type { Cluster } from '../cluster.ts'
+import type { SimDisk } from '../disk.ts'
+import type { SimNetwork } from '../network.ts'
+import type { Random, Scheduler } from '../scheduler.ts'
+
+export interface Fault {
+  /** As it is reported, and as it is required to have happened. */
+  readonly name: string
+  /** How often it happens beside the others: a seed draws one of these. */
+  readonly weights: readonly number[]
+  inject(world: World): void
+}
+
+export class World {
+  readonly scheduler: Scheduler
+  readonly random: Random
+  readonly cluster: Cluster
+  readonly network: SimNetwork
+
+  constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
+    this.scheduler = scheduler
+    this.random = scheduler.random
+    this.cluster = cluster
+    this.network = network
+  }
+
+  get replicaCount(): number {
+    return this.cluster.machines.length
+  }
+
+  anyReplica(): number {
+    return this.random.below(this.replicaCount)
+  }
+
+  anyDisk(): SimDisk {
+    return (this.cluster.machines[this.anyReplica()] as (typeof this.cluster.machines)[number]).volume.disk
+  }
+
+  crashAndRestart(replica: number, downMs: number): void {
+    this.cluster.crash(replica)
+    this.cluster.restartWithin(replica, downMs)
+  }
+
+  /** Nothing arrives from `from` at `to` for so long. */
+  cut(directions: readonly (readonly [from: number, to: number])[], forMs: number): void {
+    const keys = directions.map(([from, to]) => from * 16 + to)
+    for (const key of keys) this.network.cut.add(key)
+    this.scheduler.at(forMs, () => {
+      for (const key of keys) this.network.cut.delete(key)
+    })
+  }
+
+  /** All directions between `replica` and the others. */
+  around(replica: number): [number, number][] {
+    return this.cluster.machines.flatMap((_, other): [number, number][] =>
+      other === replica
+        ? []
+        : [
+            [replica, other],
+            [other, replica],
+          ],
+    )
+  }
+
+  /** Everything works again. */
+  mend(): void {
+    this.network.mend()
+    for (const { volume } of this.cluster.machines) volume.disk.mend()
+  }
+}

@@ -1,0 +1,13 @@
+/** Frames are lost, doubled, late and overtaken, at rates that a seed draws. */
+import type { NetworkFaults } from '../network.ts'
+import type { Random } from '../scheduler.ts'
+
+export function drawFrameFaults(random: Random): NetworkFaults {
+  return {
+    drop: random.pick([0, 0, 0.01, 0.05]),
+    duplicate: random.pick([0, 0.02, 0.1]),
+    slow: random.pick([0, 0.02, 0.1]),
+    minDelayMs: 0.1,
+    maxDelayMs: random.pick([0.5, 2, 10]),
+  }
+}

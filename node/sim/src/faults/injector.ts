@@ -1,0 +1,74 @@
+/** Injects faults at random until stopped; then mends everything. Rates differ from seed to seed. */
+
+import type { Cluster } from '../cluster.ts'
+import type { SimNetwork } from '../network.ts'
+import type { Scheduler } from '../scheduler.ts'
+import { crash } from './crash.ts'
+import { crashAll } from './crash-all.ts'
+import { failedSync } from './failed-sync.ts'
+import { type Fault, World } from './fault.ts'
+import { fullDisk } from './full-disk.ts'
+import { isolate } from './isolate.ts'
+import { longCrash } from './long-crash.ts'
+import { oneWayCut } from './one-way-cut.ts'
+import { reset } from './reset.ts'
+import { ringPartition } from './ring-partition.ts'
+import { slowDisk } from './slow-disk.ts'
+import { stalledDisk } from './stalled-disk.ts'
+import { swizzle } from './swizzle.ts'
+
+export const FAULTS: readonly Fault[] = [
+  crash,
+  longCrash,
+  crashAll,
+  oneWayCut,
+  isolate,
+  ringPartition,
+  swizzle,
+  reset,
+  slowDisk,
+  stalledDisk,
+  failedSync,
+  fullDisk,
+]
+
+export class FaultInjector {
+  private readonly world: World
+  private readonly everyMs: number
+  private readonly weights: readonly number[]
+  private isStopped = false
+  readonly hits: Record<string, number> = Object.fromEntries(FAULTS.map(({ name }) => [name, 0]))
+
+  constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
+    this.world = new World(scheduler, cluster, network)
+    const { random } = scheduler
+    this.everyMs = random.pick([100, 300, 1000])
+    this.weights = FAULTS.map(({ weights }) => random.pick(weights))
+  }
+
+  start(): void {
+    const { scheduler, random } = this.world
+    scheduler.at(random.between(0.2, 1.8) * this.everyMs, () => {
+      if (this.isStopped) return
+      this.injectOne()
+      this.start()
+    })
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.world.mend()
+  }
+
+  private injectOne(): void {
+    let at = this.world.random.next() * this.weights.reduce((sum, weight) => sum + weight, 0)
+    for (const [i, fault] of FAULTS.entries()) {
+      const weight = this.weights[i] as number
+      at -= weight
+      if (weight === 0 || at > 0) continue
+      this.hits[fault.name] = (this.hits[fault.name] as number) + 1
+      fault.inject(this.world)
+      return
+    }
+  }
+}

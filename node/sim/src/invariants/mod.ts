@@ -1,0 +1,47 @@
+/** All invariants of a run. */
+import type { ProcessTable } from '../../../src/paxos/processes.ts'
+import type { BallotLedger } from '../ballot-ledger.ts'
+import type { Invariant } from '../invariant.ts'
+import { AcknowledgedIsKept } from './acknowledged-is-kept.ts'
+import { AppliedInOrder } from './applied-in-order.ts'
+import { AppliedOnce } from './applied-once.ts'
+import { ChosenIsDurable } from './chosen-is-durable.ts'
+import { ChosenNeverChanges } from './chosen-never-changes.ts'
+import { Conditions } from './conditions.ts'
+import { DigestsEqual } from './digests-equal.ts'
+import { FirstAnswer } from './first-answer.ts'
+import { Linearizable } from './linearizable.ts'
+import { NeverRolledBack } from './never-rolled-back.ts'
+import { NoBallotReuse } from './no-ballot-reuse.ts'
+import { NoCrash } from './no-crash.ts'
+import { NoProtocolViolation } from './no-protocol-violation.ts'
+import { NoVoteAtOrBelowBarrier } from './no-vote-at-or-below-barrier.ts'
+import { OneValuePerInstance } from './one-value-per-instance.ts'
+import { PromiseKept } from './promise-kept.ts'
+import { PromisedByMajority } from './promised-by-majority.ts'
+import { RefusedIsNotApplied } from './refused-is-not-applied.ts'
+import { Restarts } from './restarts.ts'
+
+export function allInvariants(ledger: BallotLedger, processes: ProcessTable): Invariant[] {
+  return [
+    new PromiseKept(processes),
+    new PromisedByMajority(ledger),
+    new NoBallotReuse(ledger),
+    new NoVoteAtOrBelowBarrier(),
+    new ChosenNeverChanges(ledger),
+    new ChosenIsDurable(ledger),
+    new OneValuePerInstance(),
+    new AppliedInOrder(),
+    new DigestsEqual(),
+    new NoProtocolViolation(),
+    new NeverRolledBack(),
+    new NoCrash(),
+    new Restarts(),
+    new Linearizable(),
+    new Conditions(),
+    new AppliedOnce(),
+    new FirstAnswer(),
+    new AcknowledgedIsKept(),
+    new RefusedIsNotApplied(),
+  ]
+}

@@ -1,0 +1,18 @@
+/** What a simulated machine keeps when its process ends: replaced as a whole when the machine loses its disk. */
+import { createMemoryStore, type MemoryStore } from '../../src/engine/mod.ts'
+import { SimDisk } from './disk.ts'
+import { DurableVotes } from './durable-votes.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export class SimVolume {
+  readonly disk: SimDisk
+  readonly store: MemoryStore = createMemoryStore()
+  /** The incarnation's nonce, if a process formats it. */
+  readonly freshNonce: string
+  readonly votes = new DurableVotes()
+
+  constructor(scheduler: Scheduler) {
+    this.disk = new SimDisk(scheduler)
+    this.freshNonce = scheduler.random.hex(8)
+  }
+}

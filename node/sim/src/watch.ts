@@ -1,0 +1,167 @@
+/**
+ * Sees everything that the replicas of a run do, and shows it to the invariants. It stands outside: it wraps the log of
+ * each process life, and gets what the replica hands its observer; nothing it does changes the run.
+ */
+import type { Engine } from '../../src/engine/mod.ts'
+import type { ChosenEntry } from '../../src/paxos/core.ts'
+import { type ProcessRef, ProcessTable } from '../../src/paxos/processes.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { BallotLedger } from './ballot-ledger.ts'
+import { Decided } from './decided.ts'
+import type { HistoryRecord } from './history.ts'
+import type { Invariant, Vote } from './invariant.ts'
+import { allInvariants } from './invariants/mod.ts'
+import type { SimVolume } from './volume.ts'
+
+/** One process on one volume. */
+export interface Life {
+  readonly number: number
+  readonly volume: SimVolume
+  isAlive: boolean
+  /** Undefined until it serves. */
+  replica: Replica | undefined
+}
+
+export class Watch {
+  /** Processes of all lives. */
+  private readonly processes = new ProcessTable()
+  private readonly ledger: BallotLedger
+  readonly decided = new Decided()
+  readonly history: HistoryRecord[] = []
+  private readonly invariants: readonly Invariant[]
+  private readonly volumes = new Set<SimVolume>()
+  /** The first violation of the run. */
+  failure: Error | undefined
+
+  constructor(replicaCount: number) {
+    this.ledger = new BallotLedger(replicaCount)
+    this.invariants = allInvariants(this.ledger, this.processes)
+  }
+
+  /** A broken invariant ends the run; the replica that met it goes on meanwhile. */
+  private show(event: (invariant: Invariant) => void): void {
+    try {
+      for (const invariant of this.invariants) event(invariant)
+    } catch (error) {
+      this.failure ??= error as Error
+    }
+  }
+
+  /** A process has been made on the volume; nothing is replayed yet. */
+  starting({ number, volume }: Life, replica: Replica): void {
+    const { log, processes, core } = replica
+    this.volumes.add(volume)
+    volume.votes.follow(log)
+    this.show((invariant) => invariant.onStart?.(number, processes.format(core.self)))
+    const shared = this.shared(processes)
+    const vote = (
+      kind: Vote['kind'],
+      block: number,
+      instance: number,
+      round: number,
+      by: ProcessRef,
+      value: string,
+      write: number,
+    ): void => {
+      this.settle()
+      const process = shared(by)
+      const ballot = this.ledger.ballot(block, instance, round, process)
+      const state = core.block(block)
+      const one: Vote = { kind, replica: number, volume, block, instance, round, process, value, write, state, ballot }
+      volume.votes.add(one)
+      this.show((invariant) => invariant.onVote?.(one))
+      if (kind === 'accept') ballot.value ||= value
+    }
+    const promise = log.promise.bind(log)
+    log.promise = (block, instance, round, by) => {
+      const write = promise(block, instance, round, by)
+      vote('promise', block, instance, round, by, '', write)
+      return write
+    }
+    const accept = log.accept.bind(log)
+    log.accept = (block, instance, round, by, prevProcess, prevCounter, valueProcess, valueCounter, entry) => {
+      const write = accept(block, instance, round, by, prevProcess, prevCounter, valueProcess, valueCounter, entry)
+      vote('accept', block, instance, round, by, `${shared(valueProcess)}#${valueCounter}`, write)
+      return write
+    }
+  }
+
+  /** Refs of one process's table as refs of the run's. */
+  private shared(processes: ProcessTable): (ref: ProcessRef) => ProcessRef {
+    const refs: ProcessRef[] = [0]
+    return (ref) => (refs[ref] ??= this.processes.intern(processes.get(ref)))
+  }
+
+  /** The process has replayed its log and will serve. */
+  serving({ number, volume }: Life, replica: Replica): void {
+    volume.votes.restarted(replica.replayed.lastWrite, this.onDurable)
+    this.show((invariant) => invariant.onServing?.(number, volume, replica.core))
+  }
+
+  crashed(volume: SimVolume): void {
+    volume.votes.crash(this.onDurable)
+    this.show((invariant) => invariant.onCrash?.(volume))
+  }
+
+  private settle(): void {
+    for (const volume of this.volumes) volume.votes.settle(this.onDurable)
+  }
+
+  private readonly onDurable = (vote: Vote): void => {
+    this.ledger.note(vote.kind, vote.block, vote.instance, vote.ballot, vote.replica)
+    this.show((invariant) => invariant.onDurableVote?.(vote))
+  }
+
+  /** To be the replica's observer: sees every entry once the engine has applied the batch that held it. */
+  observer({ number }: Life, made: () => Replica, engine: Engine): (entry: ChosenEntry) => void {
+    const applied = new Map(engine.positions().map(({ block, index }) => [block, index]))
+    let shared: ((ref: ProcessRef) => ProcessRef) | undefined
+    return ({ block, index, valueProcess, valueCounter, entry }) => {
+      this.settle()
+      const { core, processes } = made()
+      shared ??= this.shared(processes)
+      const known = applied.get(block) ?? 0
+      // What came by snapshot was not applied one by one.
+      const last = index > known + 1 ? Math.max(known, core.block(block).snapshotIndex) : known
+      applied.set(block, index)
+      const value = `${shared(valueProcess)}#${valueCounter}`
+      const digest = engine.appliedIndex(block) === index ? engine.digest(block) : undefined
+      const event = { replica: number, block, index, last, value, entry, digest }
+      this.decided.note(event)
+      this.show((invariant) => invariant.onApplied?.(event))
+    }
+  }
+
+  warned(what: string, fields: Record<string, unknown>): void {
+    this.show((invariant) => invariant.onWarning?.(what, fields))
+  }
+
+  rejected({ number }: Life, message: string): void {
+    this.show((invariant) => invariant.onRejected?.(number, message))
+  }
+
+  failed({ number }: Life, error: Error): void {
+    this.show((invariant) => invariant.onFailure?.(number, error))
+  }
+
+  refusedStart({ number }: Life, error: Error): void {
+    this.show((invariant) => invariant.onRefusedStart?.(number, error))
+  }
+
+  /** All replicas are at the same index of every block: their digests must be the same too. */
+  quiet(replicas: readonly Replica[]): void {
+    for (const block of this.decided.blocks) {
+      const digests = replicas.map((replica) => replica.digest(block))
+      this.show((invariant) => invariant.onQuiet?.(block, this.decided.lastIndex(block), digests))
+    }
+  }
+
+  /** Replays what was decided beside what clients were told. */
+  finish(sliceDurationMs: number): void {
+    try {
+      this.decided.replay(this.history, sliceDurationMs, this.invariants)
+    } catch (error) {
+      this.failure ??= error as Error
+    }
+  }
+}
