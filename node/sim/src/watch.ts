@@ -56,7 +56,6 @@ export class Watch {
     const { log, processes, core } = replica
     this.volumes.add(volume)
     volume.votes.follow(log, this.onDurable)
-    this.show((invariant) => invariant.onStart?.(number, processes.format(core.self)))
     const shared = this.shared(processes)
     const vote = (
       kind: Vote['kind'],
