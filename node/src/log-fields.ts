@@ -10,7 +10,7 @@ export const LOG_FIELDS = {
   replica: 'Slot of this node in its group.',
   data: 'Address of the data port.',
   http: 'Address of the HTTP port.',
-  state: 'State of the node: starting, joining, serving, stopping, failed.',
+  state: 'State of the node: starting, joining, learning, serving, stopping, failed.',
   signal: 'The signal that asks for the stop.',
   epoch: 'Epoch of a topology.',
   reason: 'Why, in words.',

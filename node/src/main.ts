@@ -1,6 +1,7 @@
 /** The node program: reads its configuration, hands in the real world, starts the role, stops on SIGTERM. */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
@@ -16,6 +17,8 @@ import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
 const LOCK_FILE = 'LOCK'
+/** EX_TEMPFAIL of sysexits: start it again. */
+const RESTART_EXIT_CODE = 75
 /** A stop that takes longer than this ends without what is left. */
 const STOP_TIMEOUT_MS = 9000
 
@@ -46,6 +49,11 @@ async function serve(): Promise<void> {
     network: new OsPeerNetwork(config.replica),
     openEngine,
     log,
+    dropEngine: (path: string) => rm(path, { recursive: true, force: true }),
+    restart: (reason: string) => {
+      log.fatal({ reason }, 'the volume has to rejoin under a new incarnation: start the node again')
+      process.exit(RESTART_EXIT_CODE)
+    },
     fatal: (error: Error) => {
       log.fatal({ error: error.message }, 'the store cannot go on; restart the node once the cause is mended')
       process.exit(70)

@@ -40,6 +40,11 @@ export class ByteWriter {
     this.view = new DataView(larger.buffer)
   }
 
+  /** Bytes given as hexadecimal digits. */
+  hex(digits: string): void {
+    for (let i = 0; i < digits.length; i += 2) this.u8(Number.parseInt(digits.slice(i, i + 2), 16))
+  }
+
   u8(value: number): void {
     const at = this.claim(1)
     this.bytes[at] = value
@@ -120,6 +125,13 @@ export class ByteReader {
     if (count > this.end - at) throw new DecodeError(`wanted ${count} more bytes, only ${this.end - at} are left`)
     this.at = at + count
     return at
+  }
+
+  /** `bytes` bytes as hexadecimal digits. */
+  hex(bytes: number): string {
+    let digits = ''
+    for (const byte of this.take(bytes)) digits += byte.toString(16).padStart(2, '0')
+    return digits
   }
 
   u8(): number {

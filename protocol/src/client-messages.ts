@@ -91,22 +91,12 @@ export const ANY_CLUSTER = '0'.repeat(32)
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
-function writeHex(writer: ByteWriter, hex: string): void {
-  for (let i = 0; i < hex.length; i += 2) writer.u8(Number.parseInt(hex.slice(i, i + 2), 16))
-}
-
-function readHex(reader: ByteReader, bytes: number): string {
-  let hex = ''
-  for (const byte of reader.take(bytes)) hex += byte.toString(16).padStart(2, '0')
-  return hex
-}
-
 export function writeHello(writer: ByteWriter, hello: Hello): void {
   const frame = beginFrame(writer, FrameType.hello)
   writer.u32(WIRE_MAGIC)
   writer.u16(hello.version)
   writer.u8(hello.kind)
-  writeHex(writer, hello.clusterId)
+  writer.hex(hello.clusterId)
   const name = utf8.encode(hello.name).subarray(0, 255)
   writer.u8(name.length)
   writer.put(name)
@@ -121,7 +111,7 @@ export function readHello(reader: ByteReader): Hello {
     )
   const version = reader.u16()
   const kind = reader.u8()
-  const clusterId = readHex(reader, CLUSTER_ID_BYTES)
+  const clusterId = reader.hex(CLUSTER_ID_BYTES)
   const name = text.decode(reader.take(reader.u8()))
   reader.finish('hello')
   return { version, kind, clusterId, name }
@@ -130,7 +120,7 @@ export function readHello(reader: ByteReader): Hello {
 export function writeHelloOk(writer: ByteWriter, ok: HelloOk): void {
   const frame = beginFrame(writer, FrameType.helloOk)
   writer.u16(ok.version)
-  writeHex(writer, ok.clusterId)
+  writer.hex(ok.clusterId)
   writeProcessId(writer, ok.process)
   writer.u32(ok.epoch)
   writer.u32(ok.sliceDurationMs)
@@ -139,7 +129,7 @@ export function writeHelloOk(writer: ByteWriter, ok: HelloOk): void {
 
 export function readHelloOk(reader: ByteReader): HelloOk {
   const version = reader.u16()
-  const clusterId = readHex(reader, CLUSTER_ID_BYTES)
+  const clusterId = reader.hex(CLUSTER_ID_BYTES)
   const process = readProcessId(reader)
   const epoch = reader.u32()
   const sliceDurationMs = reader.u32()

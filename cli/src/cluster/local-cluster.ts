@@ -50,6 +50,8 @@ export class LocalCluster {
   private readonly lock: DataLock
   private readonly token: string
   private readonly sliceDurationMs: number | undefined
+  /** Set once the cluster serves. */
+  private warn: ((message: string) => void) | undefined
 
   private constructor(options: LocalClusterOptions, lock: DataLock, state: ClusterState, events: NodeEvents) {
     this.folder = options.folder
@@ -64,6 +66,7 @@ export class LocalCluster {
         onStarted: (node, pid) => {
           this.noteNodes()
           events.onStarted(node, pid)
+          if (this.warn !== undefined) void this.handTopology(node)
         },
         onExited: (node, how, restartInMs) => events.onExited(node, how, restartInMs),
       }
@@ -82,8 +85,8 @@ export class LocalCluster {
   }
 
   /**
-   * Starts all nodes and resolves when they serve. A node whose volume is not the one that the topology names cannot; the
-   * others serve without it, and `warn` is told. @throws ThermoclineError
+   * Starts all nodes and resolves when they serve. A node whose volume is not the one that the topology names learns from
+   * the others first; they serve meanwhile, and `warn` is told. @throws ThermoclineError
    */
   async start(warn: (message: string) => void): Promise<void> {
     for (const node of this.nodes) node.start()
@@ -94,12 +97,24 @@ export class LocalCluster {
     for (const { place } of this.nodes.filter((_, at) => replaced.has(facts[at] as NodeFacts))) {
       const volume = join(this.folder, place.name)
       warn(
-        `${place.name}: ${volume} is a new or another volume, not the one that the topology names. It has no part in what the old one promised, so it does not vote, and the other replicas serve without it. Put the old volume back if you have it; letting a new one rejoin comes with a later release.`,
+        `${place.name}: ${volume} is a new or another volume, not the one that the topology names. The other replicas serve; this one learns everything from them before it votes. \`thermocline status\` shows how far it is.`,
       )
     }
     await Promise.all(this.nodes.map((node) => this.install(node, topology)))
     const voters = this.nodes.filter((_, at) => !replaced.has(facts[at] as NodeFacts))
-    await Promise.all(voters.map((node) => this.waitFor(node, ({ state }) => state === 'serving')))
+    await Promise.all(voters.map((node) => this.waitFor(node, ({ state }) => state === 'serving' || state === 'learning')))
+    this.warn = warn
+  }
+
+  /** A node that has started again has its topology from its disk, unless it lost that. */
+  private async handTopology(node: NodeProcess): Promise<void> {
+    const topology = this.state.topology as Topology
+    try {
+      const { epoch } = await this.waitFor(node, ({ state }) => state !== 'starting')
+      if (epoch < topology.epoch) await this.install(node, topology)
+    } catch (error) {
+      this.warn?.(`${node.place.name} runs again, but did not get its topology: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   async stop(): Promise<void> {
@@ -153,8 +168,9 @@ export class LocalCluster {
     const until = performance.now() + START_TIMEOUT_MS
     let last = 'it does not answer'
     while (performance.now() < until) {
-      if (!node.isUp) last = 'it ended'
-      if (!node.isUp) break
+      const hasEnded = !node.isUp && !node.isRejoining
+      if (hasEnded) last = 'it ended'
+      if (hasEnded) break
       try {
         const facts = await nodeStatus(node.place.http)
         if (facts.clusterId !== undefined && facts.clusterId !== this.state.clusterId) {
@@ -186,12 +202,12 @@ export class LocalCluster {
   }
 }
 
-/** The facts of nodes whose volume is not the one that the topology names for their slot. */
+/** The facts of nodes whose volume has no incarnation of its own yet, and is not the one that the topology names for their slot. */
 function findReplaced(topology: Topology, facts: readonly NodeFacts[]): ReadonlySet<NodeFacts> {
   return new Set(
     facts.filter(({ group, replica, incarnation: { number, nonce } }) => {
       const named = topology.groups[group]?.replicas[replica]?.incarnation
-      return named?.number !== number || named.nonce !== nonce
+      return number === 0 && named?.nonce !== nonce
     }),
   )
 }

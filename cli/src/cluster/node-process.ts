@@ -11,6 +11,8 @@ const RESTART_CAP_MS = 10_000
 /** A node that ran this long starts over with the shortest pause. */
 const SOUND_MS = 30_000
 const QUOTED_BYTES = 2000
+/** A node that found its volume rolled back or damaged ends with this, to start again and rejoin its group. */
+const REJOIN_EXIT_CODE = 75
 
 export interface NodeEvents {
   onStarted(node: NodeProcess, pid: number): void
@@ -23,6 +25,8 @@ export class NodeProcess {
   readonly logPath: string
   /** False once it has ended without being asked to, until it is started again. */
   isUp: boolean = false
+  /** It has ended because its volume has to rejoin, and will be started again. */
+  isRejoining: boolean = false
   private readonly command: readonly string[]
   private readonly events: NodeEvents
   private readonly restarts: boolean
@@ -51,9 +55,13 @@ export class NodeProcess {
     closeSync(log)
     this.child = child
     this.isUp = true
+    this.isRejoining = false
     this.startedMs = performance.now()
     child.once('error', (error) => this.onEnd(error.message))
-    child.once('exit', (code, signal) => this.onEnd(signal ?? `exit code ${code}`))
+    child.once('exit', (code, signal) => {
+      this.isRejoining = code === REJOIN_EXIT_CODE && this.restarts && this.isUp
+      this.onEnd(signal ?? (code === REJOIN_EXIT_CODE ? 'its volume has to rejoin' : `exit code ${code}`))
+    })
     if (child.pid !== undefined) this.events.onStarted(this, child.pid)
   }
 

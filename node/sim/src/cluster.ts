@@ -1,9 +1,10 @@
 /** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
-import { replicaOrder } from '@thermocline/protocol'
+import { type Incarnation, replicaOrder } from '@thermocline/protocol'
 import { openEngine } from '../../src/engine/mod.ts'
 import type { Clock } from '../../src/io/ports.ts'
+import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
-import { openVolume } from '../../src/replica/volume.ts'
+import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
 import { simEngine } from './sim-engine.ts'
@@ -29,12 +30,17 @@ export interface ClusterOptions {
 
 class Machine {
   volume: SimVolume
+  /** Of the volume that the topology fills the slot with. */
+  readonly namedNonce: string
+  /** Its volume votes in every block. */
+  isVoter = true
   life: Life | undefined
   /** Wall clocks are wrong, each by its own amount. */
   readonly wallSkewMs: number
 
   constructor(scheduler: Scheduler) {
     this.volume = new SimVolume(scheduler)
+    this.namedNonce = this.volume.freshNonce
     this.wallSkewMs = scheduler.random.between(-500, 500)
   }
 }
@@ -45,7 +51,7 @@ export class Cluster {
   private readonly network: SimNetwork
   private readonly watch: Watch
   readonly options: ClusterOptions
-  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0 }
+  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0 }
   readonly engineHits = { misses: 0 }
   /** Counters of all lives that ended. */
   readonly branches: Record<string, number> = {}
@@ -69,7 +75,7 @@ export class Cluster {
   /** Starts a process on the machine's volume. Resolves when it serves; never, if it crashes before. */
   async start(number: number): Promise<void> {
     const machine = this.machines[number] as Machine
-    const life: Life = { number, volume: machine.volume, isAlive: true, replica: undefined }
+    const life: Life = { number, volume: machine.volume, found: undefined, isAlive: true, replica: undefined }
     machine.life = life
     try {
       const replica = await this.open(life, machine)
@@ -92,29 +98,43 @@ export class Cluster {
     const isAlive = (): boolean => life.isAlive
     const { logFolder, stateFiles } = volume.disk.open(isAlive)
     const { freshNonce } = volume
-    const opened = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
+    const found = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
     if (!life.isAlive) return undefined
+    const network = this.network.port(number, options.replicaCount, isAlive)
+    const isNamed = (replica: number, { number, nonce }: Incarnation): boolean =>
+      number === 0 && this.machines[replica]?.namedNonce === nonce
+    const joined = await joinGroup(found, {
+      files: stateFiles,
+      network,
+      replicaCount: options.replicaCount,
+      randomHex: (bytes) => scheduler.random.hex(bytes),
+      isNamed,
+      dropEngine: () => Promise.reject(new Error('the simulated engine is not damaged')),
+      onWaiting: () => this.forget(life, machine),
+    })
+    if (!life.isAlive) return undefined
+    life.found = joined
     const table = openEngine(
       {
         sliceDurationMs: SLICE_MS,
         memtableBytes: options.memtableBytes,
         blockCacheBytes: 0,
         versionCacheBytes: 16 * 1024,
-        incarnation: `${number}:${freshNonce}`,
+        incarnation: `${number}:${joined.incarnation.nonce}`,
         verifyOldRecords: true,
       },
       volume.store,
     )
     const engine = simEngine(table, scheduler, volume.disk, options.missProbability, isAlive, this.engineHits)
     const made: Replica = new Replica({
-      volume: opened,
+      volume: joined,
       bootNonce: scheduler.random.hex(8),
       replicaCount: options.replicaCount,
       engine,
       clock: this.clock(machine, life),
       random: () => scheduler.random.next(),
       logFolder,
-      network: this.network.port(number, options.replicaCount, isAlive),
+      network,
       segmentBytes: options.segmentBytes,
       retainSegments: options.retainSegments,
       limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000 },
@@ -123,11 +143,15 @@ export class Cluster {
       priority: this.priority(number),
       owns: () => true,
       epoch: () => 1,
-      isNamed: ({ replica, nonce }) => this.machines[replica]?.volume.freshNonce === nonce,
+      isNamed,
       onEpochSeen: () => {},
       warn: (what, fields) => watch.warned(what, fields),
       fatal: (error) => this.ended(life, error),
-      onRejected: (message) => watch.rejected(life, message),
+      onRejected: (message) => {
+        if (machine.isVoter) watch.rejected(life, message)
+        void this.orderRejoin(life, message)
+      },
+      onComplete: () => void this.endLearning(life, machine),
       observer: watch.observer(life, () => made, engine),
     })
     watch.starting(life, made)
@@ -185,6 +209,48 @@ export class Cluster {
         }
       },
     }
+  }
+
+  /** The volume cannot go on as it is: the next process takes a new incarnation. */
+  private async orderRejoin(life: Life, reason: string): Promise<void> {
+    const { stateFiles } = life.volume.disk.open(() => life.isAlive)
+    if (life.found === undefined) return
+    await saveVolume(stateFiles, { ...life.found, rejoin: { reason, dropEngine: false } })
+    if (!life.isAlive) return
+    this.crash(life.number)
+    this.restartWithin(life.number, 600)
+  }
+
+  /** The volume is to learn anew: what it voted counts no more, as if it were another. */
+  private forget(life: Life, machine: Machine): void {
+    this.hits.rejoins++
+    machine.isVoter = false
+    this.watch.crashed(life.volume)
+    machine.volume = new SimVolume(this.scheduler, life.volume)
+    life.volume = machine.volume
+  }
+
+  private async endLearning(life: Life, machine: Machine): Promise<void> {
+    const { stateFiles } = life.volume.disk.open(() => life.isAlive)
+    await saveVolume(stateFiles, { ...(life.found as Volume), standing: 'voter' })
+    if (!life.isAlive) return
+    life.replica?.noteVoter()
+    machine.isVoter = true
+    this.hits.rejoined++
+  }
+
+  /** The machine loses its disk; its next process finds an empty one. */
+  wipe(number: number): void {
+    this.crash(number)
+    const machine = this.machines[number] as Machine
+    machine.volume = new SimVolume(this.scheduler)
+    machine.isVoter = false
+  }
+
+  /** As many may be without their votes as a group can lose and still be made whole. */
+  canLoseAnother(): boolean {
+    const { replicaCount } = this.options
+    return this.machines.filter(({ isVoter }) => !isVoter).length < (replicaCount - 1) >> 1
   }
 
   /** The process dies, and with it everything that was not durable. */

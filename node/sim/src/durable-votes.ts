@@ -10,9 +10,14 @@ export class DurableVotes {
   private lost: Vote[] = []
   private log: SharedLog | undefined
 
-  /** Follows the log of a new life. */
-  follow(log: SharedLog): void {
+  /** Follows the log of a new life: what replay finds of the lives before is durable then, whatever becomes of this one. */
+  follow(log: SharedLog, onDurable: (vote: Vote) => void): void {
     this.log = log
+    const open = log.open.bind(log)
+    log.open = (start) => {
+      open(start)
+      this.replayed(start.lastWrite, onDurable)
+    }
   }
 
   add(vote: Vote): void {
@@ -39,7 +44,7 @@ export class DurableVotes {
   }
 
   /** Replay has found every write up to `lastWrite`, and made sure that they are durable. */
-  restarted(lastWrite: number, onDurable: (vote: Vote) => void): void {
+  private replayed(lastWrite: number, onDurable: (vote: Vote) => void): void {
     for (const vote of this.lost) if (vote.write <= lastWrite) onDurable(vote)
     this.lost = []
   }

@@ -149,10 +149,13 @@ export class SimNetwork {
   private close(end: End, reason: string): void {
     if (!end.isOpen) return
     this.hits.closed++
+    const { random } = this.scheduler
+    end.isOpen = false
     for (const one of [end, end.other]) {
-      one.isOpen = false
       this.ends.delete(one)
-      this.scheduler.at(this.scheduler.random.between(0.1, 20), () => {
+      // What was on its way arrives until the other side notices, which may take long when a machine just vanishes.
+      this.scheduler.at(random.between(0.1, random.chance(0.05) ? 1500 : 20), () => {
+        one.isOpen = false
         if (this.listeners.get(one.replica)?.isAlive() === true) one.events?.onClose(reason)
         this.scheduler.hasReactions = true
       })

@@ -6,13 +6,14 @@ import type { Scheduler } from './scheduler.ts'
 
 export class SimVolume {
   readonly disk: SimDisk
-  readonly store: MemoryStore = createMemoryStore()
+  readonly store: MemoryStore
   /** The incarnation's nonce, if a process formats it. */
   readonly freshNonce: string
   readonly votes = new DurableVotes()
 
-  constructor(scheduler: Scheduler) {
-    this.disk = new SimDisk(scheduler)
-    this.freshNonce = scheduler.random.hex(8)
+  constructor(scheduler: Scheduler, from?: SimVolume) {
+    this.disk = from?.disk ?? new SimDisk(scheduler)
+    this.store = from?.store ?? createMemoryStore()
+    this.freshNonce = from?.freshNonce ?? scheduler.random.hex(8)
   }
 }

@@ -6,6 +6,7 @@ import type { Engine } from '../../src/engine/mod.ts'
 import type { ChosenEntry } from '../../src/paxos/core.ts'
 import { type ProcessRef, ProcessTable } from '../../src/paxos/processes.ts'
 import type { Replica } from '../../src/replica/replica.ts'
+import type { Volume } from '../../src/replica/volume.ts'
 import { BallotLedger } from './ballot-ledger.ts'
 import { Decided } from './decided.ts'
 import type { HistoryRecord } from './history.ts'
@@ -16,7 +17,10 @@ import type { SimVolume } from './volume.ts'
 /** One process on one volume. */
 export interface Life {
   readonly number: number
-  readonly volume: SimVolume
+  /** Another object, once the volume has to forget its votes. */
+  volume: SimVolume
+  /** What the volume's file says, once it has joined its group. */
+  found: Volume | undefined
   isAlive: boolean
   /** Undefined until it serves. */
   replica: Replica | undefined
@@ -51,7 +55,7 @@ export class Watch {
   starting({ number, volume }: Life, replica: Replica): void {
     const { log, processes, core } = replica
     this.volumes.add(volume)
-    volume.votes.follow(log)
+    volume.votes.follow(log, this.onDurable)
     this.show((invariant) => invariant.onStart?.(number, processes.format(core.self)))
     const shared = this.shared(processes)
     const vote = (
@@ -94,7 +98,6 @@ export class Watch {
 
   /** The process has replayed its log and will serve. */
   serving({ number, volume }: Life, replica: Replica): void {
-    volume.votes.restarted(replica.replayed.lastWrite, this.onDurable)
     this.show((invariant) => invariant.onServing?.(number, volume, replica.core))
   }
 

@@ -134,6 +134,7 @@ class FakeAdmin implements AdminService {
       incarnation: { number: 0, nonce: '0123456789abcdef' },
       boot: 3,
       mode: 'Voter',
+      learner: undefined,
       epoch: this.current?.epoch ?? 0,
       uptimeMs: 1500,
       addresses: { data: '127.0.0.1:7410', http: '127.0.0.1:7411' },

@@ -28,6 +28,9 @@ export const COUNTERS = {
   log_bytes_total: 'Bytes written to the shared log.',
   flushes_total: 'Flushes of the memory component to tables.',
   blocks_copied_total: 'Blocks taken over whole from a peer.',
+  blocks_copied_bytes_total: 'Bytes of snapshots taken in for that.',
+  digests_compared_total: 'Blocks a learner has compared with a peer before voting in them.',
+  digest_mismatches_total: 'Of those, blocks that differed and were copied again. Should stay 0.',
   peer_frames_sent_total: 'Frames sent to peers.',
   peer_frames_received_total: 'Frames received from peers.',
 } as const
@@ -38,6 +41,7 @@ export const REPLICA_GAUGES = {
   blocks_known: 'Blocks that hold something.',
   blocks_open: 'Blocks with an instance that is being decided.',
   blocks_behind: 'Blocks that lack entries known to be chosen.',
+  blocks_voting: 'Blocks this replica votes in: all 65,536 unless it is a learner.',
   blocks_copying: 'Blocks being taken over whole from a peer.',
   chosen_entries: 'Sum over blocks of the index up to which everything is chosen and applied; its rate is that of entries.',
   writes_waiting: 'Writes that are not answered yet.',

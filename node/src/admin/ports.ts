@@ -1,13 +1,13 @@
 /** What the HTTP side asks of the rest of the node: it knows neither replica nor engine. */
 import type { Incarnation, Topology } from '@thermocline/protocol'
 
-export type NodeState = 'starting' | 'joining' | 'serving' | 'stopping' | 'failed'
+export type NodeState = 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed'
 
 /** Facts about this process; the operator decides by them. Everything is JSON. */
 export interface NodeStatus {
   readonly role: 'storage'
   readonly version: string
-  /** `joining`: no topology names this volume yet. */
+  /** `joining`: no topology names this volume yet, or it waits for its next incarnation; `learning`: as Learner-Only. */
   readonly state: NodeState
   /** Why it is not serving, in words. */
   readonly reason: string | undefined
@@ -30,12 +30,30 @@ export interface NodeStatus {
     readonly reason: string | undefined
     readonly chosenTotal: number
   }[]
+  /** While the replica learns (design §4.4): how far it has come. */
+  readonly learner: LearnerProgress | undefined
   readonly writes: { readonly state: 'accepted' | 'disk_full' | 'overloaded' }
   readonly log: { readonly segments: number; readonly bytes: number; readonly writeNumber: number }
   readonly memory: { readonly limitBytes: number; readonly rssBytes: number }
   /** Figures by metric name without the `thermocline_` prefix: monotone counters and gauges. */
   readonly counters: Readonly<Record<string, number>>
   readonly gauges: Readonly<Record<string, number>>
+}
+
+export interface LearnerProgress {
+  readonly blocks: number
+  /** Blocks it votes in again. */
+  readonly voting: number
+  /** Blocks whose barrier is not known yet. */
+  readonly unasked: number
+  /** Blocks that no learner can get back to voting in: too few of the other replicas vote in them (NeedsOperator). */
+  readonly stuck: number
+  readonly copiedBytes: number
+  /** Digests of copies that differed from the peer's, and were copied again. */
+  readonly mismatches: number
+  readonly elapsedMs: number
+  /** At the mean rate so far; undefined before the first block. */
+  readonly etaMs: number | undefined
 }
 
 export interface BlockDigest {

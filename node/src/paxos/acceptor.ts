@@ -129,9 +129,14 @@ export class Acceptor {
     prevCounter: number,
   ): BlockState | undefined {
     const { core } = this
-    if (!core.voting || core.isChoked) return undefined
+    if (!core.isActive || core.isChoked) return undefined
     const state = core.block(block)
     if (state.isCopying) return undefined
+    if (!state.isVoter) {
+      // A learner takes it as news of what is chosen, and answers nothing.
+      core.noteBehind(state, instance - 1)
+      return undefined
+    }
     if (
       instance === state.chosen + 2 &&
       state.acceptedRound !== NO_ROUND &&

@@ -28,6 +28,12 @@ export const Phase = {
 
 export class BlockState {
   readonly block: number
+  /** False while this replica only learns the block (design §4.4): it promises, accepts, proposes and serves nothing. */
+  isVoter = true
+  /** Highest index that may hold a forgotten vote of this replica's slot: it votes only above (⚖16). */
+  barrier = 0
+  /** A learner that compares digests learns up to here for now; 0: no bound. */
+  holdAt = 0
   chosen = 0
   chosenProcess: ProcessRef = NO_PROCESS
   chosenCounter = 0
@@ -95,6 +101,8 @@ export class BlockState {
    * not what was chosen, and must not be handed to anybody as chosen.
    */
   snapshotIndex = 0
+  /** Its content is to be copied anew, whatever the entries that peers still have. */
+  needsCopy = false
   /** Its content is being replaced by a peer's snapshot: it neither votes, learns, proposes nor serves (⚖13). */
   isCopying = false
 

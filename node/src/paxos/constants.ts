@@ -31,3 +31,13 @@ export const HEARTBEAT_MS = 100
 export const PEER_SILENT_MS = 600
 /** Most blocks in one read round; the rest take the next. */
 export const MAX_ROUND_BLOCKS = 8192
+/** A learner asks again for the barriers that it does not know. */
+export const BARRIER_RETRY_MS = 500
+/** A learner that waits for an open instance up to its barrier asks for it to be settled this often. */
+export const LEARNER_SETTLE_MS = 250
+/** A comparison of digests that has not come to an end starts over, with another peer. */
+export const COMPARE_RETRY_MS = 1000
+/** Blocks whose digests a learner compares at once. */
+export const MAX_COMPARING = 64
+/** Mean rate at which a replica takes in snapshots of blocks. */
+export const COPY_BYTES_PER_SECOND = 64 * 1024 * 1024

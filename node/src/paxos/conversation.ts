@@ -174,7 +174,7 @@ class Node {
       (read) => say(`  read ${read.block} answered at index ${this.core.block(read.block).chosen}`),
       (_read, message) => say(`  read failed: ${message}`),
     )
-    this.core.voting = true
+    this.core.isActive = true
     this.core.countable = (1 << count) - 1
     this.core.live = (1 << count) - 1
   }
@@ -462,7 +462,12 @@ export class Conversation {
       onWantSnapshot: () => {},
       onSnapshotPart: () => {},
       onHeartbeat: () => {},
-      onIncarnation: () => {},
+      onReadAbsence: (round, block) => to.reader.onAbsence(from, round, block),
+      onBarrierQuery: () => {},
+      onBarrier: () => {},
+      onBarrierEnd: () => {},
+      onDigestQuery: () => {},
+      onDigestAnswer: () => {},
     }
   }
 

@@ -3,6 +3,7 @@
  * that need attention, and the ports to log, peers and engine. Pure: time is handed in by `nowMs`, chance by `random`.
  */
 import { BLOCK_COUNT, type ByteWriter } from '@thermocline/protocol'
+import { BlockSet } from './block-set.ts'
 import { BlockState, NO_ROUND, Phase } from './block-state.ts'
 import type { MessageWriter } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
@@ -72,6 +73,8 @@ export interface CoreOptions {
   readonly random: () => number
   /** Replicas of a block in priority order. */
   readonly priority: (block: number) => readonly number[]
+  /** Blocks this replica votes in at the start; all of them unless it is to learn first (design §4.4). */
+  readonly votes?: BlockSet
   /** Called with what breaks the protocol's rules and was ignored. */
   readonly violation: (what: string) => void
 }
@@ -88,15 +91,19 @@ export class Core {
   readonly priority: (block: number) => readonly number[]
   readonly violation: (what: string) => void
 
+  /** Blocks this replica votes in. It only grows within a process life, and a block in it is in force: durably so. */
+  readonly votes: BlockSet
+  /** The same of each peer, as it last said on the connection that stands; empty if it has not yet. */
+  readonly peerVotes: BlockSet[]
   private readonly states: (BlockState | undefined)[] = new Array(BLOCK_COUNT)
   readonly known: BlockState[] = []
 
   nowMs = 0
-  /** False until a topology names this volume: nothing is promised, accepted or served. */
-  voting = false
+  /** False before the start and after the end: nothing is learned, promised, accepted or served. */
+  isActive = false
   /** The log or the memory component can take nothing more for now: nothing new is accepted, learned or proposed. */
   isChoked = false
-  /** Bit r: replica r's connected process may be counted in a quorum (⚖5); the own bit is set while `voting`. */
+  /** Bit r: replica r's connected process may be counted in a quorum (⚖5); the own bit is set while `isActive`. */
   countable = 0
   /** Bit r: replica r is connected and was heard of lately; the own bit is always set. */
   live: number
@@ -152,6 +159,8 @@ export class Core {
     this.random = options.random
     this.priority = options.priority
     this.violation = options.violation
+    this.votes = options.votes ?? BlockSet.full()
+    this.peerVotes = Array.from({ length: options.replicaCount }, () => new BlockSet())
     this.live = 1 << options.replica
     this.peerProcess = new Array(options.replicaCount).fill(0)
   }
@@ -160,6 +169,7 @@ export class Core {
     const known = this.states[block]
     if (known !== undefined) return known
     const state = new BlockState(block)
+    state.isVoter = this.votes.has(block)
     this.states[block] = state
     this.known.push(state)
     return state
@@ -180,9 +190,21 @@ export class Core {
     return count >= this.quorum
   }
 
-  /** The first replica in the block's priority order that is live; this one at worst. */
+  /** True if `replica` is known to vote in the block: only what such a one says of it counts. */
+  votesIn(replica: number, block: number): boolean {
+    return (replica === this.replica ? this.votes : (this.peerVotes[replica] as BlockSet)).has(block)
+  }
+
+  /** The votes of those that vote in the block. */
+  votersAmong(votes: number, block: number): number {
+    let among = votes
+    for (let replica = 0; replica < this.replicaCount; replica++) if (!this.votesIn(replica, block)) among &= ~(1 << replica)
+    return among
+  }
+
+  /** The first replica in the block's priority order that is live and votes in it; this one at worst. */
   bestLive(block: number): number {
-    for (const replica of this.priority(block)) if ((this.live & (1 << replica)) !== 0) return replica
+    for (const replica of this.priority(block)) if ((this.live & (1 << replica)) !== 0 && this.votesIn(replica, block)) return replica
     return this.replica
   }
 

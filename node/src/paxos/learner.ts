@@ -55,7 +55,7 @@ export class Learner {
 
   onChosen(from: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void {
     const { core } = this
-    if (!core.voting) return
+    if (!core.isActive) return
     const state = core.block(block)
     if (instance <= state.chosen) return
     if (
@@ -74,7 +74,7 @@ export class Learner {
   }
 
   onPosition(from: number, block: number, chosen: number): void {
-    if (chosen === 0 || !this.core.voting) return
+    if (chosen === 0 || !this.core.isActive) return
     const state = this.core.block(block)
     if (chosen <= state.chosen) return
     this.core.noteBehind(state, chosen)
@@ -85,6 +85,7 @@ export class Learner {
   fetch(state: BlockState, from: number): void {
     const { core } = this
     if (state.isCopying || core.isChoked || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
+    if (state.holdAt !== 0 && state.chosen >= state.holdAt) return
     const out = core.outbox.now(from)
     if (out === undefined) return
     state.fetchingFrom = from
@@ -99,6 +100,7 @@ export class Learner {
     const { core } = this
     const state = core.block(block)
     if (instance !== state.chosen + 1 || state.isCopying || core.isChoked) return
+    if (state.holdAt !== 0 && instance > state.holdAt) return
     const isAccepted =
       state.acceptedRound !== NO_ROUND && state.acceptedValueProcess === valueProcess && state.acceptedValueCounter === valueCounter
     if (isAccepted) {

@@ -1,31 +1,14 @@
 /**
- * What replicas of one group say to each other. A peer connection opens with a `peerHello` from each side; then each
- * side sends peer frames, at most one per tick with requests and one per finished sync with votes:
- *
- *     peerHello  u32 magic | u16 version | 16 bytes cluster | process | 8 bytes boot nonce | u48 log end | incarnations
- *     peer       u48 sender's last durable log write | u32 epoch | message*
+ * What replicas of one group say to each other, in the frames of frames.ts: at most one per tick with requests and one per
+ * finished sync with votes.
  *
  * A ballot is (round, process). A proposer sends only its own ballots and an acceptor's answer returns on the
  * connection its request came by, so ballots travel as a round; the process is the frame's sender or receiver. A value
  * id is `u8 1 | u48 counter` if its process is the sender, else `u8 0 | process | u48 counter`.
  * Decoding calls the handler straight from the bytes; entries are views into the frame.
  */
-import {
-  type ByteReader,
-  type ByteWriter,
-  beginFrame,
-  DecodeError,
-  endFrame,
-  FrameType,
-  type Incarnation,
-  MAX_REPLICAS,
-  type ProcessId,
-  readIncarnation,
-  readProcessId,
-  WIRE_MAGIC,
-  writeIncarnation,
-  writeProcessId,
-} from '@thermocline/protocol'
+import { type ByteReader, type ByteWriter, DecodeError } from '@thermocline/protocol'
+import { BLOCK_SET_BYTES, type BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
 import type { ProcessRef, ProcessTable } from './processes.ts'
 
@@ -50,23 +33,16 @@ const Kind = {
   wantSnapshot: 18,
   snapshotPart: 19,
   heartbeat: 20,
-  incarnations: 21,
+  barrierQuery: 21,
+  barrierAnswer: 22,
+  digestQuery: 23,
+  digestAnswer: 24,
 } as const
 
+/** Form of an exception in a read's answer that says: not a voter. */
+const READ_ABSENCE = 2
 /** Why a fetch brought no entries. */
 export const FetchStatus = { ok: 0, needsSnapshot: 1 } as const
-
-export interface PeerHello {
-  version: number
-  clusterId: string
-  process: ProcessId
-  /** Random per boot: tells two processes that claim the same boot apart. */
-  bootNonce: string
-  /** Number of the last whole write the log held when this process started. */
-  logEnd: number
-  /** Highest incarnation of each replica that the sender knows. */
-  incarnations: ReadonlyMap<number, Incarnation>
-}
 
 export interface PeerHandler {
   onAccept(
@@ -110,6 +86,8 @@ export interface PeerHandler {
     valueProcess: ProcessRef,
     valueCounter: number,
   ): void
+  /** The sender only learns the block. */
+  onReadAbsence(round: number, block: number): void
   onReadAnswerEnd(round: number): void
   onForward(id: number, timeoutMs: number, body: Uint8Array): void
   onForwardAnswer(id: number, error: number, body: Uint8Array): void
@@ -119,8 +97,16 @@ export interface PeerHandler {
   onWantSnapshot(block: number, part: number): void
   /** An empty part ends the snapshot; index 0 says there is none. */
   onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void
-  onHeartbeat(chosenTotal: number, chosenHash: number): void
-  onIncarnation(replica: number, incarnation: Incarnation): void
+  /** `votes` are the blocks that the sender votes in, BLOCK_SET_BYTES; undefined: all. */
+  onHeartbeat(chosenTotal: number, chosenHash: number, votes: Uint8Array | undefined): void
+  /** A learner asks for what may hold votes of its slot; the sender's incarnation is to be recorded first (design §4.4). */
+  onBarrierQuery(): void
+  /** `votes` as in a heartbeat; `count` calls of `onBarrier` come before, for the blocks whose index is not 0. */
+  onBarrier(block: number, index: number): void
+  onBarrierEnd(votes: Uint8Array | undefined): void
+  onDigestQuery(block: number): void
+  /** The sender's digest of the block at its applied `index`. */
+  onDigestAnswer(block: number, index: number, digest: string): void
 }
 
 /** Writes messages of one sender into frames. */
@@ -288,6 +274,13 @@ export class MessageWriter {
     this.valueId(w, valueProcess, valueCounter)
   }
 
+  /** In the place of an exception: the sender only learns the block. */
+  readAbsence(w: ByteWriter, block: number): void {
+    w.u16(block)
+    w.u48(0)
+    w.u8(READ_ABSENCE)
+  }
+
   readAnswerEnd(w: ByteWriter, countAt: number, count: number): void {
     w.patchU32(countAt, count)
   }
@@ -340,73 +333,52 @@ export class MessageWriter {
     w.put(bytes)
   }
 
-  heartbeat(w: ByteWriter, chosenTotal: number, chosenHash: number): void {
+  heartbeat(w: ByteWriter, chosenTotal: number, chosenHash: number, votes: BlockSet): void {
     w.u8(Kind.heartbeat)
     w.u48(chosenTotal)
     w.u32(chosenHash)
+    writeVotes(w, votes)
   }
 
-  incarnation(w: ByteWriter, replica: number, incarnation: Incarnation): void {
-    w.u8(Kind.incarnations)
-    w.u8(replica)
-    writeIncarnation(w, incarnation)
+  barrierQuery(w: ByteWriter): void {
+    w.u8(Kind.barrierQuery)
+  }
+
+  /** Opens an answer; add blocks with `barrier`, then close it with `barrierEnd`. Returns where its count stands. */
+  barrierAnswer(w: ByteWriter): number {
+    w.u8(Kind.barrierAnswer)
+    w.u32(0)
+    return w.length - 4
+  }
+
+  barrier(w: ByteWriter, block: number, index: number): void {
+    w.u16(block)
+    w.u48(index)
+  }
+
+  barrierEnd(w: ByteWriter, countAt: number, count: number, votes: BlockSet): void {
+    w.patchU32(countAt, count)
+    writeVotes(w, votes)
+  }
+
+  digestQuery(w: ByteWriter, block: number): void {
+    w.u8(Kind.digestQuery)
+    w.u16(block)
+  }
+
+  digestAnswer(w: ByteWriter, block: number, index: number, digest: string): void {
+    this.head(w, Kind.digestAnswer, block, index)
+    w.hex(digest)
   }
 }
 
-export const PEER_FRAME_HEAD_BYTES = 10
-
-/** Opens a peer frame; its head (durable write, epoch) is filled in by `endPeerFrame`, when it leaves. */
-export function beginPeerFrame(w: ByteWriter): void {
-  beginFrame(w, FrameType.peer)
-  w.claim(PEER_FRAME_HEAD_BYTES)
+function writeVotes(w: ByteWriter, votes: BlockSet): void {
+  w.u8(votes.isFull ? 1 : 0)
+  if (!votes.isFull) w.put(votes.bits)
 }
 
-export function endPeerFrame(w: ByteWriter, durableWrite: number, epoch: number): void {
-  w.view.setUint32(5, durableWrite >>> 0, true)
-  w.view.setUint16(9, durableWrite / 0x1_0000_0000, true)
-  w.view.setUint32(11, epoch, true)
-  endFrame(w, 0)
-}
-
-export function writePeerHello(w: ByteWriter, hello: PeerHello): void {
-  const frame = beginFrame(w, FrameType.peerHello)
-  w.u32(WIRE_MAGIC)
-  w.u16(hello.version)
-  for (let i = 0; i < 32; i += 2) w.u8(Number.parseInt(hello.clusterId.slice(i, i + 2), 16))
-  writeProcessId(w, hello.process)
-  for (let i = 0; i < 16; i += 2) w.u8(Number.parseInt(hello.bootNonce.slice(i, i + 2), 16))
-  w.u48(hello.logEnd)
-  w.u8(hello.incarnations.size)
-  for (const [replica, incarnation] of hello.incarnations) {
-    w.u8(replica)
-    writeIncarnation(w, incarnation)
-  }
-  endFrame(w, frame)
-}
-
-export function readPeerHello(r: ByteReader): PeerHello {
-  const magic = r.u32()
-  if (magic !== WIRE_MAGIC) throw new DecodeError(`a peer hello starts with ${WIRE_MAGIC.toString(16)}, not ${magic.toString(16)}`)
-  const version = r.u16()
-  const clusterId = hex(r, 16)
-  const process = readProcessId(r)
-  const bootNonce = hex(r, 8)
-  const logEnd = r.u48()
-  const incarnations = new Map<number, Incarnation>()
-  for (let left = r.u8(); left > 0; left--) incarnations.set(replicaNumber(r.u8()), readIncarnation(r))
-  r.finish('peerHello')
-  return { version, clusterId, process, bootNonce, logEnd, incarnations }
-}
-
-function hex(r: ByteReader, bytes: number): string {
-  let text = ''
-  for (const byte of r.take(bytes)) text += byte.toString(16).padStart(2, '0')
-  return text
-}
-
-function replicaNumber(value: number): number {
-  if (value >= MAX_REPLICAS) throw new DecodeError(`replica ${value} is not below ${MAX_REPLICAS}`)
-  return value
+function readVotes(r: ByteReader): Uint8Array | undefined {
+  return r.u8() === 1 ? undefined : r.take(BLOCK_SET_BYTES)
 }
 
 /** Reads the messages of a peer frame sent by `sender` and hands each to the handler, in order. */
@@ -497,7 +469,12 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         for (let left = r.u32(); left > 0; left--) {
           const block = r.u16()
           const chosen = r.u48()
-          if (r.u8() === 0) {
+          const form = r.u8()
+          if (form === READ_ABSENCE) {
+            handler.onReadAbsence(round, block)
+            continue
+          }
+          if (form === 0) {
             handler.onReadException(round, block, chosen, NO_ROUND, 0, 0, 0)
             continue
           }
@@ -536,10 +513,20 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         break
       }
       case Kind.heartbeat:
-        handler.onHeartbeat(r.u48(), r.u32())
+        handler.onHeartbeat(r.u48(), r.u32(), readVotes(r))
         break
-      case Kind.incarnations:
-        handler.onIncarnation(replicaNumber(r.u8()), readIncarnation(r))
+      case Kind.barrierQuery:
+        handler.onBarrierQuery()
+        break
+      case Kind.barrierAnswer:
+        for (let left = r.u32(); left > 0; left--) handler.onBarrier(r.u16(), r.u48())
+        handler.onBarrierEnd(readVotes(r))
+        break
+      case Kind.digestQuery:
+        handler.onDigestQuery(r.u16())
+        break
+      case Kind.digestAnswer:
+        handler.onDigestAnswer(r.u16(), r.u48(), r.hex(8))
         break
       default:
         throw new DecodeError(`message kind ${kind} is not known`)

@@ -50,6 +50,11 @@ export class Proposer {
   /** Takes a write into the block's queue. */
   submit(write: PendingWrite): void {
     const state = this.core.block(write.block)
+    if (!state.isVoter) {
+      const fate = write.carried ? 'unknown' : 'unavailable'
+      this.source.fail(write, fate, `this replica learns block ${write.block} and cannot propose to it; try another`)
+      return
+    }
     state.queue.push(write)
     this.core.markOpen(state)
     if (state.phase === Phase.idle) this.core.markReady(state)
@@ -59,7 +64,7 @@ export class Proposer {
   settle(block: number, instance: number): void {
     const { core } = this
     const state = core.block(block)
-    if (!core.voting || instance !== state.chosen + 1 || state.settle) return
+    if (!core.isActive || !state.isVoter || instance !== state.chosen + 1 || state.settle) return
     state.settle = true
     core.counters.settles++
     core.markOpen(state)
@@ -79,7 +84,7 @@ export class Proposer {
 
   private advance(state: BlockState): void {
     const { core } = this
-    if (!core.voting || core.isChoked || state.isCopying) return
+    if (!core.isActive || !state.isVoter || core.isChoked || state.isCopying) return
     if (state.phase === Phase.preparing) {
       if (core.isQuorum(state.votes)) this.acceptAfterPromises(state)
       return
@@ -242,9 +247,13 @@ export class Proposer {
   }
 
   private countVote(state: BlockState, replica: number): void {
-    const { core } = this
     if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
     state.votes |= 1 << replica
+    this.countVotes(state)
+  }
+
+  private countVotes(state: BlockState): void {
+    const { core } = this
     if (!core.isQuorum(state.votes)) return
     if (state.phase === Phase.preparing) {
       core.markReady(state)
@@ -357,9 +366,15 @@ export class Proposer {
     return writes
   }
 
-  /** A peer has connected: it gets what is under way. */
+  /** Another incarnation has taken the replica's place: what the former one voted is void (⚖5). */
+  forgetVotes(replica: number): void {
+    for (const state of this.core.open) state.votes &= ~(1 << replica)
+  }
+
+  /** A peer has connected: what it voted before counts again, and it gets what is under way. */
   onPeerReady(replica: number): void {
     for (const state of this.core.open) {
+      if (state.phase === Phase.preparing || state.phase === Phase.accepting) this.countVotes(state)
       if (state.phase === Phase.preparing || state.phase === Phase.accepting) this.broadcast(state, replica)
     }
   }

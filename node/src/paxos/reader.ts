@@ -67,11 +67,16 @@ export class Reader {
   private sameRound: number[] = []
   private sameProcess: ProcessRef[] = []
   private answered = 0
+  /** Bit r: replica r has answered that it does not vote in the block, so its answer says nothing of it. */
+  private absent: number[] = []
+  private hasAbsent = false
   private sentAtMs = 0
   /** Slot + 1 of a block in the round in flight. */
   private readonly slots = new Uint32Array(BLOCK_COUNT)
   /** Reads whose block has not applied far enough yet. */
   private waiting: PendingRead[] = []
+  /** Reads whose block had no majority of voters among all who answered: they take a round after the next sweep. */
+  private deferred: PendingRead[] = []
 
   /** The answer being built for a peer's round. */
   private answerOut: ByteWriter | undefined
@@ -93,7 +98,7 @@ export class Reader {
   }
 
   get queued(): number {
-    return this.pending.length + this.reads.length + this.waiting.length
+    return this.pending.length + this.reads.length + this.waiting.length + this.deferred.length
   }
 
   submit(read: PendingRead): void {
@@ -103,11 +108,12 @@ export class Reader {
   /** Begins the next round with everything that waits, unless one is in flight. */
   begin(): void {
     const { core } = this
-    if (this.round !== 0 || this.pending.length === 0 || !core.voting) return
+    if (this.round !== 0 || this.pending.length === 0 || !core.isActive) return
     this.round = ++this.lastRound
     core.counters.rounds++
     this.takePending()
     this.answered = 1 << core.replica
+    this.hasAbsent = false
     this.sentAtMs = core.nowMs
     const durable = core.log.durableWrite
     for (let slot = 0; slot < this.blocks.length; slot++) {
@@ -115,6 +121,7 @@ export class Reader {
       this.asked[slot] = state.chosen
       this.need[slot] = state.durableIndex(durable)
       this.sameInstance[slot] = 0
+      this.absent[slot] = 0
     }
     this.send()
     this.finishIfQuorum()
@@ -149,12 +156,17 @@ export class Reader {
   /** A peer's round asks about one block. */
   onRoundBlock(from: number, round: number, block: number, chosen: number): void {
     const { core } = this
-    if (this.answerCountAt < 0) this.answerOut = core.voting ? core.outbox.now(from) : undefined
+    if (this.answerCountAt < 0) this.answerOut = core.isActive ? core.outbox.now(from) : undefined
     const out = this.answerOut
     if (out === undefined) return
     if (this.answerCountAt < 0) {
       this.answerCountAt = core.outbox.messages.readAnswer(out, round)
       this.answerCount = 0
+    }
+    if (!core.votes.has(block)) {
+      this.answerCount++
+      core.outbox.messages.readAbsence(out, block)
+      return
     }
     const state = core.peek(block)
     if (state === undefined) return
@@ -169,10 +181,24 @@ export class Reader {
     }
   }
 
-  onRoundEnd(): void {
-    if (this.answerOut !== undefined) this.core.outbox.messages.readAnswerEnd(this.answerOut, this.answerCountAt, this.answerCount)
+  /** Whatever a frame that could not be read to its end had begun is void. */
+  dropAnswer(): void {
     this.answerOut = undefined
     this.answerCountAt = -1
+  }
+
+  onRoundEnd(): void {
+    if (this.answerOut !== undefined) this.core.outbox.messages.readAnswerEnd(this.answerOut, this.answerCountAt, this.answerCount)
+    this.dropAnswer()
+  }
+
+  /** A peer only learns a block of the round: its answer counts for the others. */
+  onAbsence(from: number, round: number, block: number): void {
+    if (round !== this.round || (this.answered & (1 << from)) !== 0) return
+    const slot = (this.slots[block] as number) - 1
+    if (slot < 0) return
+    this.absent[slot] = (this.absent[slot] as number) | (1 << from)
+    this.hasAbsent = true
   }
 
   /** A peer's answer names more than this replica had chosen of a block. */
@@ -223,8 +249,14 @@ export class Reader {
   private finishIfQuorum(): void {
     const { core } = this
     if ((core.countable & (1 << core.replica)) === 0 || !core.isQuorum(this.answered)) return
+    if (this.hasAbsent && this.lacksMajority() && (core.live & core.countable & ~this.answered) !== 0) return
     for (const read of this.reads) {
-      read.need = this.need[(this.slots[read.block] as number) - 1] as number
+      const slot = (this.slots[read.block] as number) - 1
+      if (!core.isQuorum(this.answered & ~(this.absent[slot] as number))) {
+        this.deferred.push(read)
+        continue
+      }
+      read.need = this.need[slot] as number
       read.sinceMs = core.nowMs
       this.waiting.push(read)
     }
@@ -232,6 +264,19 @@ export class Reader {
     this.reads = []
     this.blocks = []
     this.round = 0
+  }
+
+  private lacksMajority(): boolean {
+    return this.absent.some((absent, slot) => slot < this.blocks.length && !this.core.isQuorum(this.answered & ~absent))
+  }
+
+  /** Another incarnation has taken the replica's place: what the former one answered is void (⚖5). */
+  forgetAnswers(replica: number): void {
+    this.answered &= ~(1 << replica)
+    for (let slot = 0; slot < this.blocks.length; slot++) {
+      this.sameBallot[slot] = (this.sameBallot[slot] as number) & ~(1 << replica)
+      this.absent[slot] = (this.absent[slot] as number) & ~(1 << replica)
+    }
   }
 
   /** Answers what may be answered; everything chosen has been applied before. */
@@ -248,7 +293,8 @@ export class Reader {
   /** Deadlines, rounds without a majority, and open instances that reads wait for. */
   sweep(): void {
     const { core } = this
-    this.pending = this.dropLate(this.pending)
+    this.pending = this.dropLate(this.deferred.concat(this.pending))
+    this.deferred = []
     this.reads = this.dropLate(this.reads)
     this.waiting = this.dropLate(this.waiting)
     if (this.round !== 0 && core.nowMs - this.sentAtMs > ROUND_RESEND_MS) {
@@ -256,6 +302,7 @@ export class Reader {
       core.counters.resends++
       this.send()
     }
+    if (this.hasAbsent && this.round !== 0) this.finishIfQuorum()
     for (const read of this.waiting) this.askToSettle(read)
   }
 

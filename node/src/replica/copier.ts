@@ -9,7 +9,7 @@
 import { ByteReader } from '@thermocline/protocol'
 import type { BlockPosition, Engine } from '../engine/port.ts'
 import type { BlockState } from '../paxos/block-state.ts'
-import { SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
+import { COPY_BYTES_PER_SECOND, SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
 import { NO_PROCESS, type ProcessRef } from '../paxos/processes.ts'
 import type { SharedLog } from '../wal/shared-log.ts'
@@ -37,10 +37,12 @@ interface Served {
 
 interface Copy {
   readonly state: BlockState
-  from: number
+  readonly from: number
   part: number
   askedAtMs: number
-  phase: 'logging' | 'asking' | 'installing'
+  /** Not before this: copies are paced. */
+  resumeAtMs: number
+  phase: 'logging' | 'pausing' | 'asking' | 'installing'
   beginWrite: number
 }
 
@@ -52,7 +54,10 @@ export class Copier {
   private readonly onWork: () => void
   private readonly served: Served[] = []
   private readonly copies = new Map<number, Copy>()
+  /** When all that was taken in so far would have been, at the bound of the rate. */
+  private paidUntilMs = 0
   copied = 0
+  copiedBytes = 0
   failures = 0
 
   constructor(core: Core, engine: Engine, log: SharedLog, abandon: (state: BlockState) => void, onWork: () => void) {
@@ -74,13 +79,14 @@ export class Copier {
     this.abandon(state)
     state.isCopying = true
     const beginWrite = this.log.copyBegin(state.block)
-    this.copies.set(state.block, { state, from, part: 0, askedAtMs: this.core.nowMs, phase: 'logging', beginWrite })
+    this.copies.set(state.block, { state, from, part: 0, askedAtMs: this.core.nowMs, resumeAtMs: 0, phase: 'logging', beginWrite })
     this.onWork()
   }
 
   /** Called every turn: copies whose begin is durable may change the engine. */
   advance(): void {
     for (const copy of this.copies.values()) {
+      if (copy.phase === 'pausing' && this.core.nowMs >= copy.resumeAtMs) this.ask(copy)
       if (copy.phase !== 'logging' || this.log.durableWrite < copy.beginWrite) continue
       copy.phase = 'installing'
       this.engine.installBegin(copy.state.block).then(
@@ -110,16 +116,19 @@ export class Copier {
   ): void {
     const copy = this.copies.get(block)
     if (copy === undefined || copy.phase !== 'asking' || copy.from !== from || copy.part !== part) return
-    if (index <= copy.state.chosen) {
+    // A copy that replaces wrong content may be of an earlier state: entries follow.
+    if (index === 0 || (index <= copy.state.chosen && !copy.state.needsCopy)) {
       this.giveUp(copy)
       return
     }
     copy.phase = 'installing'
+    this.pace(copy, bytes.length)
     if (bytes.length > 0) {
       this.engine.installPart(block, bytes.slice()).then(
         () => {
           copy.part++
-          this.ask(copy)
+          if (this.core.nowMs >= copy.resumeAtMs) this.ask(copy)
+          else copy.phase = 'pausing'
         },
         () => this.giveUp(copy),
       )
@@ -131,16 +140,26 @@ export class Copier {
     )
   }
 
+  /** Clients' work comes first: copies take in no more than a bounded rate. */
+  private pace(copy: Copy, bytes: number): void {
+    const { nowMs } = this.core
+    this.copiedBytes += bytes
+    copy.resumeAtMs = Math.max(this.paidUntilMs, nowMs)
+    this.paidUntilMs = copy.resumeAtMs + (bytes * 1000) / COPY_BYTES_PER_SECOND
+  }
+
   private finish(copy: Copy, position: BlockPosition, valueProcess: ProcessRef, valueCounter: number): void {
     const { state } = copy
     this.copies.delete(state.block)
     state.isCopying = false
+    state.needsCopy = false
     moveTo(this.core, state, position.index, valueProcess, valueCounter)
     state.snapshotIndex = position.index
     state.markPending = false
     this.log.copyEnd(state.block, position.index, valueProcess, valueCounter)
     this.copied++
     this.core.markReady(state)
+    this.core.noteBehind(state, state.knownChosen)
     this.onWork()
   }
 
@@ -187,7 +206,7 @@ export class Copier {
   }
 
   private open(to: number, block: number): Served | undefined {
-    if (this.served.length >= MAX_SERVED) return undefined
+    if (this.served.length >= MAX_SERVED || !this.core.votes.has(block)) return undefined
     const head = this.engine.snapshotOpen(block)
     if (head === undefined) return undefined
     const reader = new ByteReader(head.valueId)

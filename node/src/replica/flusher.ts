@@ -21,6 +21,8 @@ export interface FlusherOptions {
   readonly engine: Engine
   readonly log: SharedLog
   readonly memories: PeerMemories
+  /** True while the volume says that only the blocks named in the log vote. */
+  readonly isLearner: () => boolean
   /** A flush failed; the store goes on from memory and log. */
   readonly onFailure: (error: unknown) => void
   /** A flush has ended: there may be more to do. */
@@ -94,6 +96,7 @@ export class Flusher {
       }
     }
     for (const memory of memories.all()) log.peer(memory)
+    if (!core.votes.isFull || this.options.isLearner()) log.votes(core.votes)
     core.writeMarks()
     this.syncedAt = log.force()
     this.state = 'syncing'

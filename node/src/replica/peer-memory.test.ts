@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PeerHello } from '../paxos/messages.ts'
+import type { PeerHello } from '../paxos/frames.ts'
 import { PeerMemories } from './peer-memory.ts'
 
 const NONCE = 'aaaaaaaaaaaaaaaa'
 
 function hello(boot: number, bootNonce: string, logEnd: number, incarnation = { number: 0, nonce: NONCE }): PeerHello {
-  return { version: 1, clusterId: '', process: { group: 0, replica: 2, incarnation, boot }, bootNonce, logEnd, incarnations: new Map() }
+  return {
+    version: 1,
+    clusterId: '',
+    isStranger: false,
+    votesInAll: true,
+    process: { group: 0, replica: 2, incarnation, boot },
+    bootNonce,
+    logEnd,
+    incarnations: new Map(),
+  }
 }
 
 /** Each case: what a peer said before, how far its frames went, and what it says now. */

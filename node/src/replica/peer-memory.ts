@@ -6,7 +6,7 @@
  * it may have forgotten promises, so nothing it says may count.
  */
 import { compareIncarnations, type Incarnation } from '@thermocline/protocol'
-import type { PeerHello } from '../paxos/messages.ts'
+import { encodeNaming, type Naming, type PeerHello } from '../paxos/frames.ts'
 import type { PeerMemory } from '../wal/records.ts'
 
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
@@ -17,6 +17,8 @@ export class PeerMemories {
   private readonly dirty = new Set<number>()
   /** Highest incarnation of each replica that anybody has named. */
   readonly named = new Map<number, Incarnation>()
+  /** What every frame names: it changes with `named`. */
+  naming: Naming = encodeNaming(0, this.named)
 
   /** From the log, at replay: later records replace earlier ones. */
   restore(memory: PeerMemory): void {
@@ -28,6 +30,7 @@ export class PeerMemories {
     const known = this.named.get(replica)
     if (known !== undefined && compareIncarnations(known, incarnation) >= 0) return false
     this.named.set(replica, incarnation)
+    this.naming = encodeNaming(this.naming.version + 1, this.named)
     return true
   }
 

@@ -1,6 +1,6 @@
 /** Routes the messages of peers' frames to the parts that answer them, and serves entries from the log. */
-import type { Incarnation } from '@thermocline/protocol'
 import type { Acceptor } from '../paxos/acceptor.ts'
+import { BlockSet } from '../paxos/block-set.ts'
 import { FETCH_BYTES, FETCH_ENTRIES } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
 import type { Learner } from '../paxos/learner.ts'
@@ -8,6 +8,7 @@ import { FetchStatus, type PeerHandler } from '../paxos/messages.ts'
 import type { ProcessRef } from '../paxos/processes.ts'
 import type { Proposer } from '../paxos/proposer.ts'
 import type { Reader } from '../paxos/reader.ts'
+import type { Rejoin } from '../paxos/rejoin.ts'
 import type { LoggedEntry } from '../wal/shared-log.ts'
 import type { Copier } from './copier.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -21,10 +22,12 @@ export interface PeerMessagesOptions {
   readonly reader: Reader
   readonly forwarder: Forwarder
   readonly copier: Copier
+  readonly rejoin: Rejoin
   readonly readEntry: (block: number, instance: number) => Promise<LoggedEntry | 'later' | undefined>
   readonly takeForwarded: (from: number, id: number, timeoutMs: number, body: Uint8Array) => void
   readonly sendPositions: (to: number) => void
-  readonly onIncarnation: (replica: number, incarnation: Incarnation) => void
+  /** Puts what is remembered of peers into the log; returns the write that carries it. */
+  readonly recordMemories: () => number
   readonly soon: () => void
 }
 
@@ -42,6 +45,7 @@ export class PeerMessages implements PeerHandler {
   begin(peer: Peer): void {
     this.peer = peer
     this.from = peer.replica
+    this.options.reader.dropAnswer()
   }
 
   onAccept(
@@ -118,6 +122,10 @@ export class PeerMessages implements PeerHandler {
     this.options.reader.onException(this.from, round, block, chosen, acceptedRound, acceptedProcess)
   }
 
+  onReadAbsence(round: number, block: number): void {
+    this.options.reader.onAbsence(this.from, round, block)
+  }
+
   onReadAnswerEnd(round: number): void {
     this.options.reader.onAnswerEnd(this.from, round)
   }
@@ -162,9 +170,14 @@ export class PeerMessages implements PeerHandler {
    * Two idle replicas with different positions have lost a notice: one of them asks for the other's. While entries
    * flow the sums differ all the time and say nothing.
    */
-  onHeartbeat(chosenTotal: number, chosenHash: number): void {
+  onHeartbeat(chosenTotal: number, chosenHash: number, votes: Uint8Array | undefined): void {
     const { core } = this.options
     const { peer } = this
+    const known = core.peerVotes[this.from] as BlockSet
+    if (!known.isFull) {
+      if (votes === undefined) core.peerVotes[this.from] = BlockSet.full()
+      else known.addAll(votes)
+    }
     const isSame = chosenTotal === peer.chosenTotal && chosenHash === peer.chosenHash
     const differs = chosenHash !== core.chosenHash >>> 0 || chosenTotal !== core.chosenTotal
     peer.differs = isSame && differs ? peer.differs + 1 : 0
@@ -176,8 +189,25 @@ export class PeerMessages implements PeerHandler {
     if (out !== undefined) core.outbox.messages.wantPositions(out)
   }
 
-  onIncarnation(replica: number, incarnation: Incarnation): void {
-    this.options.onIncarnation(replica, incarnation)
+  onBarrierQuery(): void {
+    // What the learner's hello said is in memory; its answer rests on the record of it being durable.
+    this.options.rejoin.onQuery(this.from, this.options.recordMemories())
+  }
+
+  onBarrier(block: number, index: number): void {
+    this.options.rejoin.onBarrier(block, index)
+  }
+
+  onBarrierEnd(votes: Uint8Array | undefined): void {
+    this.options.rejoin.onBarrierEnd(this.from, votes)
+  }
+
+  onDigestQuery(block: number): void {
+    this.options.rejoin.onDigestQuery(this.from, block)
+  }
+
+  onDigestAnswer(block: number, index: number, digest: string): void {
+    this.options.rejoin.onDigestAnswer(this.from, block, index, digest)
   }
 
   /** Answers a fetch with entries from the log, or says that a snapshot is needed. */

@@ -19,7 +19,8 @@ import {
 import type { PeerLink, PeerLinkEvents } from '../io/ports.ts'
 import { PEER_SILENT_MS } from '../paxos/constants.ts'
 import type { Outbox } from '../paxos/core.ts'
-import { beginPeerFrame, endPeerFrame, type MessageWriter, type PeerHello, readPeerHello, writePeerHello } from '../paxos/messages.ts'
+import { beginPeerFrame, endPeerFrame, type PeerHello, readNaming, readPeerHello, writePeerHello } from '../paxos/frames.ts'
+import type { MessageWriter } from '../paxos/messages.ts'
 import type { ProcessRef } from '../paxos/processes.ts'
 import type { PeerMemories } from './peer-memory.ts'
 
@@ -54,6 +55,8 @@ export interface Peer {
   chosenHash: number
   /** Ids of the last forwarded writes that came by this connection: each is taken once. */
   readonly forwards: Set<number>
+  /** Version of what its frames name that was last read, -1 before the first. */
+  naming: number
   /** Heartbeats in a row that named the same, other position than ours. */
   differs: number
 }
@@ -69,10 +72,12 @@ export interface PeersOptions {
   readonly admit: (hello: PeerHello) => ProcessRef
   readonly durableWrite: () => number
   readonly epoch: () => number
-  readonly onReady: (peer: Peer) => void
+  readonly onReady: (peer: Peer, hello: PeerHello) => void
   readonly onLost: (peer: Peer) => void
   /** The messages of one frame; throws DecodeError on garbage. */
   readonly onFrame: (peer: Peer, reader: ByteReader, epoch: number) => void
+  /** A later incarnation of some replica became known. */
+  readonly onNamed: () => void
   /** A peer has said that this volume must not go on. */
   readonly onRejected: (code: string, message: string) => void
 }
@@ -102,6 +107,7 @@ export class Peers implements Outbox {
         chosenTotal: 0,
         chosenHash: 0,
         forwards: new Set(),
+        naming: -1,
         differs: 0,
       })
     }
@@ -118,7 +124,7 @@ export class Peers implements Outbox {
     if (!peer.nowUsed) {
       peer.nowUsed = true
       peer.now.reset()
-      beginPeerFrame(peer.now)
+      beginPeerFrame(peer.now, this.options.memories.naming)
     }
     return peer.now
   }
@@ -133,7 +139,7 @@ export class Peers implements Outbox {
     const known = peer.votes[at - 1]
     if (known?.write === write && known.writer.length <= FULL_FRAME_BYTES) return known.writer
     const writer = new ByteWriter(16 * 1024)
-    beginPeerFrame(writer)
+    beginPeerFrame(writer, this.options.memories.naming)
     peer.votes.splice(at, 0, { write, writer })
     return writer
   }
@@ -167,7 +173,7 @@ export class Peers implements Outbox {
   }
 
   private send(peer: Peer, frame: ByteWriter): void {
-    endPeerFrame(frame, this.options.durableWrite(), this.options.epoch())
+    endPeerFrame(frame, this.options.durableWrite(), this.options.epoch(), this.options.memories.naming)
     const link = peer.link as PeerLink
     if (link.bufferedBytes > MAX_PEER_BUFFER_BYTES) {
       this.drop(peer, `does not take its frames: ${link.bufferedBytes} bytes wait`)
@@ -240,6 +246,10 @@ export class Peers implements Outbox {
     }
     const { options } = this
     const process = options.admit(hello)
+    if (hello.isStranger) {
+      if (dialled === undefined) this.sendHello(link)
+      throw new ThermoclineError('unavailable', 'the peer only asked which incarnations are named')
+    }
     const { replica } = hello.process
     if (dialled !== undefined && dialled !== replica) {
       throw new ThermoclineError(
@@ -249,7 +259,9 @@ export class Peers implements Outbox {
     }
     const verdict = options.memories.check(hello)
     if (!verdict.ok) throw new ThermoclineError('rolled_back', verdict.reason)
-    for (const [other, incarnation] of hello.incarnations) options.memories.name(other, incarnation)
+    let isNews = false
+    for (const [other, incarnation] of hello.incarnations) isNews = options.memories.name(other, incarnation) || isNews
+    if (isNews) options.onNamed()
     if (dialled === undefined) this.sendHello(link)
     const peer = this.all[replica] as Peer
     if (peer.link !== undefined) this.drop(peer, 'replaced by a newer connection')
@@ -259,7 +271,8 @@ export class Peers implements Outbox {
     peer.lastHeardMs = options.nowMs()
     peer.reason = undefined
     peer.differs = 0
-    options.onReady(peer)
+    peer.naming = -1
+    options.onReady(peer, hello)
     return peer
   }
 
@@ -276,7 +289,14 @@ export class Peers implements Outbox {
     peer.lastHeardMs = this.options.nowMs()
     this.framesReceived++
     this.options.memories.noteWrite(peer.replica, reader.u48())
-    this.options.onFrame(peer, reader, reader.u32())
+    const epoch = reader.u32()
+    let isNews = false
+    peer.naming = readNaming(reader, peer.naming, (replica, incarnation) => {
+      isNews = this.options.memories.name(replica, incarnation) || isNews
+    })
+    if (isNews) this.options.onNamed()
+    // The news may be that this peer, or this replica, has been replaced.
+    if (peer.isReady) this.options.onFrame(peer, reader, epoch)
   }
 
   private drop(peer: Peer, reason: string): void {
@@ -291,6 +311,11 @@ export class Peers implements Outbox {
     peer.reason = reason
     link.close()
     this.options.onLost(peer)
+  }
+
+  /** Ends the connection of a process that another incarnation has replaced (⚖5). */
+  dropReplaced(peer: Peer): void {
+    this.drop(peer, 'its volume has been replaced')
   }
 
   closeAll(): void {

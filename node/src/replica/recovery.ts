@@ -5,6 +5,7 @@
  */
 import { ByteReader, ThermoclineError } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
+import { BlockSet } from '../paxos/block-set.ts'
 import { type BlockState, NO_ROUND } from '../paxos/block-state.ts'
 import { type Core, positionHash } from '../paxos/core.ts'
 import type { Learner } from '../paxos/learner.ts'
@@ -20,6 +21,8 @@ export class Recovery implements RecordHandler {
   private readonly halfCopied = new Set<number>()
   /** Positions that the engine held at the start. */
   private readonly flushed = new Map<number, number>()
+  /** Blocks that the log says this replica votes in again, if it had to learn. */
+  readonly votes = new BlockSet()
   replayed = 0
 
   constructor(core: Core, learner: Learner, memories: PeerMemories) {
@@ -117,6 +120,10 @@ export class Recovery implements RecordHandler {
     const state = this.core.block(block)
     if (state.chosen < index) throw this.corrupt(block, index, `was installed from a snapshot, but the engine is at ${state.chosen}`)
     state.snapshotIndex = Math.max(state.snapshotIndex, index)
+  }
+
+  onVotes(firstBlock: number, lastBlock: number): void {
+    this.votes.addRange(firstBlock, lastBlock)
   }
 
   onBoot(): void {

@@ -12,19 +12,22 @@
  * Order of effects: what step 2 puts into the log is durable before any vote for it leaves (votes wait in the frame of
  * their write), and chosen entries are applied before anything reads the block again.
  */
-import { ThermoclineError, WIRE_VERSION } from '@thermocline/protocol'
+import { type Incarnation, ThermoclineError } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
 import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
 import { Acceptor } from '../paxos/acceptor.ts'
+import { BlockSet } from '../paxos/block-set.ts'
 import { HEARTBEAT_MS, SWEEP_MS } from '../paxos/constants.ts'
 import { type ChosenEntry, Core } from '../paxos/core.ts'
+import type { PeerHello } from '../paxos/frames.ts'
 import { Learner } from '../paxos/learner.ts'
-import { MessageWriter, type PeerHello, readMessages } from '../paxos/messages.ts'
+import { MessageWriter, readMessages } from '../paxos/messages.ts'
 import type { ReplyTarget } from '../paxos/pending.ts'
 import { type ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { Proposer } from '../paxos/proposer.ts'
 import { Reader } from '../paxos/reader.ts'
+import { Rejoin } from '../paxos/rejoin.ts'
 import { replayLog } from '../wal/replay.ts'
 import { SegmentPool } from '../wal/segment-pool.ts'
 import { SharedLog } from '../wal/shared-log.ts'
@@ -33,6 +36,7 @@ import { Applier } from './applier.ts'
 import { Copier } from './copier.ts'
 import { Flusher } from './flusher.ts'
 import { Forwarder } from './forwarder.ts'
+import { Members } from './members.ts'
 import { PeerMemories } from './peer-memory.ts'
 import { PeerMessages } from './peer-messages.ts'
 import { type Peer, Peers } from './peers.ts'
@@ -66,14 +70,16 @@ export interface ReplicaOptions {
   /** True if this group owns the block, by the topology in force. */
   readonly owns: (block: number) => boolean
   readonly epoch: () => number
-  /** Whether the topology names this incarnation for its slot: only such processes may vote. */
-  readonly isNamed: (hello: { replica: number; number: number; nonce: string }) => boolean
+  /** Whether the topology fills the slot with this incarnation: a volume that was never replaced is a member only then (⚖15). */
+  readonly isNamed: (replica: number, incarnation: Incarnation) => boolean
   readonly onEpochSeen: (epoch: number) => void
   readonly warn: (what: string, fields: Record<string, unknown>) => void
   /** The store cannot go on: report and exit (a failed sync, a bug). */
   readonly fatal: (error: Error) => void
-  /** A peer says that this volume was rolled back. */
+  /** This volume was rolled back or replaced: nothing it says counts any more, and it has to rejoin. */
   readonly onRejected: (message: string) => void
+  /** A learner votes in every block again, durably so. */
+  readonly onComplete: () => void
   /** Sees every entry as it is applied: for the simulator's invariants. */
   readonly observer?: (entry: ChosenEntry) => void
 }
@@ -92,6 +98,8 @@ export class Replica {
   readonly forwarder: Forwarder
   readonly copier: Copier
   readonly flusher: Flusher
+  readonly rejoin: Rejoin
+  readonly members: Members
   private readonly learner: Learner
   private readonly peerMessages: PeerMessages
   readonly requests: Requests
@@ -102,8 +110,9 @@ export class Replica {
   private stopSweep: (() => void) | undefined
   private lastHeartbeatMs = 0
   private lastSpaceCheckMs = 0
-  private logEnd = 0
   private syncStartedMs = 0
+  /** The volume still says `learner`: which blocks vote stands in the log. */
+  private isLearner: boolean
   /** What replay found: whole writes, entries applied, whether a torn tail was cut. */
   replayed = { writes: 0, entries: 0, lastWrite: 0, cutTail: false }
   readonly counters = { turns: 0, violations: 0 }
@@ -111,6 +120,7 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     this.options = options
     const { volume, engine } = options
+    this.isLearner = volume.standing === 'learner'
     const self = this.processes.intern({
       group: volume.group,
       replica: volume.replica,
@@ -137,10 +147,20 @@ export class Replica {
       outbox: this.peers,
       random: options.random,
       priority: options.priority,
+      votes: this.isLearner ? new BlockSet() : BlockSet.full(),
       violation: (what) => {
         this.counters.violations++
         options.warn('a peer broke the protocol; its message was ignored', { what })
       },
+    })
+    this.members = new Members({
+      volume,
+      bootNonce: options.bootNonce,
+      core: this.core,
+      peers: this.peers,
+      memories: this.memories,
+      isNamed: options.isNamed,
+      onRejected: options.onRejected,
     })
     this.proposer = new Proposer(this.core, this.makeEntryBuilder())
     this.learner = new Learner(
@@ -172,11 +192,19 @@ export class Replica {
       engine,
       log: this.log,
       memories: this.memories,
+      isLearner: () => this.isLearner,
       onFailure: (error) => options.warn('flushing to disk failed; it is tried again', { error: String(error) }),
       onDone: () => this.soon(),
     })
+    this.rejoin = new Rejoin(this.core, this.learner, {
+      logVotes: (votes) => this.log.votes(votes),
+      digest: (block) => engine.digest(block),
+      copy: (state, from) => this.copier.start(state, from),
+      onComplete: () => options.onComplete(),
+    })
     this.requests = new Requests({
       core: this.core,
+      rejoin: this.rejoin,
       peers: this.peers,
       proposer: this.proposer,
       forwarder: this.forwarder,
@@ -197,12 +225,13 @@ export class Replica {
       reader: this.reader,
       forwarder: this.forwarder,
       copier: this.copier,
+      rejoin: this.rejoin,
       readEntry: (block, instance) => this.log.readEntry(block, instance),
       takeForwarded: (from, id, timeoutMs, body) => this.requests.takeForwarded(from, id, timeoutMs, body),
       sendPositions: (to) => this.sendPositions(to),
-      onIncarnation: (replica, incarnation) => {
-        this.memories.name(replica, incarnation)
-        this.updateMembers()
+      recordMemories: () => {
+        this.memories.drain((memory) => this.log.peer(memory))
+        return this.log.force()
       },
       soon: () => this.soon(),
     })
@@ -230,11 +259,11 @@ export class Replica {
       messages: new MessageWriter(this.processes, self),
       memories: this.memories,
       nowMs: () => options.clock.nowMs(),
-      hello: () => this.hello(),
-      admit: (hello) => this.admit(hello),
+      hello: () => this.members.hello(),
+      admit: (hello) => this.members.admit(hello),
       durableWrite: () => this.log.durableWrite,
       epoch: options.epoch,
-      onReady: (peer) => this.onPeerReady(peer),
+      onReady: (peer, hello) => this.onPeerReady(peer, hello),
       onLost: (peer) => this.onPeerLost(peer),
       onFrame: (peer, reader, epoch) => {
         this.core.nowMs = options.clock.nowMs()
@@ -243,11 +272,8 @@ export class Replica {
         readMessages(reader, this.processes, peer.process, this.peerMessages)
         this.soon()
       },
-      onRejected: (_code, message) => {
-        this.core.voting = false
-        this.updateMembers()
-        options.onRejected(message)
-      },
+      onNamed: () => this.members.update(),
+      onRejected: (_code, message) => this.members.reject(message),
     })
   }
 
@@ -261,21 +287,22 @@ export class Replica {
     this.core.nowMs = clock.nowMs()
     const recovery = new Recovery(this.core, this.learner, this.memories)
     recovery.takePositions(options.engine)
-    const found = await replayLog(options.logFolder, options.segmentBytes, volume.incarnation.nonce, this.processes, recovery, () =>
+    const found = await replayLog(options.logFolder, options.segmentBytes, volume.logNonce, this.processes, recovery, () =>
       this.applyReplayed(),
     )
     recovery.finish()
     await this.applyReplayed()
+    if (this.isLearner) this.rejoin.resume(recovery.votes)
     this.core.marks.length = 0
     for (const state of this.core.known) state.markPending = false
     this.replayed = { writes: found.writes, entries: recovery.replayed, lastWrite: found.lastWrite, cutTail: found.cutTail }
-    this.logEnd = found.lastWrite
+    this.members.logEnd = found.lastWrite
     const pool = new SegmentPool(
       {
         folder: options.logFolder,
         segmentBytes: options.segmentBytes,
         retainSegments: options.retainSegments,
-        volumeNonce: volume.incarnation.nonce,
+        volumeNonce: volume.logNonce,
         onSpare: () => {
           this.log.start()
           this.soon()
@@ -289,15 +316,21 @@ export class Replica {
     this.log.open({ pool, index: found.index, lastWrite: found.lastWrite, firstWrite })
     const bootWrite = this.log.boot(volume.boot)
     for (const memory of this.memories.all()) this.log.peer(memory)
+    if (this.isLearner) this.log.votes(this.core.votes)
     // On a full volume the first write waits for a segment: look for space until there is some.
     const stopTrying = clock.every(SPACE_CHECK_MS, () => pool.prepare())
     await this.log.durable(bootWrite)
     stopTrying()
     pool.prepare()
-    this.core.voting = true
-    this.updateMembers()
+    this.core.isActive = true
+    this.members.update()
     this.stopSweep = clock.every(SWEEP_MS, () => this.sweep())
     options.network.start((link, replica) => this.peers.onLink(link, replica))
+  }
+
+  /** The volume says `voter` again: the log need not name the blocks any more. */
+  noteVoter(): void {
+    this.isLearner = false
   }
 
   /**
@@ -332,7 +365,7 @@ export class Replica {
       })
     })
     network.stop()
-    this.core.voting = false
+    this.core.isActive = false
     this.peers.closeAll()
     if (!this.flusher.isBusy) {
       this.applier.run()
@@ -346,7 +379,7 @@ export class Replica {
   /** Stops at once, as a crash would leave it: for the simulator. */
   halt(): void {
     this.isStopping = true
-    this.core.voting = false
+    this.core.isActive = false
     this.stopSweep?.()
   }
 
@@ -392,7 +425,7 @@ export class Replica {
 
   private turn(): void {
     this.isTurnDue = false
-    if (!this.core.voting) return
+    if (!this.core.isActive) return
     this.isTurning = true
     this.now()
     this.counters.turns++
@@ -401,6 +434,7 @@ export class Replica {
     this.reader.begin()
     // A round of one replica ends at once, and proofs from rounds may have chosen something.
     this.applier.run()
+    this.rejoin.advance()
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
@@ -428,10 +462,11 @@ export class Replica {
     // Deadlines end also for what a replica that does not vote any more has taken on.
     this.proposer.sweep()
     this.reader.sweep()
-    if (!this.core.voting) return
+    if (!this.core.isActive) return
     this.learner.sweep()
     this.forwarder.sweep()
     this.copier.sweep()
+    this.rejoin.sweep()
     this.sendNotices()
     if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
     this.soon()
@@ -465,7 +500,7 @@ export class Replica {
     this.lastHeartbeatMs = this.core.nowMs
     for (const peer of this.peers.all) {
       const out = this.peers.now(peer.replica)
-      if (out !== undefined) this.peers.messages.heartbeat(out, this.core.chosenTotal, this.core.chosenHash >>> 0)
+      if (out !== undefined) this.peers.messages.heartbeat(out, this.core.chosenTotal, this.core.chosenHash >>> 0, this.core.votes)
     }
   }
 
@@ -477,45 +512,11 @@ export class Replica {
     this.soon()
   }
 
-  // ── Members ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private hello(): PeerHello {
-    const { volume, bootNonce } = this.options
-    const { group, replica, incarnation, boot } = volume
-    return {
-      version: WIRE_VERSION,
-      clusterId: volume.clusterId,
-      process: { group, replica, incarnation, boot },
-      bootNonce,
-      logEnd: this.logEnd,
-      incarnations: this.memories.named,
-    }
-  }
-
-  /** @throws ThermoclineError if the hello comes from another cluster, group or an impossible slot. */
-  private admit(hello: PeerHello): ProcessRef {
-    const { volume, replicaCount } = this.options
-    const { group, replica } = hello.process
-    if (hello.clusterId !== volume.clusterId) {
-      throw new ThermoclineError('wrong_cluster', `the peer belongs to cluster ${hello.clusterId}, this replica to ${volume.clusterId}`)
-    }
-    if (group !== volume.group || replica >= replicaCount || replica === volume.replica) {
-      throw new ThermoclineError(
-        'wrong_cluster',
-        `the peer is group ${group} replica ${replica}; this is group ${volume.group} replica ${volume.replica}`,
-      )
-    }
-    return this.processes.intern(hello.process)
-  }
-
-  private onPeerReady(peer: Peer): void {
+  private onPeerReady(peer: Peer, hello: PeerHello): void {
     this.now()
-    this.core.peerProcess[peer.replica] = peer.process
-    this.updateMembers()
-    this.core.live = this.peers.liveMask()
-    for (const [replica, incarnation] of this.memories.named) {
-      const out = this.peers.now(peer.replica)
-      if (out !== undefined) this.peers.messages.incarnation(out, replica, incarnation)
+    if (this.members.take(peer, hello)) {
+      this.proposer.forgetVotes(peer.replica)
+      this.reader.forgetAnswers(peer.replica)
     }
     this.sendPositions(peer.replica)
     this.proposer.onPeerReady(peer.replica)
@@ -524,28 +525,10 @@ export class Replica {
 
   private onPeerLost(peer: Peer): void {
     this.now()
-    this.core.peerProcess[peer.replica] = 0
-    this.updateMembers()
-    this.core.live = this.peers.liveMask()
+    this.members.lose(peer)
     this.learner.onPeerLost(peer.replica)
     this.forwarder.onPeerLost(peer.replica)
     this.copier.onPeerLost(peer.replica)
     this.soon()
-  }
-
-  /** ⚖5: who may be counted. Called when a connection, a named incarnation or the topology changes. */
-  updateMembers(): void {
-    const { core, options } = this
-    let countable = core.voting && this.isNewest(core.self) ? 1 << core.replica : 0
-    for (const peer of this.peers.all) if (peer.isReady && this.isNewest(peer.process)) countable |= 1 << peer.replica
-    core.countable = countable
-    if (core.voting && !this.isNewest(core.self)) options.warn('this volume is no longer the one that its slot names; it does not vote', {})
-  }
-
-  private isNewest(process: ProcessRef): boolean {
-    const { replica, incarnation } = this.processes.get(process)
-    const named = this.memories.named.get(replica)
-    if (named !== undefined && (named.number !== incarnation.number || named.nonce !== incarnation.nonce)) return false
-    return this.options.isNamed({ replica, number: incarnation.number, nonce: incarnation.nonce })
   }
 }

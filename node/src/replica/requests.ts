@@ -10,6 +10,7 @@ import type { Core } from '../paxos/core.ts'
 import { PendingWrite, type ReplyTarget } from '../paxos/pending.ts'
 import type { Proposer } from '../paxos/proposer.ts'
 import { PendingRead, type Reader } from '../paxos/reader.ts'
+import type { Rejoin } from '../paxos/rejoin.ts'
 import { type AdmissionLimits, admitRead, admitWrite, type Load, type Refusal } from './admission.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Peer, Peers } from './peers.ts'
@@ -23,6 +24,7 @@ export interface RequestsOptions {
   readonly proposer: Proposer
   readonly forwarder: Forwarder
   readonly reader: Reader
+  readonly rejoin: Rejoin
   readonly limits: AdmissionLimits
   readonly load: () => Load
   /** True if this group owns the block, by the topology in force. */
@@ -113,7 +115,12 @@ export class Requests {
       return
     }
     if (this.isRefused({ target, token }, block, admitRead)) return
-    const { reader, now, soon } = this.options
+    const { core, rejoin, reader, now, soon } = this.options
+    if (!core.votes.has(block)) {
+      rejoin.want(block)
+      refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
+      return
+    }
     this.counters.reads++
     reader.submit(new PendingRead(block, operation, body, now() + clampTimeout(timeoutMs), target, token))
     soon()
@@ -135,6 +142,10 @@ export class Requests {
     const view = new DataView(answer.buffer)
     for (let i = 0; i < count; i++) {
       const block = (body[2 + 2 * i] as number) | ((body[3 + 2 * i] as number) << 8)
+      if (!this.options.core.votes.has(block)) {
+        refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
+        return
+      }
       const chosen = this.options.core.peek(block)?.chosen ?? 0
       view.setUint32(6 * i, chosen >>> 0, true)
       view.setUint16(6 * i + 4, chosen / 0x1_0000_0000, true)
@@ -158,7 +169,7 @@ export class Requests {
 
   private notServing(): { code: 'unavailable'; retryAfterMs: number; message: string } | undefined {
     const isStopping = this.options.isStopping()
-    if (this.options.core.voting && !isStopping) return undefined
+    if (this.options.core.isActive && !isStopping) return undefined
     return { code: 'unavailable', retryAfterMs: 0, message: isStopping ? 'the replica is stopping' : 'the replica does not serve' }
   }
 }

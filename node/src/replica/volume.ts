@@ -2,6 +2,12 @@
  * A volume's identity: which cluster, group and replica it belongs to, its incarnation, and how often a process started
  * on it. It stands in one small file that is replaced as a whole. ⚖1: the boot is durably raised before the first
  * message of a process.
+ *
+ *     fresh ──the topology fills its slot with it──► voter ──rolled back, replaced, damaged──► must rejoin
+ *       └─────the slot is another volume's──────────► must rejoin
+ *     must rejoin ──n−q+1 others name the incarnations, it takes the next──► learner ──every block votes──► voter
+ *
+ * ⚖15: a fresh volume votes nowhere; it becomes a voter at once only by the topology that fills its slot, once.
  */
 import { DISK_VERSION, type Incarnation, ThermoclineError } from '@thermocline/protocol'
 import { z } from 'zod'
@@ -9,14 +15,30 @@ import type { StateFiles } from '../io/ports.ts'
 
 export const VOLUME_FILE = 'volume.json'
 
+const nonceSchema = z.string().regex(/^[0-9a-f]{16}$/)
+
 const volumeSchema = z.strictObject({
   formatVersion: z.number().int().min(1),
   clusterId: z.string().regex(/^[0-9a-f]{32}$/),
   group: z.number().int().min(0),
   replica: z.number().int().min(0),
-  incarnation: z.strictObject({ number: z.number().int().min(0), nonce: z.string().regex(/^[0-9a-f]{16}$/) }),
+  incarnation: z.strictObject({ number: z.number().int().min(0), nonce: nonceSchema }),
   boot: z.number().int().min(0),
+  /** Binds the log's segments to this volume: a volume that must not trust its log takes another. */
+  logNonce: nonceSchema,
+  standing: z.enum(['fresh', 'voter', 'learner']),
+  /** Why the volume must take a new incarnation before it may be a member again. */
+  rejoin: z.strictObject({ reason: z.string(), dropEngine: z.boolean() }).optional(),
 })
+
+/** Whether the volume's blocks vote: `learner` leaves it to what the log says of each. */
+export type Standing = 'fresh' | 'voter' | 'learner'
+
+export interface RejoinOrder {
+  readonly reason: string
+  /** The applied state cannot be trusted either. */
+  readonly dropEngine: boolean
+}
 
 export interface Volume {
   readonly clusterId: string
@@ -25,6 +47,9 @@ export interface Volume {
   readonly incarnation: Incarnation
   /** Of the running process. */
   readonly boot: number
+  readonly logNonce: string
+  readonly standing: Standing
+  readonly rejoin?: RejoinOrder | undefined
 }
 
 export interface VolumeOwner {
@@ -41,17 +66,18 @@ export interface VolumeOwner {
  */
 export async function openVolume(files: StateFiles, owner: VolumeOwner): Promise<Volume> {
   const bytes = await files.read(VOLUME_FILE)
-  const found =
+  const found: Volume =
     bytes === undefined
       ? {
-          formatVersion: DISK_VERSION,
           clusterId: owner.clusterId,
           group: owner.group,
           replica: owner.replica,
           incarnation: { number: 0, nonce: owner.freshNonce },
           boot: 0,
+          logNonce: owner.freshNonce,
+          standing: 'fresh' as const,
         }
-      : parseVolume(bytes)
+      : withoutVersion(parseVolume(bytes))
   if (found.clusterId !== owner.clusterId) {
     throw new ThermoclineError(
       'wrong_cluster',
@@ -64,9 +90,18 @@ export async function openVolume(files: StateFiles, owner: VolumeOwner): Promise
       `the data directory belongs to group ${found.group} replica ${found.replica}, not to group ${owner.group} replica ${owner.replica}; choose another directory`,
     )
   }
-  const raised = { ...found, formatVersion: DISK_VERSION, boot: found.boot + 1 }
-  await files.replace(VOLUME_FILE, new TextEncoder().encode(`${JSON.stringify(raised, undefined, 2)}\n`))
-  return raised
+  return await saveVolume(files, { ...found, boot: found.boot + 1 })
+}
+
+/** Replaces the volume's file; what it says is durable when this resolves. */
+export async function saveVolume(files: StateFiles, volume: Volume): Promise<Volume> {
+  const document = { formatVersion: DISK_VERSION, ...volume }
+  await files.replace(VOLUME_FILE, new TextEncoder().encode(`${JSON.stringify(document, undefined, 2)}\n`))
+  return volume
+}
+
+function withoutVersion({ formatVersion: _, ...volume }: z.infer<typeof volumeSchema>): Volume {
+  return volume
 }
 
 /** @throws ThermoclineError as `openVolume`. */

@@ -26,7 +26,9 @@ import {
 } from '@thermocline/protocol'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
-import { beginPeerFrame, endPeerFrame, MessageWriter, type PeerHandler, readMessages, readPeerHello } from '../paxos/messages.ts'
+import { BlockSet } from '../paxos/block-set.ts'
+import { beginPeerFrame, encodeNaming, endPeerFrame, readNaming, readPeerHello } from '../paxos/frames.ts'
+import { MessageWriter, type PeerHandler, readMessages } from '../paxos/messages.ts'
 import { ProcessTable } from '../paxos/processes.ts'
 import { DataServer } from './data-server.ts'
 
@@ -54,7 +56,8 @@ function peerFrame(): Uint8Array {
   const w = new ByteWriter(512)
   const messages = new MessageWriter(processes, self)
   const entry = new Uint8Array(random(40))
-  beginPeerFrame(w)
+  const naming = encodeNaming(1, new Map([[2, { number: 3, nonce: 'f'.repeat(16) }]]))
+  beginPeerFrame(w, naming)
   messages.accept(w, 7, 3, 1, self, 2, self, 3, entry)
   messages.promise(w, 7, 3, 1, 1, self, self, 9, entry)
   messages.chosen(w, 7, 3, self, 3)
@@ -64,8 +67,12 @@ function peerFrame(): Uint8Array {
   messages.readRound(w, 1, 1)
   messages.readRoundBlock(w, 7, 3)
   messages.snapshotPart(w, 7, 0, 3, self, 3, entry)
-  messages.heartbeat(w, 5, 6)
-  endPeerFrame(w, 9, 1)
+  const votes = new BlockSet()
+  votes.add(7)
+  messages.heartbeat(w, 5, 6, votes)
+  messages.barrierEnd(w, messages.barrierAnswer(w), 0, votes)
+  messages.digestAnswer(w, 7, 3, '0123456789abcdef')
+  endPeerFrame(w, 9, 1, naming)
   return w.copy()
 }
 
@@ -81,6 +88,7 @@ test(`decoders: ${INPUTS} mutated inputs throw nothing but DecodeError (FUZZ_SEE
       else if (type === FrameType.requests) readBatchHead(reader)
       else if (reader.remaining >= 10) {
         reader.skip(10)
+        readNaming(reader, -1, () => {})
         readMessages(reader, processes, self, noHandler)
       }
     })

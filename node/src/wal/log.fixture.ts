@@ -91,6 +91,7 @@ export class LogFixture {
       onCopyBegin: (block) => say(`copyBegin ${block}`),
       onCopyEnd: (block, index) => say(`copyEnd ${block}/${index}`),
       onBoot: (boot) => say(`boot ${boot}`),
+      onVotes: (first, last) => say(`votes ${first} to ${last}`),
     }
   }
 

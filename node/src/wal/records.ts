@@ -15,13 +15,15 @@
  *     copyBegin  u8 6 | u16 block
  *     copyEnd    u8 7 | u16 block | u48 index | value id
  *     boot       u8 8 | u32 boot
+ *     votes      u8 9 | u32 count | (u16 first | u16 last)*: blocks that a replica which had to learn votes in again
  *
  * ballot = u32 round | process; value id = process | u48 counter.
  */
 import { type ByteReader, type ByteWriter, DecodeError, type Incarnation, readIncarnation, writeIncarnation } from '@thermocline/protocol'
+import type { BlockSet } from '../paxos/block-set.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 
-export const RecordType = { promise: 1, accept: 2, learned: 3, chosen: 4, peer: 5, copyBegin: 6, copyEnd: 7, boot: 8 } as const
+export const RecordType = { promise: 1, accept: 2, learned: 3, chosen: 4, peer: 5, copyBegin: 6, copyEnd: 7, boot: 8, votes: 9 } as const
 
 /** What a replica remembers of a peer's volume, to notice when it was rolled back (⚖5). */
 export interface PeerMemory {
@@ -52,6 +54,7 @@ export interface RecordHandler {
   onCopyBegin(block: number): void
   onCopyEnd(block: number, index: number, valueProcess: ProcessRef, valueCounter: number): void
   onBoot(boot: number): void
+  onVotes(firstBlock: number, lastBlock: number): void
 }
 
 export class RecordWriter {
@@ -116,7 +119,7 @@ export class RecordWriter {
     w.u8(memory.replica)
     writeIncarnation(w, memory.incarnation)
     w.u32(memory.boot)
-    for (let i = 0; i < 16; i += 2) w.u8(Number.parseInt(memory.nonce.slice(i, i + 2), 16))
+    w.hex(memory.nonce)
     w.u48(memory.write)
   }
 
@@ -133,6 +136,13 @@ export class RecordWriter {
   boot(w: ByteWriter, boot: number): void {
     w.u8(RecordType.boot)
     w.u32(boot)
+  }
+
+  votes(w: ByteWriter, votes: BlockSet): void {
+    const ranges = votes.ranges()
+    w.u8(RecordType.votes)
+    w.u32(ranges.length / 2)
+    for (const block of ranges) w.u16(block)
   }
 }
 
@@ -170,8 +180,7 @@ export function readRecord(r: ByteReader, processes: ProcessTable, handler: Reco
       const replica = r.u8()
       const incarnation = readIncarnation(r)
       const boot = r.u32()
-      let nonce = ''
-      for (const byte of r.take(8)) nonce += byte.toString(16).padStart(2, '0')
+      const nonce = r.hex(8)
       handler.onPeer({ replica, incarnation, boot, nonce, write: r.u48() })
       break
     }
@@ -183,6 +192,9 @@ export function readRecord(r: ByteReader, processes: ProcessTable, handler: Reco
       break
     case RecordType.boot:
       handler.onBoot(r.u32())
+      break
+    case RecordType.votes:
+      for (let left = r.u32(); left > 0; left--) handler.onVotes(r.u16(), r.u16())
       break
     default:
       throw new DecodeError(`log record type ${type} is not known`)

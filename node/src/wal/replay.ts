@@ -187,6 +187,7 @@ function bind(handler: RecordHandler): RecordHandler {
     onCopyBegin: (...a) => handler.onCopyBegin(...a),
     onCopyEnd: (...a) => handler.onCopyEnd(...a),
     onBoot: (...a) => handler.onBoot(...a),
+    onVotes: (...a) => handler.onVotes(...a),
   }
 }
 

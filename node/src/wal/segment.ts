@@ -32,7 +32,7 @@ export function encodeSegmentHead(generation: number, volumeNonce: string): Uint
   w.u32(0)
   w.u16(DISK_VERSION)
   w.u32(generation)
-  for (let i = 0; i < 16; i += 2) w.u8(Number.parseInt(volumeNonce.slice(i, i + 2), 16))
+  w.hex(volumeNonce)
   w.claim(SEGMENT_HEAD_BYTES - w.length)
   w.patchU32(4, crc32(w.bytes.subarray(8, SEGMENT_HEAD_BYTES)))
   return w.written()
@@ -55,9 +55,7 @@ export function readSegmentHead(bytes: Uint8Array, name: string, volumeNonce: st
     throw new ThermoclineError('unsupported_version', `log segment ${name} has format ${version}; this program reads up to ${DISK_VERSION}`)
   }
   const generation = r.u32()
-  let nonce = ''
-  for (const byte of r.take(8)) nonce += byte.toString(16).padStart(2, '0')
-  return nonce === volumeNonce ? generation : 0
+  return r.hex(8) === volumeNonce ? generation : 0
 }
 
 export interface FoundWrite {

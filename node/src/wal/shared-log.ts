@@ -6,6 +6,7 @@
  * with it; chosen marks never cause a write of their own (⚖11); numbers of writes never repeat, also across boots.
  */
 import { ByteReader, ByteWriter } from '@thermocline/protocol'
+import type { BlockSet } from '../paxos/block-set.ts'
 import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { EntryIndex } from './entry-index.ts'
@@ -164,6 +165,11 @@ export class SharedLog implements LogSink {
 
   boot(boot: number): number {
     this.records.boot(this.room(true), boot)
+    return this.filling.number
+  }
+
+  votes(votes: BlockSet): number {
+    this.records.votes(this.room(true), votes)
     return this.filling.number
   }
 

@@ -16,6 +16,7 @@ import { ringPartition } from './ring-partition.ts'
 import { slowDisk } from './slow-disk.ts'
 import { stalledDisk } from './stalled-disk.ts'
 import { swizzle } from './swizzle.ts'
+import { wipedDisk } from './wiped-disk.ts'
 
 export const FAULTS: readonly Fault[] = [
   crash,
@@ -30,6 +31,7 @@ export const FAULTS: readonly Fault[] = [
   stalledDisk,
   failedSync,
   fullDisk,
+  wipedDisk,
 ]
 
 export class FaultInjector {

@@ -14,6 +14,7 @@ export function disagreement(replicas: readonly (Replica | undefined)[], decided
   for (const [number, replica] of replicas.entries()) {
     if (replica === undefined) return `replica ${number} does not run`
     if (replica.core.chosenEntries.length > 0) return `replica ${number} has entries to apply`
+    if (!replica.rejoin.isComplete) return `replica ${number} votes in ${replica.core.votes.size} blocks only`
   }
   for (const block of decided.blocks) {
     const states = replicas.map((replica) => (replica as Replica).core.block(block))

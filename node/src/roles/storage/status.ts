@@ -1,10 +1,10 @@
 /** The replica's part of `/v1/admin/status`, and the figures that metrics are made of. */
 import { type CounterName, engineMetricName, type ReplicaGaugeName } from '../../admin/metric-table.ts'
-import type { NodeStatus } from '../../admin/ports.ts'
+import type { LearnerProgress, NodeStatus } from '../../admin/ports.ts'
 import type { Engine } from '../../engine/port.ts'
 import type { Replica } from '../../replica/replica.ts'
 
-type ReplicaStatus = Pick<NodeStatus, 'blocks' | 'chosenTotal' | 'peers' | 'writes' | 'log' | 'counters' | 'gauges'>
+type ReplicaStatus = Pick<NodeStatus, 'blocks' | 'chosenTotal' | 'peers' | 'learner' | 'writes' | 'log' | 'counters' | 'gauges'>
 
 export function describeReplica(replica: Replica | undefined, engine: Engine | undefined, clients: number): ReplicaStatus {
   if (replica === undefined || engine === undefined) {
@@ -12,6 +12,7 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
       blocks: { known: 0, open: 0, behind: 0 },
       chosenTotal: 0,
       peers: [],
+      learner: undefined,
       writes: { state: 'accepted' },
       log: { segments: 0, bytes: 0, writeNumber: 0 },
       counters: {},
@@ -32,6 +33,7 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
         reason: peer.reason,
         chosenTotal: peer.chosenTotal,
       })),
+    learner: replica.rejoin.isComplete ? undefined : describeLearner(replica),
     writes: { state: load.isDiskFull ? 'disk_full' : load.isMemoryFull ? 'overloaded' : 'accepted' },
     log: { segments: log.pool.count, bytes: log.pool.bytes, writeNumber: log.durableWrite },
     counters: countersOf(replica),
@@ -39,8 +41,22 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
   }
 }
 
+function describeLearner({ rejoin, copier }: Replica): LearnerProgress {
+  const { blocks, voting, barriers, stuck, elapsedMs, gained } = rejoin.progress
+  return {
+    blocks,
+    voting,
+    unasked: blocks - barriers,
+    stuck,
+    copiedBytes: copier.copiedBytes,
+    mismatches: rejoin.counters.mismatches,
+    elapsedMs: Math.round(elapsedMs),
+    etaMs: gained === 0 ? undefined : Math.round((elapsedMs * (blocks - voting)) / gained),
+  }
+}
+
 function countersOf(replica: Replica): Record<CounterName, number> {
-  const { core, counters, requests, log, peers, readServer, forwarder, flusher, copier, applier } = replica
+  const { core, counters, requests, log, peers, readServer, forwarder, flusher, copier, rejoin, applier } = replica
   return {
     writes_total: requests.counters.writes,
     reads_total: requests.counters.reads,
@@ -66,6 +82,9 @@ function countersOf(replica: Replica): Record<CounterName, number> {
     log_bytes_total: log.bytesWritten,
     flushes_total: flusher.flushes,
     blocks_copied_total: copier.copied,
+    blocks_copied_bytes_total: copier.copiedBytes,
+    digests_compared_total: rejoin.counters.compared,
+    digest_mismatches_total: rejoin.counters.mismatches,
     peer_frames_sent_total: peers.framesSent,
     peer_frames_received_total: peers.framesReceived,
   }
@@ -80,6 +99,7 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     blocks_open: core.open.length,
     blocks_behind: core.behind.length,
     blocks_copying: copier.copying,
+    blocks_voting: core.votes.size,
     chosen_entries: core.chosenTotal,
     writes_waiting: load.writes,
     writes_waiting_bytes: load.writeBytes,

@@ -1,15 +1,18 @@
 /**
  * The storage role: one volume, one replica, its data and HTTP ports.
  *
- *     starting ──no topology names this volume──► joining ──a topology does──► serving ──SIGTERM──► stopping
- *        └──────────────a stored topology does──────────────────────────────────▲         any ──► failed
+ *     starting ──no topology yet──► joining ──the topology fills the slot with this volume──► serving ──SIGTERM──► stopping
+ *        └──a stored topology──►───────┘  └──it is another's: a new incarnation──► learning ──────▲
  *
- * A fresh volume is formatted as a non-voter's; it votes only when a topology names its incarnation (⚖15).
+ * A fresh volume is formatted as a non-voter's; it votes only when a topology names its incarnation, or block by block
+ * once it has learned (⚖15). A volume that turns out to be rolled back, replaced or damaged is marked to rejoin, and the
+ * process ends: the next one takes a new incarnation and learns. Any state can become `failed`.
  */
 import { join } from 'node:path'
 import {
   DEFAULT_SLICE_DURATION_MS,
   ERRORS,
+  type Incarnation,
   Operation,
   type Placement,
   placementOf,
@@ -24,8 +27,9 @@ import type { Clock, LogFolder, PeerNetwork, StateFiles } from '../../io/ports.t
 import { writeFailure } from '../../kv/answers.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
 import type { ReplyTarget } from '../../paxos/pending.ts'
+import { joinGroup } from '../../replica/join.ts'
 import { Replica } from '../../replica/replica.ts'
-import type { Volume } from '../../replica/volume.ts'
+import { saveVolume, type Volume } from '../../replica/volume.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
@@ -49,7 +53,11 @@ export interface NodeWorld {
   readonly logFolder: LogFolder
   readonly network: PeerNetwork & { accept(socket: import('node:net').Socket, first: Uint8Array): void }
   readonly openEngine: (options: EngineOptions) => Engine
+  /** Removes the engine's folder. */
+  readonly dropEngine: (path: string) => Promise<void>
   readonly log: Logger
+  /** Reports and ends the process so that it is started again: the volume has to rejoin. */
+  readonly restart: (reason: string) => void
   /** Reports and ends the process. */
   readonly fatal: (error: Error) => void
 }
@@ -65,7 +73,7 @@ export class StorageNode implements DataService, AdminService {
   private readonly world: NodeWorld
   private readonly budget: MemoryBudget
   private readonly startedMs: number
-  private readonly volume: Volume
+  private volume: Volume
   private readonly store: TopologyStore
   private readonly server: DataServer
   private engine: Engine | undefined
@@ -102,10 +110,10 @@ export class StorageNode implements DataService, AdminService {
   }
 
   private makeServer(): DataServer {
-    const { world, volume } = this
+    const { world } = this
     return new DataServer({
-      clusterId: () => volume.clusterId,
-      process: () => volume,
+      clusterId: () => this.volume.clusterId,
+      process: () => this.volume,
       epoch: () => this.store.epoch,
       sliceDurationMs: () => this.store.current?.sliceDurationMs ?? DEFAULT_SLICE_DURATION_MS,
       submit: (operation, body, timeoutMs, target, token) => this.submit(operation, body, timeoutMs, target, token),
@@ -152,21 +160,58 @@ export class StorageNode implements DataService, AdminService {
     if (current === undefined || group === undefined) return
     this.placement = placementOf(current.groups.length)
     this.world.network.setAddresses(group.replicas.map((replica) => replica.data))
-    if (!this.isNamed({ replica: this.volume.replica, ...this.volume.incarnation })) {
-      this.reason = `topology epoch ${current.epoch} names another volume for group ${this.config.group} replica ${this.config.replica}`
-      this.replica?.updateMembers()
-      return
-    }
-    if (this.replica !== undefined) this.replica.updateMembers()
-    else {
-      this.openingReplica ??= this.openReplica(current, group.replicas.length)
-      await this.openingReplica
+    this.replica?.members.update()
+    this.openingReplica ??= this.joinAndOpen(current, group.replicas.length)
+    // A volume that has to rejoin waits for other replicas: nobody may wait for that.
+    if (this.volume.rejoin === undefined && this.isNamed(this.volume.replica, this.volume.incarnation)) await this.openingReplica
+    else this.openingReplica.catch((error: unknown) => this.fail(error as Error))
+  }
+
+  private isNamed(replica: number, { number, nonce }: Incarnation): boolean {
+    const named = this.store.current?.groups[this.config.group]?.replicas[replica]?.incarnation
+    return named?.number === number && named.nonce === nonce
+  }
+
+  private async joinAndOpen(topology: Topology, replicaCount: number): Promise<void> {
+    const { world } = this
+    this.volume = await joinGroup(this.volume, {
+      files: world.stateFiles,
+      network: world.network,
+      replicaCount,
+      randomHex: world.randomHex,
+      isNamed: (replica, incarnation) => this.isNamed(replica, incarnation),
+      dropEngine: () => world.dropEngine(this.enginePath),
+      onWaiting: (reason) => {
+        this.reason = `the volume has to rejoin (${reason}); it waits for the other replicas to name its next incarnation`
+        world.log.warn({ reason }, 'the volume has to rejoin')
+      },
+    })
+    try {
+      await this.openReplica(topology, replicaCount)
+    } catch (error) {
+      if (!(error instanceof ThermoclineError) || error.code !== 'corrupt') throw error
+      // The engine's own damage leaves nothing to build on; the log's leaves what the engine has.
+      await this.orderRejoin(error.message, this.replica === undefined && this.engine === undefined)
     }
   }
 
-  private isNamed({ replica, number, nonce }: { replica: number; number: number; nonce: string }): boolean {
-    const named = this.store.current?.groups[this.config.group]?.replicas[replica]?.incarnation
-    return named?.number === number && named.nonce === nonce
+  /** Marks the volume, durably, and ends the process: nothing that it remembers counts any more. */
+  private async orderRejoin(reason: string, dropEngine: boolean): Promise<void> {
+    if (this.state === 'failed') return
+    this.state = 'failed'
+    this.reason = reason
+    await saveVolume(this.world.stateFiles, { ...this.volume, rejoin: { reason, dropEngine } })
+    this.world.restart(reason)
+  }
+
+  private fail(error: Error): void {
+    this.state = 'failed'
+    this.reason = error.message
+    this.world.fatal(error)
+  }
+
+  private get enginePath(): string {
+    return join(this.config.dataDir, 'engine')
   }
 
   private async openReplica(topology: Topology, replicaCount: number): Promise<void> {
@@ -175,7 +220,7 @@ export class StorageNode implements DataService, AdminService {
     this.reason = 'replaying the log'
     const began = world.clock.nowMs()
     const engine = world.openEngine({
-      path: join(config.dataDir, 'engine'),
+      path: this.enginePath,
       sliceDurationMs: topology.sliceDurationMs,
       memtableBytes: budget.memtableBytes,
       blockCacheBytes: budget.blockCacheBytes,
@@ -194,9 +239,22 @@ export class StorageNode implements DataService, AdminService {
     const replica = this.makeReplica(engine, replicaCount)
     await replica.start()
     this.replica = replica
-    this.state = 'serving'
-    this.reason = undefined
-    world.log.info({ ...replica.replayed, replayMs: Math.round(world.clock.nowMs() - began) }, 'the log is replayed; serving')
+    this.noteStanding()
+    world.log.info({ ...replica.replayed, replayMs: Math.round(world.clock.nowMs() - began) }, `the log is replayed; ${this.state}`)
+  }
+
+  private noteStanding(): void {
+    const isLearning = this.volume.standing === 'learner'
+    this.state = isLearning ? 'learning' : 'serving'
+    this.reason = isLearning ? 'the volume is a new incarnation: it learns from the other replicas before it votes' : undefined
+  }
+
+  /** The learner votes in every block again: that is durable in the log, and from now on in the volume's file. */
+  private async endLearning(): Promise<void> {
+    this.volume = await saveVolume(this.world.stateFiles, { ...this.volume, standing: 'voter' })
+    this.replica?.noteVoter()
+    this.noteStanding()
+    this.world.log.info({}, 'every block is learned; the replica votes again')
   }
 
   private makeReplica(engine: Engine, replicaCount: number): Replica {
@@ -218,19 +276,12 @@ export class StorageNode implements DataService, AdminService {
       priority: (block) => replicaOrder(this.placement?.slot[block] ?? 0, replicaCount),
       owns: (block) => this.placement?.owner[block] === config.group,
       epoch: () => this.store.epoch,
-      isNamed: (process) => this.isNamed(process),
+      isNamed: (replica, incarnation) => this.isNamed(replica, incarnation),
       onEpochSeen: (epoch) => world.log.info({ epoch }, 'a peer has a newer topology'),
       warn: (what, fields) => world.log.warn(fields, what),
-      fatal: (error) => {
-        this.state = 'failed'
-        this.reason = error.message
-        world.fatal(error)
-      },
-      onRejected: (message) => {
-        this.state = 'failed'
-        this.reason = message
-        world.log.error({ reason: message }, 'a peer refuses this volume; it does not vote')
-      },
+      fatal: (error) => this.fail(error),
+      onRejected: (message) => void this.orderRejoin(message, false),
+      onComplete: () => void this.endLearning(),
     })
   }
 
@@ -284,7 +335,7 @@ export class StorageNode implements DataService, AdminService {
       replica: config.replica,
       incarnation: volume.incarnation,
       boot: volume.boot,
-      mode: this.state === 'serving' ? 'Voter' : 'Unknown',
+      mode: this.state === 'serving' ? 'Voter' : this.state === 'learning' ? 'LearnerOnly' : 'Unknown',
       epoch: this.store.epoch,
       uptimeMs: Math.round(world.clock.nowMs() - this.startedMs),
       addresses: { data: this.dataAddress, http: this.httpAddress },

@@ -1,0 +1,338 @@
+/**
+ * Learner-Only (design §4.4): how a replica whose volume is new, foreign, rolled back or damaged gets back to voting,
+ * block by block, without ever contradicting a vote that it has forgotten.
+ *
+ *     asking ──n−q+1 voters have recorded the new incarnation and named their highest index──► learning
+ *     learning ──everything up to the barrier is learned and applied──► comparing
+ *     comparing ──digests equal at one index──► promoted, once that is durable ──► votes, above the barrier (⚖16)
+ *        └──────digests differ──► copied anew from that peer ──► comparing
+ *
+ * Why the barrier is safe: whoever counted a vote of the lost volume needed, besides it, a vote of one of the n−q+1 asked.
+ * If that one voted before it was asked, its answer covers the instance; if after, its vote came in a frame that names the
+ * new incarnation, so the lost volume's vote was not counted (⚖5).
+ */
+import { BLOCK_COUNT } from '@thermocline/protocol'
+import { BlockSet } from './block-set.ts'
+import { type BlockState, NO_ROUND } from './block-state.ts'
+import { BARRIER_RETRY_MS, COMPARE_RETRY_MS, LEARNER_SETTLE_MS, MAX_COMPARING } from './constants.ts'
+import type { Core } from './core.ts'
+import type { Learner } from './learner.ts'
+
+export interface RejoinPorts {
+  /** Puts blocks that this replica is to vote in into the log; returns the write that carries them. */
+  logVotes(added: BlockSet): number
+  /** Of the block as it is applied, 16 hexadecimal digits. */
+  digest(block: number): string
+  /** Replaces the block's content by a peer's, if it is not at it already. */
+  copy(state: BlockState, from: number): void
+  /** Every block votes, and durably so: called once. */
+  onComplete(): void
+}
+
+export interface RejoinProgress {
+  readonly blocks: number
+  /** Blocks that vote already. */
+  readonly voting: number
+  /** Blocks whose barrier is known. */
+  readonly barriers: number
+  /** Blocks that wait because too few other replicas vote in them: an operator has to help. */
+  readonly stuck: number
+  readonly elapsedMs: number
+  /** Blocks that this process has got back to voting in. */
+  readonly gained: number
+}
+
+interface Comparison {
+  readonly state: BlockState
+  readonly with: number
+  sentAtMs: number
+  /** The peer's digest at `state.holdAt`; undefined until it has answered. */
+  expected: string | undefined
+}
+
+export class Rejoin {
+  private readonly core: Core
+  private readonly learner: Learner
+  private readonly ports: RejoinPorts
+  /** Other replicas that must have answered: any majority has one of them. */
+  private readonly needed: number
+  /** Per block: bit r if replica r, a voter of it, has answered. */
+  private readonly answers = new Uint8Array(BLOCK_COUNT)
+  private readonly barriers = new Float64Array(BLOCK_COUNT)
+  private readonly known = new BlockSet()
+  /** `core.votes` and what is to be added to it. */
+  private readonly promoted = new BlockSet()
+  /** Blocks of `promoted` that no log write carries yet. */
+  private unlogged: number[] = []
+  /** Blocks that come into force with log write `loggedAt`. */
+  private logged: number[] = []
+  private loggedAt = 0
+  /** Blocks that learn or compare, with what is read of them first. */
+  private learning: BlockState[] = []
+  private readonly comparisons = new Map<number, Comparison>()
+  private readonly settleAtMs = new Map<number, number>()
+  private readonly wanted = new Set<number>()
+  private askedAtMs = Number.NEGATIVE_INFINITY
+  /** Barriers of the answer being read. */
+  private answer: number[] = []
+  private nextPeer = 0
+  private beganMs = 0
+  private votingAtStart = 0
+  readonly counters = { mismatches: 0, compared: 0 }
+
+  constructor(core: Core, learner: Learner, ports: RejoinPorts) {
+    this.core = core
+    this.learner = learner
+    this.ports = ports
+    this.needed = core.replicaCount - core.quorum + 1
+    this.promoted.addAll(core.votes.bits)
+  }
+
+  /** Blocks that an earlier process on this volume had got back to voting in, as the log says. */
+  resume(votes: BlockSet): void {
+    this.beganMs = this.core.nowMs
+    this.votingAtStart = votes.size
+    this.core.votes.addAll(votes.bits)
+    this.promoted.addAll(votes.bits)
+    for (const state of this.core.known) state.isVoter = votes.has(state.block)
+  }
+
+  get isComplete(): boolean {
+    return this.core.votes.isFull
+  }
+
+  get progress(): RejoinProgress {
+    const { core } = this
+    let stuck = 0
+    if (!this.isComplete) {
+      const others = core.peerVotes.filter((_, replica) => replica !== core.replica && (core.live & (1 << replica)) !== 0)
+      for (let block = 0; block < BLOCK_COUNT; block++) {
+        if (!core.votes.has(block) && others.filter((votes) => votes.has(block)).length < this.needed) stuck++
+      }
+    }
+    const { size } = core.votes
+    const elapsedMs = core.nowMs - this.beganMs
+    return { blocks: BLOCK_COUNT, voting: size, barriers: this.known.size, stuck, elapsedMs, gained: size - this.votingAtStart }
+  }
+
+  // ── The asked ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Answers a learner, whose incarnation is recorded by log write `write`: the answer leaves once that is durable.
+   * A promise covers what was proposed here too: a proposer promises to itself first.
+   */
+  onQuery(from: number, write: number): void {
+    const { core } = this
+    const out = core.outbox.afterSync(from, write)
+    if (out === undefined) return
+    const { messages } = core.outbox
+    const countAt = messages.barrierAnswer(out)
+    let count = 0
+    for (const state of core.known) {
+      const index = state.promisedRound !== NO_ROUND || state.acceptedRound !== NO_ROUND ? state.chosen + 1 : state.chosen
+      if (!state.isVoter || index === 0) continue
+      messages.barrier(out, state.block, index)
+      count++
+    }
+    messages.barrierEnd(out, countAt, count, core.votes)
+  }
+
+  onDigestQuery(from: number, block: number): void {
+    const { core, ports } = this
+    const state = core.block(block)
+    const isPending = core.chosenEntries.some((entry) => entry.block === block)
+    if (!state.isVoter || state.isCopying || isPending) return
+    const out = core.outbox.now(from)
+    if (out !== undefined) core.outbox.messages.digestAnswer(out, block, state.chosen, ports.digest(block))
+  }
+
+  // ── The learner ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onBarrier(block: number, index: number): void {
+    this.answer.push(block, index)
+  }
+
+  /** The answer is whole; it counts for the blocks that its sender votes in. */
+  onBarrierEnd(from: number, votes: Uint8Array | undefined): void {
+    const { answer } = this
+    this.answer = []
+    if (this.isComplete) return
+    for (let i = 0; i < answer.length; i += 2) {
+      const block = answer[i] as number
+      this.barriers[block] = Math.max(this.barriers[block] as number, answer[i + 1] as number)
+    }
+    for (let block = 0; block < BLOCK_COUNT; block++) {
+      if (votes !== undefined && ((votes[block >> 3] as number) & (1 << (block & 7))) === 0) continue
+      this.answers[block] = (this.answers[block] as number) | (1 << from)
+      if (!this.known.has(block) && bitCount(this.answers[block] as number) >= this.needed) this.setBarrier(block)
+    }
+  }
+
+  private setBarrier(block: number): void {
+    const { core } = this
+    this.known.add(block)
+    if (core.votes.has(block)) return
+    const barrier = this.barriers[block] as number
+    const state = core.peek(block)
+    if (barrier === 0 && (state === undefined || state.chosen === 0)) {
+      // Nobody has anything of it, and what is not there needs no comparison.
+      this.promote(block)
+      return
+    }
+    const learning = core.block(block)
+    learning.barrier = barrier
+    core.noteBehind(learning, barrier)
+    this.learning.push(learning)
+  }
+
+  private promote(block: number): void {
+    if (this.promoted.has(block)) return
+    this.promoted.add(block)
+    this.unlogged.push(block)
+  }
+
+  /** Somebody asks for a block that is not served yet: it is learned first. */
+  want(block: number): void {
+    this.wanted.add(block)
+  }
+
+  /** Called every turn, after everything chosen is applied. */
+  advance(): void {
+    if (this.isComplete) return
+    for (const comparison of this.comparisons.values()) this.compare(comparison)
+    if (this.logged.length > 0 && this.loggedAt <= this.core.log.durableWrite) this.comeIntoForce()
+    if (this.logged.length > 0 || this.unlogged.length === 0) return
+    this.logged = this.unlogged
+    this.unlogged = []
+    const added = new BlockSet()
+    for (const block of this.logged) added.add(block)
+    this.loggedAt = this.ports.logVotes(added)
+  }
+
+  private comeIntoForce(): void {
+    const { core } = this
+    for (const block of this.logged) {
+      core.votes.add(block)
+      const state = core.peek(block)
+      if (state !== undefined) state.isVoter = true
+    }
+    this.logged = []
+    this.learning = this.learning.filter((state) => !state.isVoter)
+    if (this.isComplete) this.ports.onComplete()
+  }
+
+  /** Asks again what was not answered, and starts comparisons. */
+  sweep(): void {
+    const { core } = this
+    if (this.isComplete) return
+    if (this.known.size < BLOCK_COUNT && core.nowMs - this.askedAtMs > BARRIER_RETRY_MS) this.ask()
+    this.putWantedFirst()
+    for (const { state, with: peer, sentAtMs } of [...this.comparisons.values()]) {
+      if (core.nowMs - sentAtMs > COMPARE_RETRY_MS || (core.live & (1 << peer)) === 0) this.stopComparing(state)
+    }
+    for (const state of this.learning) {
+      if (this.promoted.has(state.block)) continue
+      if (state.needsCopy) this.copyAgain(state)
+      else if (state.chosen < state.barrier) this.haveSettled(state)
+      else if (!state.isCopying && !this.comparisons.has(state.block) && this.comparisons.size < MAX_COMPARING) this.beginComparing(state)
+    }
+  }
+
+  private ask(): void {
+    const { core } = this
+    this.askedAtMs = core.nowMs
+    for (let replica = 0; replica < core.replicaCount; replica++) {
+      if (replica === core.replica) continue
+      const out = core.outbox.now(replica)
+      if (out !== undefined) core.outbox.messages.barrierQuery(out)
+    }
+  }
+
+  private putWantedFirst(): void {
+    if (this.wanted.size === 0) return
+    const isFirst = (state: BlockState): number => (this.wanted.has(state.block) ? 0 : 1)
+    this.learning.sort((a, b) => isFirst(a) - isFirst(b))
+    this.core.behind.sort((a, b) => isFirst(a) - isFirst(b))
+    this.wanted.clear()
+  }
+
+  /** What is open up to the barrier never closes by itself: voters settle it, in idle blocks too. */
+  private haveSettled(state: BlockState): void {
+    const { core } = this
+    core.noteBehind(state, state.barrier)
+    const dueAtMs = this.settleAtMs.get(state.block) ?? 0
+    if (state.isCopying || core.nowMs < dueAtMs) return
+    this.settleAtMs.set(state.block, core.nowMs + LEARNER_SETTLE_MS)
+    const best = core.bestLive(state.block)
+    const out = best === core.replica ? undefined : core.outbox.now(best)
+    if (out !== undefined) core.outbox.messages.settle(out, state.block, state.chosen + 1)
+  }
+
+  private beginComparing(state: BlockState): void {
+    const { core } = this
+    const peer = this.anyVoter(state.block)
+    const out = peer < 0 ? undefined : core.outbox.now(peer)
+    if (out === undefined) return
+    this.comparisons.set(state.block, { state, with: peer, sentAtMs: core.nowMs, expected: undefined })
+    core.outbox.messages.digestQuery(out, state.block)
+  }
+
+  /** A live voter of the block, another one each time. */
+  private anyVoter(block: number): number {
+    const { core } = this
+    for (let step = 0; step < core.replicaCount; step++) {
+      this.nextPeer = (this.nextPeer + 1) % core.replicaCount
+      const peer = this.nextPeer
+      if (peer !== core.replica && (core.live & (1 << peer)) !== 0 && core.votesIn(peer, block)) return peer
+    }
+    return -1
+  }
+
+  onDigestAnswer(from: number, block: number, index: number, digest: string): void {
+    const comparison = this.comparisons.get(block)
+    if (comparison === undefined || comparison.with !== from || comparison.expected !== undefined) return
+    const { state } = comparison
+    if (index < state.chosen) {
+      // The peer is behind: perhaps the next one is not.
+      this.stopComparing(state)
+      return
+    }
+    comparison.expected = digest
+    // Nothing beyond is learned until both are at one index.
+    state.holdAt = index
+    this.core.noteBehind(state, index)
+    this.learner.fetch(state, from)
+  }
+
+  private compare({ state, with: peer, expected }: Comparison): void {
+    if (expected === undefined || state.isCopying || state.chosen < state.holdAt) return
+    const isAtIndex = state.chosen === state.holdAt
+    this.stopComparing(state)
+    if (!isAtIndex) return
+    this.counters.compared++
+    if (this.ports.digest(state.block) === expected) {
+      this.promote(state.block)
+      return
+    }
+    this.counters.mismatches++
+    state.needsCopy = true
+    this.ports.copy(state, peer)
+  }
+
+  private copyAgain(state: BlockState): void {
+    const peer = this.anyVoter(state.block)
+    if (peer >= 0) this.ports.copy(state, peer)
+  }
+
+  private stopComparing(state: BlockState): void {
+    this.comparisons.delete(state.block)
+    state.holdAt = 0
+    this.core.noteBehind(state, state.knownChosen)
+  }
+}
+
+function bitCount(bits: number): number {
+  let count = 0
+  for (let left = bits; left !== 0; left &= left - 1) count++
+  return count
+}

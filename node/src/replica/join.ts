@@ -1,0 +1,106 @@
+/**
+ * What a volume has to do before its replica may start: be named by the topology that fills its slot, or take a new
+ * incarnation, one above the highest that n−q+1 other replicas name, and learn (design §4.1, §4.4).
+ */
+import { ByteReader, ByteWriter, FrameDecoder, FrameType, type Incarnation, WIRE_VERSION } from '@thermocline/protocol'
+import type { PeerLink, PeerLinkEvents, PeerNetwork, StateFiles } from '../io/ports.ts'
+import { readPeerHello, writePeerHello } from '../paxos/frames.ts'
+import { saveVolume, type Volume } from './volume.ts'
+
+export interface JoinOptions {
+  readonly files: StateFiles
+  readonly network: PeerNetwork
+  readonly replicaCount: number
+  readonly randomHex: (bytes: number) => string
+  /** Whether the topology fills the slot with this incarnation. */
+  readonly isNamed: (replica: number, incarnation: Incarnation) => boolean
+  /** Removes the applied state. */
+  readonly dropEngine: () => Promise<void>
+  /** The volume cannot be used as it is: it waits for the other replicas, to rejoin. */
+  readonly onWaiting: (reason: string) => void
+}
+
+/** Resolves with the volume as the replica may use it; waits for other replicas as long as it takes. */
+export async function joinGroup(found: Volume, options: JoinOptions): Promise<Volume> {
+  const volume = withOrder(found, options)
+  if (volume.rejoin === undefined) {
+    return volume.standing === 'fresh' ? await saveVolume(options.files, { ...volume, standing: 'voter' }) : volume
+  }
+  // The order is durable before anything is done about it: it holds for later processes too.
+  if (found.rejoin === undefined) await saveVolume(options.files, volume)
+  options.onWaiting(volume.rejoin.reason)
+  const highest = await askIncarnations(volume, options)
+  if (volume.rejoin.dropEngine) await options.dropEngine()
+  // With another nonce the log's segments are another volume's: nothing in them is read again.
+  return await saveVolume(options.files, {
+    ...volume,
+    incarnation: { number: Math.max(highest, volume.incarnation.number) + 1, nonce: options.randomHex(8) },
+    logNonce: options.randomHex(8),
+    standing: 'learner',
+    rejoin: undefined,
+  })
+}
+
+function withOrder(volume: Volume, { isNamed }: JoinOptions): Volume {
+  if (volume.rejoin !== undefined || volume.incarnation.number > 0 || isNamed(volume.replica, volume.incarnation)) return volume
+  return { ...volume, rejoin: { reason: 'the slot was filled with another volume before', dropEngine: volume.standing !== 'fresh' } }
+}
+
+/** The highest number of an incarnation of this slot that n−q+1 other replicas name. */
+function askIncarnations(volume: Volume, { network, replicaCount }: JoinOptions): Promise<number> {
+  const needed = replicaCount - (replicaCount >> 1)
+  const answered = new Set<number>()
+  let highest = 0
+  return new Promise((resolve) => {
+    network.start((link, dialled) => {
+      if (dialled !== undefined) sendStrangerHello(link, volume)
+      return strangerEvents(volume, link, (replica, named) => {
+        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)
+        answered.add(replica)
+        if (answered.size >= needed) resolve(highest)
+      })
+    })
+  })
+}
+
+function sendStrangerHello(link: PeerLink, volume: Volume): void {
+  const w = new ByteWriter(256)
+  const { clusterId, group, replica, incarnation, boot } = volume
+  writePeerHello(w, {
+    version: WIRE_VERSION,
+    clusterId,
+    isStranger: true,
+    votesInAll: false,
+    process: { group, replica, incarnation, boot },
+    bootNonce: '0'.repeat(16),
+    logEnd: 0,
+    incarnations: new Map(),
+  })
+  link.send(w.written())
+}
+
+/** Reads the hello of a member, whoever dialled, and hangs up: there is nothing else to say to it yet. */
+function strangerEvents(
+  { clusterId, group, replica }: Volume,
+  link: PeerLink,
+  take: (replica: number, named: ReadonlyMap<number, Incarnation>) => void,
+): PeerLinkEvents {
+  const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
+    if (type !== FrameType.peerHello) return
+    const hello = readPeerHello(reader)
+    const isMember = !hello.isStranger && hello.version === WIRE_VERSION && hello.clusterId === clusterId && hello.process.group === group
+    if (isMember && hello.process.replica !== replica) take(hello.process.replica, hello.incarnations)
+    link.close()
+  })
+  return {
+    onData: (chunk) => {
+      try {
+        decoder.push(chunk)
+      } catch {
+        // What cannot be read says nothing; the peer is dialled again.
+        link.close()
+      }
+    },
+    onClose: () => {},
+  }
+}
