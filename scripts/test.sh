@@ -1,13 +1,14 @@
 #!/bin/sh
-# Unit tests, protocol conversations and the simulator; or the unit tests of the folders given.
+# Unit tests, protocol conversations, the simulator and what it must catch; or the unit tests of the folders given.
 # Tests stand beside what they test, as *.test.ts.
 set -eu
 cd "$(dirname "$0")/.."
 all=$#
-if [ $# = 0 ]; then set -- protocol native node client cli scripts bench; fi
+if [ $# = 0 ]; then set -- protocol native node client cli checker scripts bench; fi
 files=$(find "$@" -name '*.test.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' | sort)
 # shellcheck disable=SC2086
 node --disable-warning=ExperimentalWarning --test --test-reporter="${TEST_REPORTER:-dot}" --test-concurrency=2 $files
 if [ "$all" = 0 ]; then
   node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds "${SEEDS:-2000}"
+  node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts
 fi

@@ -16,7 +16,8 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   operator: ['protocol'],
   client: ['protocol'],
   cli: ['protocol', 'client'],
-  e2e: ['protocol', 'client', 'cli'],
+  checker: [],
+  e2e: ['protocol', 'client', 'cli', 'checker'],
   bench: ['protocol', 'client', 'cli'],
   scripts: ['protocol', 'node', 'operator', 'client', 'cli'],
 }
@@ -42,6 +43,7 @@ export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
 /** What is decided without IO: no `node:` module, no clock, no chance, no environment, no logger. */
 export const PURE: readonly RegExp[] = [
   /^protocol\/src\//,
+  /^checker\/src\//,
   /^node\/src\/paxos\//,
   /^node\/src\/kv\//,
   /^node\/src\/(?:.+\/)?ports?\.ts$/,

@@ -155,7 +155,7 @@ export class Cluster {
       onComplete: () => void this.endLearning(life, machine),
       observer: watch.observer(life, () => made, engine),
     })
-    watch.starting(life, made)
+    watch.starting(life, made, engine)
     return made
   }
 

@@ -13,7 +13,7 @@ interface InFlight {
   readonly offset: number
 }
 
-class SimFile {
+export class SimFile {
   content: Uint8Array
 
   constructor(content: Uint8Array) {
@@ -44,6 +44,8 @@ export class SimDisk {
   failsNextSync = false
   /** Nothing new can be put on it; what is there can be overwritten. */
   isFull = false
+  /** Sees what is being put into the log. */
+  onLogWrite: (file: SimFile, bytes: Uint8Array, offset: number) => void = () => {}
   readonly hits = { tornSectors: 0, failedSyncs: 0, refusedForSpace: 0 }
 
   constructor(scheduler: Scheduler) {
@@ -113,6 +115,7 @@ export class SimDisk {
       write: (bytes, offset, done) => {
         const write: InFlight = { file, bytes: bytes.slice(), offset }
         this.inFlight.add(write)
+        this.onLogWrite(file, write.bytes, offset)
         const { random } = scheduler
         const stall = random.chance(0.01) ? random.between(5, 120) : 0
         const ready = (): void => {

@@ -2,6 +2,7 @@
  * An invariant of the simulation: one file in `invariants/` each, named as it is reported. It sees events as they happen
  * (`on…`), and the run's end. It throws a `Violation` of its name, and never changes anything.
  */
+import type { Engine } from '../../src/engine/mod.ts'
 import type { ModelAnswer, ModelBlock } from '../../src/engine/model.ts'
 import type { BlockState } from '../../src/paxos/block-state.ts'
 import type { Core } from '../../src/paxos/core.ts'
@@ -10,22 +11,37 @@ import type { Ballot } from './ballot-ledger.ts'
 import type { HistoryRecord } from './history.ts'
 import type { SimVolume } from './volume.ts'
 
-/** A promise or an accept that a replica puts into its log. Processes are refs of the run's own table. */
+/**
+ * A promise or an accept that a replica puts into its log, or an entry that it has learned from a peer, which is no vote
+ * but stands beside them. Processes are refs of the run's own table.
+ */
 export interface Vote {
-  readonly kind: 'promise' | 'accept'
+  readonly kind: 'promise' | 'accept' | 'learned'
   readonly replica: number
   readonly volume: SimVolume
   readonly block: number
   readonly instance: number
   readonly round: number
   readonly process: ProcessRef
-  /** Of an accept: its value, as `process#counter`. */
+  /** Value of an accept or of a learned entry, as `process#counter`. */
   readonly value: string
   /** The log write that carries it. */
   readonly write: number
   /** The replica's state of the block. */
   readonly state: BlockState
   /** The ballot as all volumes know it. */
+  readonly ballot: Ballot
+}
+
+/** A proposer's running attempt, and whose votes it has counted. */
+export interface Attempt {
+  readonly replica: number
+  readonly block: number
+  readonly instance: number
+  readonly round: number
+  readonly kind: 'promise' | 'accept'
+  /** Bit r: replica r's vote is counted. */
+  readonly votes: number
   readonly ballot: Ballot
 }
 
@@ -61,6 +77,14 @@ export interface Invariant {
   onVote?(vote: Vote): void
   /** The vote's write has returned, or a later process has found it and made it durable. */
   onDurableVote?(vote: Vote): void
+  /** A record that carries an entry is durable: an accept, or a learned entry. */
+  onDurableEntry?(record: Vote): void
+  /** A log segment begins anew: the writes that stood in it are gone. */
+  onRecycled?(replica: number, volume: SimVolume, writes: ReadonlySet<number>, engine: Engine): void
+  /** A proposer has taken a peer's vote for its running attempt. */
+  onCounted?(attempt: Attempt): void
+  /** A replica hands an entry to a peer as chosen. */
+  onServed?(replica: number, block: number, index: number, value: string): void
   onApplied?(applied: Applied): void
   /** A replica warns. */
   onWarning?(what: string, fields: Record<string, unknown>): void

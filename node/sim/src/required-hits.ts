@@ -28,6 +28,7 @@ const BRANCHES = [
   'client.condition failed',
   'client.expired',
   'client.unknown',
+  'client.refused',
   'paxos.fastAccepts',
   'paxos.prepares',
   'paxos.refused',

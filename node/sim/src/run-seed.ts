@@ -45,15 +45,15 @@ class Run {
     this.scheduler = new Scheduler(seed)
     const { scheduler } = this
     const { random } = scheduler
-    const replicaCount = random.chance(0.15) ? 5 : 3
+    const replicaCount = random.chance(0.2) ? 5 : 3
     this.faultyMs = random.pick([600, 1000, 1500, 3000])
     this.network = new SimNetwork(scheduler, drawFrameFaults(random))
     this.watch = new Watch(replicaCount)
     this.cluster = new Cluster(scheduler, this.network, this.watch, {
       replicaCount,
-      segmentBytes: random.pick([8 * 1024, 16 * 1024, 64 * 1024]),
+      segmentBytes: random.pick([4 * 1024, 8 * 1024, 64 * 1024]),
       retainSegments: random.pick([0, 1, 4]),
-      memtableBytes: random.pick([4 * 1024, 16 * 1024, 256 * 1024]),
+      memtableBytes: random.pick([2 * 1024, 8 * 1024, 256 * 1024]),
       maxAnswers: random.pick([4, 32, 1000]),
       answerAgeMs: random.pick([300, 5000]),
       missProbability: random.pick([0, 0.02, 0.3]),

@@ -3,6 +3,7 @@ import { createMemoryStore, type MemoryStore } from '../../src/engine/mod.ts'
 import { SimDisk } from './disk.ts'
 import { DurableVotes } from './durable-votes.ts'
 import type { Scheduler } from './scheduler.ts'
+import { SegmentContents } from './segment-contents.ts'
 
 export class SimVolume {
   readonly disk: SimDisk
@@ -10,6 +11,7 @@ export class SimVolume {
   /** The incarnation's nonce, if a process formats it. */
   readonly freshNonce: string
   readonly votes = new DurableVotes()
+  readonly segments = new SegmentContents()
 
   constructor(scheduler: Scheduler, from?: SimVolume) {
     this.disk = from?.disk ?? new SimDisk(scheduler)

@@ -3,8 +3,9 @@
  * each process life, and gets what the replica hands its observer; nothing it does changes the run.
  */
 import type { Engine } from '../../src/engine/mod.ts'
+import { NO_ROUND, Phase } from '../../src/paxos/block-state.ts'
 import type { ChosenEntry } from '../../src/paxos/core.ts'
-import { type ProcessRef, ProcessTable } from '../../src/paxos/processes.ts'
+import { NO_PROCESS, type ProcessRef, ProcessTable } from '../../src/paxos/processes.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import type { Volume } from '../../src/replica/volume.ts'
 import { BallotLedger } from './ballot-ledger.ts'
@@ -25,6 +26,9 @@ export interface Life {
   /** Undefined until it serves. */
   replica: Replica | undefined
 }
+
+/** A process of one life as a ref of the run's table. */
+type Shared = (ref: ProcessRef) => ProcessRef
 
 export class Watch {
   /** Processes of all lives. */
@@ -52,12 +56,24 @@ export class Watch {
   }
 
   /** A process has been made on the volume; nothing is replayed yet. */
-  starting({ number, volume }: Life, replica: Replica): void {
+  starting(life: Life, replica: Replica, engine: Engine): void {
+    const { number, volume } = life
     const { log, processes, core } = replica
     this.volumes.add(volume)
     volume.votes.follow(log, this.onDurable)
+    volume.disk.onLogWrite = (file, bytes, offset) => {
+      const gone = volume.segments.note(file, bytes, offset)
+      this.settle()
+      if (gone !== undefined) this.show((invariant) => invariant.onRecycled?.(number, volume, gone, engine))
+    }
     const shared = this.shared(processes)
-    const vote = (
+    this.followLog(life, replica, shared)
+    this.followProposer(number, replica, shared)
+    this.followServing(number, replica, shared)
+  }
+
+  private followLog({ number, volume }: Life, { log, core }: Replica, shared: Shared): void {
+    const note = (
       kind: Vote['kind'],
       block: number,
       instance: number,
@@ -70,29 +86,80 @@ export class Watch {
       const process = shared(by)
       const ballot = this.ledger.ballot(block, instance, round, process)
       const state = core.block(block)
-      const one: Vote = { kind, replica: number, volume, block, instance, round, process, value, write, state, ballot }
-      volume.votes.add(one)
-      this.show((invariant) => invariant.onVote?.(one))
+      const vote: Vote = { kind, replica: number, volume, block, instance, round, process, value, write, state, ballot }
+      volume.votes.add(vote)
+      if (kind === 'learned') return
+      this.show((invariant) => invariant.onVote?.(vote))
       if (kind === 'accept') ballot.value ||= value
     }
     const promise = log.promise.bind(log)
     log.promise = (block, instance, round, by) => {
       const write = promise(block, instance, round, by)
-      vote('promise', block, instance, round, by, '', write)
+      note('promise', block, instance, round, by, '', write)
       return write
     }
     const accept = log.accept.bind(log)
     log.accept = (block, instance, round, by, prevProcess, prevCounter, valueProcess, valueCounter, entry) => {
       const write = accept(block, instance, round, by, prevProcess, prevCounter, valueProcess, valueCounter, entry)
-      vote('accept', block, instance, round, by, `${shared(valueProcess)}#${valueCounter}`, write)
+      note('accept', block, instance, round, by, `${shared(valueProcess)}#${valueCounter}`, write)
+      return write
+    }
+    const learned = log.learned.bind(log)
+    log.learned = (block, instance, valueProcess, valueCounter, entry) => {
+      const write = learned(block, instance, valueProcess, valueCounter, entry)
+      note('learned', block, instance, NO_ROUND, NO_PROCESS, `${shared(valueProcess)}#${valueCounter}`, write)
       return write
     }
   }
 
+  private followProposer(number: number, { core, proposer }: Replica, shared: Shared): void {
+    const counted = (block: number): void => {
+      const state = core.block(block)
+      if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
+      this.settle()
+      const { round, votes } = state
+      const instance = state.chosen + 1
+      const kind = state.phase === Phase.preparing ? 'promise' : 'accept'
+      const ballot = this.ledger.ballot(block, instance, round, shared(core.self))
+      this.show((invariant) => invariant.onCounted?.({ replica: number, block, instance, round, kind, votes, ballot }))
+    }
+    const onPromise = proposer.onPromise.bind(proposer)
+    proposer.onPromise = (from, block, ...rest) => {
+      onPromise(from, block, ...rest)
+      counted(block)
+    }
+    const onAccepted = proposer.onAccepted.bind(proposer)
+    proposer.onAccepted = (from, block, instance, round) => {
+      onAccepted(from, block, instance, round)
+      counted(block)
+    }
+  }
+
+  private followServing(number: number, { peers: { messages } }: Replica, shared: Shared): void {
+    let block = 0
+    let next = 0
+    const entriesBegin = messages.entriesBegin.bind(messages)
+    messages.entriesBegin = (out, of, from) => {
+      block = of
+      next = from
+      return entriesBegin(out, of, from)
+    }
+    const entry = messages.entry.bind(messages)
+    messages.entry = (out, valueProcess, valueCounter, bytes) => {
+      entry(out, valueProcess, valueCounter, bytes)
+      this.settle()
+      const index = next++
+      this.show((invariant) => invariant.onServed?.(number, block, index, `${shared(valueProcess)}#${valueCounter}`))
+    }
+  }
+
   /** Refs of one process's table as refs of the run's. */
-  private shared(processes: ProcessTable): (ref: ProcessRef) => ProcessRef {
+  private shared(processes: ProcessTable): Shared {
     const refs: ProcessRef[] = [0]
-    return (ref) => (refs[ref] ??= this.processes.intern(processes.get(ref)))
+    return (ref) => {
+      refs[ref] ??= this.processes.intern(processes.get(ref))
+      return refs[ref]
+    }
   }
 
   /** The process has replayed its log and will serve. */
@@ -110,14 +177,17 @@ export class Watch {
   }
 
   private readonly onDurable = (vote: Vote): void => {
-    this.ledger.note(vote.kind, vote.block, vote.instance, vote.ballot, vote.replica)
+    const { kind, block, instance, ballot, replica } = vote
+    if (kind !== 'promise') this.show((invariant) => invariant.onDurableEntry?.(vote))
+    if (kind === 'learned') return
+    this.ledger.note(kind, block, instance, ballot, replica)
     this.show((invariant) => invariant.onDurableVote?.(vote))
   }
 
   /** To be the replica's observer: sees every entry once the engine has applied the batch that held it. */
   observer({ number }: Life, made: () => Replica, engine: Engine): (entry: ChosenEntry) => void {
     const applied = new Map(engine.positions().map(({ block, index }) => [block, index]))
-    let shared: ((ref: ProcessRef) => ProcessRef) | undefined
+    let shared: Shared | undefined
     return ({ block, index, valueProcess, valueCounter, entry }) => {
       this.settle()
       const { core, processes } = made()

@@ -12,6 +12,10 @@ import type { Scheduler } from './scheduler.ts'
 
 const ATTEMPT_MS = 250
 const DEADLINE_MS = 2500
+/** A caller that takes the first answer for final waits this long for it. */
+const SOLE_ATTEMPT_MS = 1000
+/** How often a caller takes the first answer to a write for final, a refusal too. */
+const SOLE_ATTEMPTS = 0.3
 
 interface Op {
   readonly kind: number
@@ -133,6 +137,7 @@ export class Client {
     const startMs = this.scheduler.nowMs
     this.attempts(
       startMs,
+      ATTEMPT_MS,
       Operation.get,
       () => getRequest(series, [id]),
       (error, body) => {
@@ -173,6 +178,7 @@ export class Client {
     const body = new Uint8Array([1, 0, block & 255, block >> 8])
     this.attempts(
       startMs,
+      ATTEMPT_MS,
       Operation.stamps,
       () => body,
       (error, answer) => {
@@ -210,16 +216,17 @@ export class Client {
     const request = encode(requestId, stamp, series, ops)
     let isUnresolved = false
     let sent = 0
-    const isAnswered = (error: number, body: Uint8Array): boolean => this.takeAnswer(record, error, body)
+    const isSole = this.scheduler.random.chance(SOLE_ATTEMPTS)
     this.attempts(
       startMs,
+      isSole ? SOLE_ATTEMPT_MS : ATTEMPT_MS,
       Operation.write,
       () => {
         sent++
         return request
       },
       (error, body) => {
-        if (isAnswered(error, body)) {
+        if (this.takeAnswer(record, error, body)) {
           this.done(error === 0 ? 'written' : 'condition failed')
           this.retryLate(record, request)
           return true
@@ -232,7 +239,12 @@ export class Client {
           this.retryLate(record, request)
           return true
         }
-        return false
+        if (!isSole || sent > 1) return false
+        record.outcome = ERRORS[errorCodeOf(error)].outcome
+        record.error = error
+        this.done(record.outcome === 'not' ? 'refused' : 'unknown')
+        this.retryLate(record, request)
+        return true
       },
       (sentAndLost) => {
         record.outcome = sentAndLost || isUnresolved ? 'maybe' : 'not'
@@ -285,6 +297,7 @@ export class Client {
   /** Attempts at random replicas until one is final or the deadline is over. A late answer of an old attempt counts too. */
   private attempts(
     startMs: number,
+    attemptMs: number,
     operation: number,
     body: () => Uint8Array,
     onAnswer: (error: number, body: Uint8Array) => boolean,
@@ -311,7 +324,7 @@ export class Client {
           else this.scheduler.at(this.scheduler.random.between(1, 40), again)
         })
       }
-      this.scheduler.at(ATTEMPT_MS, () => {
+      this.scheduler.at(attemptMs, () => {
         if (!isAnswered) again()
       })
     }

@@ -11,22 +11,33 @@ import { Conditions } from './conditions.ts'
 import { DigestsEqual } from './digests-equal.ts'
 import { FirstAnswer } from './first-answer.ts'
 import { Linearizable } from './linearizable.ts'
+import { LogKeepsUnflushed } from './log-keeps-unflushed.ts'
+import { LogKeepsVotes } from './log-keeps-votes.ts'
 import { NeverRolledBack } from './never-rolled-back.ts'
 import { NoBallotReuse } from './no-ballot-reuse.ts'
 import { NoCrash } from './no-crash.ts'
 import { NoProtocolViolation } from './no-protocol-violation.ts'
 import { NoVoteAtOrBelowBarrier } from './no-vote-at-or-below-barrier.ts'
+import { OldRecordsAgree } from './old-records-agree.ts'
 import { OneValuePerInstance } from './one-value-per-instance.ts'
 import { PromiseKept } from './promise-kept.ts'
 import { PromisedByMajority } from './promised-by-majority.ts'
 import { RefusedIsNotApplied } from './refused-is-not-applied.ts'
 import { Restarts } from './restarts.ts'
+import { RoundZeroHolder } from './round-zero-holder.ts'
+import { ServesWhatIsChosen } from './serves-what-is-chosen.ts'
+import { VotesAreDurable } from './votes-are-durable.ts'
 
 export function allInvariants(ledger: BallotLedger, processes: ProcessTable): Invariant[] {
   return [
     new PromiseKept(processes),
+    new LogKeepsVotes(),
+    new LogKeepsUnflushed(ledger),
+    new VotesAreDurable(),
+    new ServesWhatIsChosen(ledger),
     new PromisedByMajority(ledger),
     new NoBallotReuse(ledger),
+    new RoundZeroHolder(ledger),
     new NoVoteAtOrBelowBarrier(),
     new ChosenNeverChanges(ledger),
     new ChosenIsDurable(ledger),
@@ -35,6 +46,7 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new DigestsEqual(),
     new NoProtocolViolation(),
     new NeverRolledBack(),
+    new OldRecordsAgree(),
     new NoCrash(),
     new Restarts(),
     new Linearizable(),

@@ -1,0 +1,17 @@
+/** A vote that a proposer counts for its running attempt is durable where it was cast, for that very ballot (⚖4). */
+import type { Attempt, Invariant } from '../invariant.ts'
+import { Violation } from '../violation.ts'
+
+export class VotesAreDurable implements Invariant {
+  readonly name = 'votes-are-durable'
+
+  onCounted({ replica, block, instance, round, kind, votes, ballot }: Attempt): void {
+    // Whoever has accepted a ballot has promised it.
+    const durable = kind === 'accept' ? ballot.accepted : ballot.promised | ballot.accepted
+    if ((votes & ~durable) === 0) return
+    throw new Violation(
+      this.name,
+      `replica ${replica} counts votes (${kind}) of ${votes.toString(2)} for its round ${round} of block ${block} instance ${instance}; durable are ${durable.toString(2)}`,
+    )
+  }
+}
