@@ -9,6 +9,7 @@
         "src/engine.cc",
         "src/file_lock.cc",
         "src/flush.cc",
+        "src/log_writer.cc",
         "src/memory_store.cc",
         "src/reads.cc",
         "src/request_table.cc",

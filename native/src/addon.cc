@@ -8,6 +8,7 @@
 #include "file_lock.h"
 #include "install.h"
 #include "js.h"
+#include "log_writer.h"
 
 namespace thermocline {
 namespace {
@@ -616,6 +617,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       must(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value));
       js::set(env, exports, name, value);
     }
+    addLogWriter(env, exports);
     return exports;
   });
 }
