@@ -1,6 +1,6 @@
 /**
  * The addon, typed as it is: plain functions over an engine's number, which only `node/src/engine` uses (what they do
- * stands in `node/src/engine/port.ts`), and for `node/src/io` durable writes.
+ * stands in `node/src/engine/port.ts`), and for `node/src/io` durable writes and sends.
  */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -77,6 +77,8 @@ export interface Native {
   storeOptions(engine: number): Record<string, string>
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void
+  /** How many of the bytes the kernel took at once; 0 also if there is no such socket or it has failed. */
+  send(socket: number, bytes: Uint8Array): number
   /** A descriptor for `writeDirect`; −1 if this system or file system cannot do such writes. */
   openDirect(path: string): number
   /**
