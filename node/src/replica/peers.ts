@@ -34,6 +34,9 @@ const FULL_FRAME_BYTES = 2 * 1024 * 1024
 /** Forwarded writes of one connection whose ids are remembered. */
 const MAX_REMEMBERED_FORWARDS = 4096
 
+/** A larger writer of votes is not kept for the next ones. */
+const MAX_SPARE_BYTES = 256 * 1024
+
 interface Votes {
   write: number
   writer: ByteWriter
@@ -81,6 +84,8 @@ export class Peers implements Outbox {
   private readonly options: PeersOptions
   readonly messages: MessageWriter
   readonly all: Peer[] = []
+  /** Writers of votes that have left. */
+  private readonly spare: ByteWriter[] = []
   framesSent = 0
   framesReceived = 0
 
@@ -132,7 +137,8 @@ export class Peers implements Outbox {
     while (at > 0 && (peer.votes[at - 1] as Votes).write > write) at--
     const known = peer.votes[at - 1]
     if (known?.write === write && known.writer.length <= FULL_FRAME_BYTES) return known.writer
-    const writer = new ByteWriter(16 * 1024)
+    const writer = this.spare.pop() ?? new ByteWriter(16 * 1024)
+    writer.reset()
     beginPeerFrame(writer)
     peer.votes.splice(at, 0, { write, writer })
     return writer
@@ -162,6 +168,7 @@ export class Peers implements Outbox {
       while (peer.votes.length > 0 && (peer.votes[0] as Votes).write <= write) {
         const votes = peer.votes.shift() as Votes
         if (peer.isReady) this.send(peer, votes.writer)
+        if (this.spare.length < this.all.length && votes.writer.bytes.length <= MAX_SPARE_BYTES) this.spare.push(votes.writer)
       }
     }
   }
