@@ -23,7 +23,7 @@ import {
   writeGoodbye,
   writeHelloOk,
 } from '@thermocline/protocol'
-import { SocketWriter } from '../io/socket-writer.ts'
+import { plainBytes, SocketWriter } from '../io/socket-writer.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { ReplyTarget } from '../paxos/pending.ts'
 
@@ -68,7 +68,7 @@ export class Connection implements ReplyTarget {
     this.writer = new SocketWriter(socket)
     this.host = host
     this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader))
-    socket.on('data', (chunk: Buffer) => this.onData(chunk))
+    socket.on('data', (chunk: Buffer) => this.onData(plainBytes(chunk)))
     socket.on('drain', () => this.socket.resume())
     socket.once('close', () => {
       this.isClosed = true

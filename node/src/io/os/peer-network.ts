@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '../address.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
-import { SocketWriter } from '../socket-writer.ts'
+import { plainBytes, SocketWriter } from '../socket-writer.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -87,7 +87,7 @@ export class OsPeerNetwork implements PeerNetwork {
     socket.on('error', (error) => {
       reason = error.message
     })
-    socket.on('data', (chunk: Buffer) => events.onData(chunk))
+    socket.on('data', (chunk: Buffer) => events.onData(plainBytes(chunk)))
     socket.once('close', () => {
       this.sockets.delete(socket)
       events.onClose(reason)
