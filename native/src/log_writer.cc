@@ -7,7 +7,9 @@
 
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/magic.h>
 #include <sys/eventfd.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
@@ -26,6 +28,15 @@ using js::must;
 constexpr size_t kMemoryAlignment = 4096;
 constexpr size_t kSectorBytes = 512;
 constexpr unsigned kMostWrites = 16;
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+// Others may take the flags and still write through the page cache, or wait in io_submit, which would stall the loop.
+bool takesDirectWrites(int file) {
+  struct statfs system;
+  return fstatfs(file, &system) == 0 && (system.f_type == EXT4_SUPER_MAGIC || system.f_type == XFS_SUPER_MAGIC);
+}
 
 struct Write {
   iocb request = {};
@@ -60,9 +71,9 @@ class LogWriter {
     if (!start()) return -1;
     const int file = ::open(path.c_str(), O_RDWR | O_DSYNC | O_DIRECT | O_CLOEXEC);
     if (file < 0) return -1;
-    // Some file systems refuse only when it comes to it, and some disks have larger sectors.
+    // Some disks have larger sectors.
     std::unique_ptr<uint8_t, void (*)(void*)> sector(static_cast<uint8_t*>(aligned_alloc(kMemoryAlignment, kMemoryAlignment)), free);
-    if (pread(file, sector.get(), kSectorBytes, kSectorBytes) == static_cast<ssize_t>(kSectorBytes)) return file;
+    if (takesDirectWrites(file) && pread(file, sector.get(), kSectorBytes, kSectorBytes) == static_cast<ssize_t>(kSectorBytes)) return file;
     close(file);
     return -1;
   }

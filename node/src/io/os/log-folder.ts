@@ -3,8 +3,8 @@
  * allocated and zeroed when they are made, so that a write changes no metadata (measured 2–3 times as fast as appending
  * and fdatasync).
  *
- * Writes go past the page cache where the file system can do that, since the kernel then takes them without a thread to
- * wait in (native/src/log_writer.h); elsewhere through the thread pool. Reads always go through the page cache.
+ * Writes go past the page cache on file systems known to do that well (ext4, XFS), since the kernel then takes them without
+ * a thread to wait in (native/src/log_writer.h); elsewhere through the thread pool. Reads always go through the page cache.
  */
 import { close, constants, fsync, open, read, write } from 'node:fs'
 import { mkdir, open as openFile, readdir, rename, rm } from 'node:fs/promises'
