@@ -58,7 +58,7 @@ export class Watch {
   /** A process has been made on the volume; nothing is replayed yet. */
   starting(life: Life, replica: Replica, engine: Engine): void {
     const { number, volume } = life
-    const { log, processes, core } = replica
+    const { log, processes } = replica
     this.volumes.add(volume)
     volume.votes.follow(log, this.onDurable)
     volume.disk.onLogWrite = (file, bytes, offset) => {

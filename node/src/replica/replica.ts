@@ -467,9 +467,10 @@ export class Replica {
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
+    // Frames first: a peer's sync is the longer way to a majority.
+    this.peers.flushRequests()
     if (!this.log.isBusy) this.syncStartedMs = this.core.nowMs
     this.log.start()
-    this.peers.flushRequests()
     this.isTurning = false
     if (this.isTurnDue || this.core.ready.length > 0) {
       this.isTurnDue = false
