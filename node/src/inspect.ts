@@ -112,7 +112,7 @@ async function replayShadow(
   const flushed = new Map(core.known.map((state) => [state.block, state.chosen]))
   const applier = new Applier(core, engine, undefined)
   const folder = readOnly(new OsLogFolder(join(dataDir, 'log')))
-  const replayed = await replayLog(folder, MAX_SEGMENT_BYTES, volume.logNonce, processes, recovery, async () => applier.run())
+  const replayed = await replayLog(folder, MAX_SEGMENT_BYTES, volume.incarnation.nonce, processes, recovery, async () => applier.run())
   applier.run()
   const blocks = describeBlocks(core, engine, flushed)
   await engine.close()

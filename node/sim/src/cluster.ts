@@ -1,5 +1,5 @@
 /** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
-import { type Incarnation, replicaOrder } from '@thermocline/protocol'
+import { type Incarnation, replicaOrder, ThermoclineError } from '@thermocline/protocol'
 import { openEngine } from '../../src/engine/mod.ts'
 import type { Clock } from '../../src/io/ports.ts'
 import { joinGroup } from '../../src/replica/join.ts'
@@ -35,6 +35,8 @@ class Machine {
   readonly namedNonce: string
   /** Its volume votes in every block. */
   isVoter = true
+  /** Something on its disk is not as it was written. */
+  isDamaged = false
   life: Life | undefined
   /** Wall clocks are wrong, each by its own amount. */
   readonly wallSkewMs: number
@@ -89,6 +91,7 @@ export class Cluster {
     } catch (error) {
       if (!life.isAlive) return
       if (isFailedSync(error)) this.endAfterFailedSync(life)
+      else if (machine.isDamaged && isCorrupt(error)) void this.orderRejoin(life, error.message)
       else this.watch.refusedStart(life, error as Error)
     }
   }
@@ -106,6 +109,7 @@ export class Cluster {
       number === 0 && this.machines[replica]?.namedNonce === nonce
     const joined = await joinGroup(found, {
       files: stateFiles,
+      logFolder,
       network,
       replicaCount: options.replicaCount,
       randomHex: (bytes) => scheduler.random.hex(bytes),
@@ -149,7 +153,7 @@ export class Cluster {
       warn: (what, fields) => watch.warned(what, fields),
       fatal: (error) => this.ended(life, error),
       onRejected: (message) => {
-        if (machine.isVoter) watch.rejected(life, message)
+        if (machine.isVoter && !machine.isDamaged) watch.rejected(life, message)
         void this.orderRejoin(life, message)
       },
       onComplete: () => void this.endLearning(life, machine),
@@ -226,6 +230,7 @@ export class Cluster {
   private forget(life: Life, machine: Machine): void {
     this.hits.rejoins++
     machine.isVoter = false
+    machine.isDamaged = false
     this.watch.crashed(life.volume)
     machine.volume = new SimVolume(this.scheduler, life.volume)
     life.volume = machine.volume
@@ -246,6 +251,13 @@ export class Cluster {
     const machine = this.machines[number] as Machine
     machine.volume = new SimVolume(this.scheduler)
     machine.isVoter = false
+    machine.isDamaged = false
+  }
+
+  /** The fault that calls it has changed something on the machine's disk. */
+  damage(number: number): void {
+    const machine = this.machines[number] as Machine
+    machine.isDamaged = true
   }
 
   /** The machine's volume goes back to an earlier state, and another process starts on it. */
@@ -260,7 +272,7 @@ export class Cluster {
   /** As many may be without their votes as a group can lose and still be made whole. */
   canLoseAnother(): boolean {
     const { replicaCount } = this.options
-    return this.machines.filter(({ isVoter }) => !isVoter).length < (replicaCount - 1) >> 1
+    return this.machines.filter(({ isVoter, isDamaged }) => !isVoter || isDamaged).length < (replicaCount - 1) >> 1
   }
 
   /** The process dies, and with it everything that was not durable. */
@@ -304,6 +316,10 @@ export class Cluster {
     }
     for (const [name, value] of Object.entries(all)) this.branches[name] = (this.branches[name] ?? 0) + value
   }
+}
+
+function isCorrupt(error: unknown): error is ThermoclineError {
+  return error instanceof ThermoclineError && error.code === 'corrupt'
 }
 
 function isFailedSync(error: unknown): boolean {

@@ -3,12 +3,13 @@
  * incarnation, one above the highest that n−q+1 other replicas name, and learn (design §4.1, §4.4).
  */
 import { ByteReader, ByteWriter, FrameDecoder, FrameType, type Incarnation, WIRE_VERSION } from '@thermocline/protocol'
-import type { PeerLink, PeerLinkEvents, PeerNetwork, StateFiles } from '../io/ports.ts'
+import type { LogFolder, PeerLink, PeerLinkEvents, PeerNetwork, StateFiles } from '../io/ports.ts'
 import { readPeerHello, writePeerHello } from '../paxos/frames.ts'
 import { saveVolume, type Volume } from './volume.ts'
 
 export interface JoinOptions {
   readonly files: StateFiles
+  readonly logFolder: LogFolder
   readonly network: PeerNetwork
   readonly replicaCount: number
   readonly randomHex: (bytes: number) => string
@@ -30,12 +31,12 @@ export async function joinGroup(found: Volume, options: JoinOptions): Promise<Vo
   if (found.rejoin === undefined) await saveVolume(options.files, volume)
   options.onWaiting(volume.rejoin.reason)
   const highest = await askIncarnations(volume, options)
+  // What it voted is void and what it applied comes back from the others; only now, when they are there.
+  for (const name of await options.logFolder.list()) await options.logFolder.remove(name)
   if (volume.rejoin.dropEngine) await options.dropEngine()
-  // With another nonce the log's segments are another volume's: nothing in them is read again.
   return await saveVolume(options.files, {
     ...volume,
     incarnation: { number: Math.max(highest, volume.incarnation.number) + 1, nonce: options.randomHex(8) },
-    logNonce: options.randomHex(8),
     standing: 'learner',
     rejoin: undefined,
   })

@@ -135,6 +135,7 @@ export class Replica {
       processes: this.processes,
       onDurable: (write) => this.onDurable(write),
       onFailure: (error) => options.fatal(error),
+      onDamage: (message) => this.members.reject(message),
       beforeWrite: () => {
         this.core.writeMarks()
         this.memories.drain((memory) => this.log.peer(memory))
@@ -294,7 +295,7 @@ export class Replica {
     this.core.nowMs = clock.nowMs()
     const recovery = new Recovery(this.core, this.learner, this.memories)
     recovery.takePositions(options.engine)
-    const found = await replayLog(options.logFolder, options.segmentBytes, volume.logNonce, this.processes, recovery, () =>
+    const found = await replayLog(options.logFolder, options.segmentBytes, volume.incarnation.nonce, this.processes, recovery, () =>
       this.applyReplayed(),
     )
     recovery.finish()
@@ -309,7 +310,7 @@ export class Replica {
         folder: options.logFolder,
         segmentBytes: options.segmentBytes,
         retainSegments: options.retainSegments,
-        volumeNonce: volume.logNonce,
+        volumeNonce: volume.incarnation.nonce,
         onSpare: () => {
           this.log.start()
           this.soon()

@@ -24,8 +24,6 @@ const volumeSchema = z.strictObject({
   replica: z.number().int().min(0),
   incarnation: z.strictObject({ number: z.number().int().min(0), nonce: nonceSchema }),
   boot: z.number().int().min(0),
-  /** Binds the log's segments to this volume: a volume that must not trust its log takes another. */
-  logNonce: nonceSchema,
   standing: z.enum(['fresh', 'voter', 'learner']),
   /** Why the volume must take a new incarnation before it may be a member again. */
   rejoin: z.strictObject({ reason: z.string(), dropEngine: z.boolean() }).optional(),
@@ -47,7 +45,6 @@ export interface Volume {
   readonly incarnation: Incarnation
   /** Of the running process. */
   readonly boot: number
-  readonly logNonce: string
   readonly standing: Standing
   readonly rejoin?: RejoinOrder | undefined
 }
@@ -74,7 +71,6 @@ export async function openVolume(files: StateFiles, owner: VolumeOwner): Promise
           replica: owner.replica,
           incarnation: { number: 0, nonce: owner.freshNonce },
           boot: 0,
-          logNonce: owner.freshNonce,
           standing: 'fresh' as const,
         }
       : withoutVersion(parseVolume(bytes))

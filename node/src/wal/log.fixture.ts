@@ -22,6 +22,7 @@ export class LogFixture {
   replayed!: Replayed
   /** What replay handed over, one line per record. */
   records: string[] = []
+  readonly damages: string[] = []
   log!: SharedLog
   pool!: SegmentPool
   private readonly wrap: (folder: LogFolder) => LogFolder
@@ -52,6 +53,7 @@ export class LogFixture {
       onFailure: (error) => {
         this.failure = error
       },
+      onDamage: (message) => this.damages.push(message),
       beforeWrite: () => {},
     })
     const { lastWrite, lastBoot, index } = this.replayed

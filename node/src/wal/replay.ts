@@ -28,6 +28,7 @@ interface Opened {
   file: LogFile
   generation: number
   bytes: Uint8Array
+  writes: number[]
 }
 
 /** @throws ThermoclineError `corrupt` if a write is damaged that a later one proves durable; `unsupported_version`. */
@@ -46,8 +47,8 @@ export async function replayLog(
     const file = await folder.open(name)
     const head = await file.read(0, SEGMENT_HEAD_BYTES)
     const generation = head.length < SEGMENT_HEAD_BYTES ? 0 : readSegmentHead(head, name, volumeNonce)
-    if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES })
-    else segments.push({ name, file, generation, bytes: new Uint8Array(0) })
+    if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
+    else segments.push({ name, file, generation, bytes: new Uint8Array(0), writes: [] })
   }
   segments.sort((a, b) => a.generation - b.generation)
   return new Replay(segments, spares, segmentBytes, processes, handler, afterSegment).run()
@@ -95,7 +96,7 @@ class Replay {
       const end = this.scan(segment)
       const later = laterWrite(segment.bytes, end, segment.generation, this.lastWrite)
       if (later !== undefined) this.damaged(segment, end, later)
-      written.push({ name: segment.name, file: segment.file, generation: segment.generation, end, durableEnd: end })
+      written.push({ name: segment.name, file: segment.file, generation: segment.generation, end, durableEnd: end, writes: segment.writes })
       await this.afterSegment()
     }
     const tail = written.at(-1)
@@ -127,6 +128,7 @@ class Replay {
         )
       }
       this.take(segment, found)
+      segment.writes.push(offset)
       const end = alignUp(found.bodyTo)
       this.last = { file: segment.file, offset, bytes: segment.bytes.slice(offset, Math.min(end, segment.bytes.length)) }
       offset = end

@@ -104,6 +104,7 @@ export class SegmentPool {
       segment.generation = generation
       segment.end = SEGMENT_HEAD_BYTES
       segment.durableEnd = SEGMENT_HEAD_BYTES
+      segment.writes = []
       if (this.active !== undefined) this.retired.push(this.active)
       this.active = segment
       this.prepare()
@@ -137,7 +138,7 @@ export class SegmentPool {
     const name = `${String(this.nextName).padStart(6, '0')}.log`
     const file: LogFile = await this.options.folder.create(name, this.segmentBytes)
     this.nextName++
-    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES }
+    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] }
   }
 
   async close(): Promise<void> {

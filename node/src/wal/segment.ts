@@ -23,6 +23,8 @@ export interface Segment {
   end: number
   /** What lies before it is durable. */
   durableEnd: number
+  /** Where each write begins, in order. */
+  writes: number[]
 }
 
 /** The head of a segment: `u32 magic | u32 crc of the rest | u16 version | u32 generation | 8 bytes nonce of the volume`. */
@@ -62,21 +64,22 @@ export interface FoundWrite {
   readonly offset: number
   readonly number: number
   readonly previous: number
-  /** Where its records lie in the segment's bytes. */
+  /** Where its records lie in the bytes given. */
   readonly bodyFrom: number
   readonly bodyTo: number
 }
 
-/** The valid write at `offset` of a segment's bytes, if there is one. */
-export function writeAt(bytes: Uint8Array, offset: number, generation: number): FoundWrite | undefined {
-  if (offset + WRITE_HEAD_BYTES > bytes.length) return undefined
-  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, WRITE_HEAD_BYTES)
+/** The valid write at `offset` of a segment, if there is one; `bytes` are the segment's from `base` on. */
+export function writeAt(bytes: Uint8Array, offset: number, generation: number, base = 0): FoundWrite | undefined {
+  const at = offset - base
+  if (at + WRITE_HEAD_BYTES > bytes.length) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, WRITE_HEAD_BYTES)
   if (view.getUint32(0, true) !== WRITE_MAGIC) return undefined
   const bodyBytes = view.getUint32(8, true)
   if (view.getUint32(12, true) !== generation || view.getUint32(16, true) !== offset) return undefined
-  const bodyFrom = offset + WRITE_HEAD_BYTES
+  const bodyFrom = at + WRITE_HEAD_BYTES
   const bodyTo = bodyFrom + bodyBytes
-  if (bodyTo > bytes.length || crc32(bytes.subarray(offset + 8, bodyTo)) !== view.getUint32(4, true)) return undefined
+  if (bodyTo > bytes.length || crc32(bytes.subarray(at + 8, bodyTo)) !== view.getUint32(4, true)) return undefined
   const number = view.getUint16(24, true) * 0x1_0000_0000 + view.getUint32(20, true)
   const previous = view.getUint16(30, true) * 0x1_0000_0000 + view.getUint32(26, true)
   return { offset, number, previous, bodyFrom, bodyTo }

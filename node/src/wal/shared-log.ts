@@ -11,7 +11,7 @@ import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { EntryIndex } from './entry-index.ts'
 import { type PeerMemory, type RecordHandler, RecordWriter, readRecord, WRITE_HEAD_BYTES } from './records.ts'
-import { alignUp, type Segment, sealWrite } from './segment.ts'
+import { alignUp, type Segment, sealWrite, writeAt } from './segment.ts'
 import type { SegmentPool } from './segment-pool.ts'
 
 /** A write is closed at this size, or at a quarter of a segment if that is less; what follows goes into the next. */
@@ -42,10 +42,18 @@ export interface LogStart {
   readonly firstWrite: number
 }
 
+interface ReadWrite {
+  readonly generation: number
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
 export interface SharedLogOptions {
   readonly processes: ProcessTable
   readonly onDurable: (write: number) => void
   readonly onFailure: (error: Error) => void
+  /** What was durable cannot be read any more. */
+  readonly onDamage: (message: string) => void
   /** Adds what rides along (chosen marks, peers' positions) just before a write leaves. */
   readonly beforeWrite: () => void
 }
@@ -60,6 +68,8 @@ export class SharedLog implements LogSink {
   private isWriting = false
   /** Taken to be written, and not in the index yet: a new segment is being made ready for it. */
   private starting: Filling | undefined
+  /** The write that was read last, for entries asked for in a row. */
+  private lastRead: ReadWrite | undefined
   private waiters: (() => void)[] = []
   private lastStarted = 0
   private index = new EntryIndex()
@@ -239,6 +249,7 @@ export class SharedLog implements LogSink {
       )
     }
     segment.end = offset + bytes.length
+    segment.writes.push(offset)
     this.lastStarted = next.number
     segment.file.write(bytes, offset, (error) => {
       if (error === undefined) segment.durableEnd = segment.end
@@ -291,9 +302,28 @@ export class SharedLog implements LogSink {
     const segment = this.pool.byGeneration(at.generation)
     if (segment === undefined) return undefined
     if (at.offset >= segment.durableEnd) return 'later'
-    const bytes = await segment.file.read(at.offset, at.length)
-    if (segment.generation !== at.generation) return undefined
-    return parseEntry(bytes, this.options.processes, block, instance)
+    const write = await this.readWrite(segment, at.offset)
+    if (write === undefined || segment.generation !== at.generation) return undefined
+    const record = write.bytes.subarray(at.offset - write.offset, at.offset - write.offset + at.length)
+    return parseEntry(record, this.options.processes, block, instance)
+  }
+
+  /** The whole write that holds `offset`: only all of it has a checksum. Undefined if that fails, or the segment is recycled. */
+  private async readWrite(segment: Segment, offset: number): Promise<ReadWrite | undefined> {
+    const { generation, writes } = segment
+    let at = writes.length - 1
+    while (at >= 0 && (writes[at] as number) > offset) at--
+    const from = writes[at] as number
+    // Entries of one write are asked for one after the other.
+    if (this.lastRead?.generation === generation && this.lastRead.offset === from) return this.lastRead
+    const bytes = await segment.file.read(from, (writes[at + 1] ?? segment.end) - from)
+    if (segment.generation !== generation) return undefined
+    if (writeAt(bytes, from, generation, from) === undefined) {
+      this.options.onDamage(`log segment ${segment.name}: the write at offset ${from} was durable and fails its checksum now`)
+      return undefined
+    }
+    this.lastRead = { generation, offset: from, bytes }
+    return this.lastRead
   }
 
   private isGathering(block: number, instance: number): boolean {

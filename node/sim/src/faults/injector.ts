@@ -3,6 +3,7 @@
 import type { Cluster } from '../cluster.ts'
 import type { SimNetwork } from '../network.ts'
 import type { Scheduler } from '../scheduler.ts'
+import { corruptSector } from './corrupt-sector.ts'
 import { crash } from './crash.ts'
 import { crashAll } from './crash-all.ts'
 import { failedSync } from './failed-sync.ts'
@@ -34,6 +35,7 @@ export const FAULTS: readonly Fault[] = [
   fullDisk,
   wipedDisk,
   rolledBackVolume,
+  corruptSector,
 ]
 
 export class FaultInjector {

@@ -176,6 +176,7 @@ export class StorageNode implements DataService, AdminService {
     const { world } = this
     this.volume = await joinGroup(this.volume, {
       files: world.stateFiles,
+      logFolder: world.logFolder,
       network: world.network,
       replicaCount,
       randomHex: world.randomHex,
