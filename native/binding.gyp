@@ -9,6 +9,7 @@
         "src/engine.cc",
         "src/file_lock.cc",
         "src/flush.cc",
+        "src/log_writer.cc",
         "src/memory_store.cc",
         "src/reads.cc",
         "src/request_table.cc",
@@ -16,6 +17,7 @@
         "src/rocks_store.cc",
         "src/scan.cc",
         "src/snapshot.cc",
+        "src/socket.cc",
         "src/version_cache.cc"
       ],
       "cflags_cc": ["-O2", "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra", "-Wno-unused-parameter"],

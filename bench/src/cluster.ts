@@ -78,8 +78,13 @@ export class Thermocline implements System {
     return this.loadWith(2, workload, seconds)
   }
 
-  private async loadWith(loaders: number, { mode, clients, batch, series }: Workload, seconds: number): Promise<Sample> {
-    const connections = Math.min(clients, 64)
+  private async loadWith(
+    loaders: number,
+    { mode, clients, batch, series, isOneSeries, connections: wanted }: Workload,
+    seconds: number,
+  ): Promise<Sample> {
+    // A library object has one connection to each replica.
+    const connections = wanted === 'clients' ? clients * this.endpoints.split(',').length : (wanted ?? Math.min(clients, 64))
     const command = this.command({
       mode,
       clients: String(clients / loaders),
@@ -89,6 +94,8 @@ export class Thermocline implements System {
       seconds: String(seconds),
       pids: this.pids.join(','),
     })
+    if (isOneSeries === true) command.push('--one-series')
+    if (typeof wanted === 'number') command.push('--spread')
     return mergeSamples(
       await runLoaders(
         Array.from({ length: loaders }, () => [...command, '--wait']),

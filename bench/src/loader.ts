@@ -1,7 +1,7 @@
 /**
  * A closed-loop loader, a process of its own: n clients over a number of connections, one mode, a warm-up, some seconds.
  * Prints one line of JSON, a `LoaderSample`. Keys are spread over `--series` series, so that as many blocks are in play.
- * With `--wait` it prints `ready` once connected and begins at a line on stdin, so that several loaders begin together.
+ * With `--spread` each call goes over a client chosen by chance, so that all connections are in use. With `--wait` it prints `ready` once connected and begins at a line on stdin, so that several loaders begin together.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,6 +13,9 @@ import { type LoaderSample, quantilesOf } from './sample.ts'
 const BASE_MS = 1_732_233_600_000
 const WARM_UP_MS = 500
 const FILL_AT_ONCE = 500
+/** Clients that connect at once, and calls by which each finds all replicas. */
+const CONNECT_AT_ONCE = 100
+const FIRST_CALLS = 12
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +29,8 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '32' },
     'value-bytes': { type: 'string', default: '200' },
     pids: { type: 'string', default: '' },
+    spread: { type: 'boolean', default: false },
+    'one-series': { type: 'boolean', default: false },
     wait: { type: 'boolean', default: false },
   },
 })
@@ -42,9 +47,18 @@ const idOf = (key: number): { ms: number; seq: number } => ({ ms: BASE_MS + Math
 const keyOf = (key: number) => ({ series: seriesOf(key), id: idOf(key) })
 const anyKey = (): number => Math.floor(Math.random() * keys)
 
-/** Keys of a batch, each of another series while there are that many. */
+/** Keys of a batch: all of one series, or each of another while there are that many. */
 function batchKeys(): number[] {
   const chosen = new Map<number, number>()
+  if (values['one-series']) {
+    const first = Math.floor(Math.random() * series)
+    const perSeries = Math.floor(keys / series)
+    while (chosen.size < batch) {
+      const key = first + series * Math.floor(Math.random() * perSeries)
+      chosen.set(key, key)
+    }
+    return [...chosen.values()]
+  }
   const byWhat = batch <= series ? (key: number) => key % series : (key: number) => key
   while (chosen.size < batch) {
     const key = anyKey()
@@ -66,6 +80,14 @@ async function once(client: Client): Promise<void> {
       return
     }
     case 'batchput':
+      if (values['one-series']) {
+        const chosen = batchKeys()
+        await client.batchWrite(
+          seriesOf(chosen[0] as number),
+          chosen.map((key) => ({ type: 'put', id: idOf(key), value })),
+        )
+        return
+      }
       await Promise.all(batchKeys().map((key) => client.put(seriesOf(key), idOf(key), value)))
       return
     case 'batchget':
@@ -83,14 +105,23 @@ async function fill(client: Client): Promise<void> {
   }
 }
 
+/** A client opens a connection when a call needs it: calls to some series need each. */
+async function openAll(pool: readonly Client[]): Promise<void> {
+  for (let first = 0; first < pool.length; first += CONNECT_AT_ONCE) {
+    const some = pool.slice(first, first + CONNECT_AT_ONCE)
+    await Promise.all(some.flatMap((client) => Array.from({ length: FIRST_CALLS }, (_, key) => client.get(seriesOf(key), idOf(key)))))
+  }
+}
+
 async function measure(pool: readonly Client[]): Promise<LoaderSample> {
   const latencies: number[] = []
   let isMeasuring = false
   let isOver = false
   let errors = 0
   let firstError: string | undefined
-  const loop = async (client: Client): Promise<void> => {
+  const loop = async (own: Client): Promise<void> => {
     while (!isOver) {
+      const client = values.spread ? (pool[Math.floor(Math.random() * pool.length)] as Client) : own
       const began = performance.now()
       try {
         await once(client)
@@ -129,9 +160,13 @@ async function measure(pool: readonly Client[]): Promise<LoaderSample> {
 
 // A client object has one connection per replica.
 const connections = Number(values.connections ?? Math.min(clients, 64))
-const pool = await Promise.all(
-  Array.from({ length: Math.max(1, Math.round(connections / endpoints.length)) }, () => connect({ endpoints })),
-)
+const pool: Client[] = []
+const wanted = Math.max(1, Math.round(connections / endpoints.length))
+while (pool.length < wanted) {
+  const some = Array.from({ length: Math.min(CONNECT_AT_ONCE, wanted - pool.length) }, () => connect({ endpoints }))
+  pool.push(...(await Promise.all(some)))
+}
+if (values.spread) await openAll(pool)
 if (values.wait) {
   const lines = createInterface({ input: process.stdin })
   process.stdout.write('ready\n')

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { cpuSeconds } from './processes.ts'
 import { type Round, type Row, rowOf } from './results.ts'
 import type { System } from './system.ts'
-import { USUAL_SERIES, type Workload } from './workloads.ts'
+import type { Workload } from './workloads.ts'
 
 const IDLE_MS = 2000
 /** Seconds of a first, discarded run of each workload: compilers, caches and connections of both sides settle in it. */
@@ -24,15 +24,16 @@ export async function runAll(
   const rows: Row[] = []
   for (const workload of workloads) {
     const done: Round[] = []
-    const isAgainstPeer = workload.against === 'etcd'
+    const { against } = workload
+    const loadOther = (runSeconds: number) => (against === 'etcd' ? peer.load(workload, runSeconds) : ours.load(against, runSeconds))
     await ours.load(workload, SETTLE_SECONDS)
-    if (isAgainstPeer) await peer.load(workload, SETTLE_SECONDS)
+    await loadOther(SETTLE_SECONDS)
     for (let round = 0; round < rounds; round++) {
       const one = await ours.load(workload, seconds)
-      const other = isAgainstPeer ? await peer.load(workload, seconds) : await ours.load({ ...workload, series: USUAL_SERIES }, seconds)
+      const other = await loadOther(seconds)
       done.push({ ours: one, peer: other })
     }
-    const row = rowOf(workload, isAgainstPeer ? peer.name : `thermocline, ${USUAL_SERIES} blocks in play`, done)
+    const row = rowOf(workload, against === 'etcd' ? peer.name : `thermocline, ${against.name}`, done)
     say(
       `${row.workload}: ${Math.round(row.ours.opsPerSecond)} against ${Math.round(row.peer.opsPerSecond)} ops/s, CPU ${row.ours.serverCpuUsPerOp} against ${row.peer.serverCpuUsPerOp} µs/op`,
     )

@@ -7,7 +7,7 @@ test('--quick keeps put and get with 128 clients, --only what it matches', () =>
     chooseWorkloads(undefined, true).map(({ name }) => name),
     ['put, 128 clients', 'get, 128 clients'],
   )
-  assert.equal(chooseWorkloads(/batches/, false).length, 2)
+  assert.equal(chooseWorkloads(/batches/, false).length, 4)
   assert.equal(chooseWorkloads(undefined, false).length, WORKLOADS.length)
   assert.throws(() => chooseWorkloads(/nothing/, false), /--only nothing: matches no workload/)
 })

@@ -10,8 +10,15 @@ export interface Workload {
   readonly batch: number
   /** Series of ours, so many blocks in play. */
   readonly series: number
-  /** Which system it is held against: etcd, or ours with the usual number of blocks in play. */
-  readonly against: 'etcd' | 'ourselves'
+  /** Records of a batch are all of one series. */
+  readonly isOneSeries?: boolean
+  /**
+   * Open connections, if not min(clients, 64). 'clients': an object of the library for each client. A number: so many, and
+   * each call goes over one chosen by chance (ours only).
+   */
+  readonly connections?: 'clients' | number
+  /** What it is held against: etcd, or ours under another workload. */
+  readonly against: 'etcd' | Workload
   /** What a reader must know to judge the row. */
   readonly caveat?: string
 }
@@ -20,6 +27,9 @@ export const KEYS = 10_000
 export const VALUE_BYTES = 200
 export const USUAL_SERIES = 64
 const BATCH = 32
+
+/** So many connections are open at a node of a large deployment; few of them have a call at a time. */
+const MANY_CONNECTIONS = 8000
 
 const single = (mode: 'put' | 'get', clients: number): Workload => ({
   name: `${mode}, ${clients} client${clients === 1 ? '' : 's'}`,
@@ -30,30 +40,56 @@ const single = (mode: 'put' | 'get', clients: number): Workload => ({
   against: 'etcd',
 })
 
+const BOTH = ['put', 'get'] as const
+
+const ownConnections = (mode: 'put' | 'get'): Workload => ({
+  ...single(mode, 128),
+  name: `${mode}, 128 clients, own connections`,
+  connections: 'clients',
+  caveat: 'a library object for each client: 384 connections of ours, one to each replica, and 128 of etcd.',
+})
+
+const batches = (mode: 'put' | 'get'): Workload => ({
+  ...single(mode, 16),
+  name: `${mode}, batches of ${BATCH}, 16 clients`,
+  mode: `batch${mode}`,
+  batch: BATCH,
+  caveat:
+    mode === 'put'
+      ? `etcd: one atomic transaction of ${BATCH} puts. Thermocline: ${BATCH} puts to as many series at once, each atomic by itself.`
+      : `etcd: one transaction of ${BATCH} gets, one snapshot. Thermocline: one batchGet over ${BATCH} series, each linearizable at a moment of its own.`,
+})
+
+const oneSeriesBatches = (mode: 'put' | 'get'): Workload => ({
+  ...batches(mode),
+  name: `${mode}, batches of ${BATCH} of one series, 16 clients`,
+  isOneSeries: true,
+  caveat: `one transaction of etcd beside one ${mode === 'put' ? 'batchWrite' : 'batchGet'} of one series: both atomic.`,
+})
+
+const oneBlock = (mode: 'put' | 'get'): Workload => ({
+  ...single(mode, 128),
+  name: `${mode}, 128 clients, 1 block in play`,
+  series: 1,
+  against: { ...single(mode, 128), name: `${USUAL_SERIES} blocks in play` },
+})
+
+const manyConnections = (mode: 'put' | 'get'): Workload => ({
+  ...single(mode, 128),
+  name: `${mode}, 128 clients, ${MANY_CONNECTIONS.toLocaleString('en')} connections`,
+  connections: MANY_CONNECTIONS,
+  against: { ...single(mode, 128), name: '128 connections', connections: 128 },
+  caveat: `${MANY_CONNECTIONS} and 128 open connections; each of 128 clients makes every call over one of them chosen by chance.`,
+})
+
 export const WORKLOADS: readonly Workload[] = [
   ...[1, 16, 128, 512].map((clients) => single('put', clients)),
   ...[1, 16, 128, 512].map((clients) => single('get', clients)),
-  {
-    name: `put, batches of ${BATCH}, 16 clients`,
-    mode: 'batchput',
-    clients: 16,
-    batch: BATCH,
-    series: USUAL_SERIES,
-    against: 'etcd',
-    caveat: `etcd: one atomic transaction of ${BATCH} puts. Thermocline: ${BATCH} puts to as many series at once, each atomic by itself.`,
-  },
-  {
-    name: `get, batches of ${BATCH}, 16 clients`,
-    mode: 'batchget',
-    clients: 16,
-    batch: BATCH,
-    series: USUAL_SERIES,
-    against: 'etcd',
-    caveat: `etcd: one transaction of ${BATCH} gets, one snapshot. Thermocline: one batchGet over ${BATCH} series, each linearizable at a moment of its own.`,
-  },
-  ...(['put', 'get'] as const).map(
-    (mode): Workload => ({ ...single(mode, 128), name: `${mode}, 128 clients, 1 block in play`, series: 1, against: 'ourselves' }),
-  ),
+  ...BOTH.map(batches),
+  ...BOTH.map(oneSeriesBatches),
+  ...BOTH.map(ownConnections),
+  ...BOTH.map(oneBlock),
+  ...BOTH.map(manyConnections),
 ]
 
 const QUICK = new Set(['put, 128 clients', 'get, 128 clients'])

@@ -4,7 +4,9 @@ export interface ReplicaStatus {
   readonly state: string
   readonly reason?: string
   readonly epoch: number
+  readonly incarnation: { readonly number: number; readonly nonce: string }
   readonly boot: number
+  readonly mode: string
   readonly chosenTotal: number
   readonly blocks: { readonly known: number; readonly open: number; readonly behind: number }
   readonly memory: { readonly limitBytes: number; readonly rssBytes: number }

@@ -8,6 +8,8 @@
 #include "file_lock.h"
 #include "install.h"
 #include "js.h"
+#include "log_writer.h"
+#include "socket.h"
 
 namespace thermocline {
 namespace {
@@ -610,12 +612,14 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"stats", stats},
         {"storeOptions", storeOptions},
         {"lockFile", lockFile},
+        {"send", sendOnSocket},
     };
     for (const auto& [name, function] : functions) {
       napi_value value;
       must(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value));
       js::set(env, exports, name, value);
     }
+    addLogWriter(env, exports);
     return exports;
   });
 }

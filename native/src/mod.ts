@@ -1,6 +1,6 @@
 /**
- * The addon, typed as it is: plain functions over an engine's number. Only `node/src/engine` uses it; what the functions
- * do stands in `node/src/engine/port.ts`.
+ * The addon, typed as it is: plain functions over an engine's number, which only `node/src/engine` uses (what they do
+ * stands in `node/src/engine/port.ts`), and for `node/src/io` durable writes and sends.
  */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -77,6 +77,16 @@ export interface Native {
   storeOptions(engine: number): Record<string, string>
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void
+  /** How many of the bytes the kernel took at once; 0 also if there is no such socket or it has failed. */
+  send(socket: number, bytes: Uint8Array): number
+  /** A descriptor for `writeDirect`; −1 if this system or file system cannot do such writes. */
+  openDirect(path: string): number
+  /**
+   * Copies `bytes` and writes them past the page cache; `done` is called when they are durable, with how many were written
+   * or a negative error number. Length and offset are multiples of 512. Returns 0, or a negative error number if the write
+   * could not begin; `done` is not called then.
+   */
+  writeDirect(file: number, bytes: Uint8Array, offset: number, done: (result: number) => void): number
 }
 
 const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.meta.url))

@@ -16,9 +16,10 @@ bool RequestTable::find(uint16_t block, const uint8_t* requestId, Answer& answer
   if (shard.slots.empty()) return false;
   const size_t mask = shard.slots.size() - 1;
   for (size_t slot = hash & mask;; slot = (slot + 1) & mask) {
-    const uint32_t found = shard.slots[slot];
-    if (found == kNone) return false;
-    const Entry& entry = at(found);
+    const Slot found = shard.slots[slot];
+    if (found.entry == kNone) return false;
+    if (found.low != static_cast<uint32_t>(hash)) continue;
+    const Entry& entry = at(found.entry);
     if (entry.block == block && memcmp(entry.requestId, requestId, kRequestIdBytes) == 0) {
       answerOf(entry, answer);
       return true;
@@ -52,8 +53,8 @@ void RequestTable::add(uint16_t block, List& list, const Answer& answer) {
   entry.next = kNone;
   const size_t mask = shard.slots.size() - 1;
   size_t slot = hash & mask;
-  while (shard.slots[slot] != kNone) slot = (slot + 1) & mask;
-  shard.slots[slot] = added;
+  while (shard.slots[slot].entry != kNone) slot = (slot + 1) & mask;
+  shard.slots[slot] = {added, static_cast<uint32_t>(hash)};
   shard.count++;
   count_++;
   if (list.tail == kNone) {
@@ -66,13 +67,13 @@ void RequestTable::add(uint16_t block, List& list, const Answer& answer) {
 }
 
 void RequestTable::grow(Shard& shard) {
-  std::vector<uint32_t> larger(shard.slots.empty() ? 16 : shard.slots.size() * 2, kNone);
+  std::vector<Slot> larger(shard.slots.empty() ? 16 : shard.slots.size() * 2);
   const size_t mask = larger.size() - 1;
-  for (const uint32_t entry : shard.slots) {
-    if (entry == kNone) continue;
-    size_t slot = hashOf(static_cast<uint16_t>(at(entry).block), at(entry).requestId) & mask;
-    while (larger[slot] != kNone) slot = (slot + 1) & mask;
-    larger[slot] = entry;
+  for (const Slot& moved : shard.slots) {
+    if (moved.entry == kNone) continue;
+    size_t slot = moved.low & mask;
+    while (larger[slot].entry != kNone) slot = (slot + 1) & mask;
+    larger[slot] = moved;
   }
   shard.slots = std::move(larger);
 }
@@ -84,16 +85,15 @@ void RequestTable::unlink(uint32_t removed) {
   Shard& shard = shards_[hash >> 58];
   const size_t mask = shard.slots.size() - 1;
   size_t gap = hash & mask;
-  while (shard.slots[gap] != removed) gap = (gap + 1) & mask;
-  for (size_t slot = (gap + 1) & mask; shard.slots[slot] != kNone; slot = (slot + 1) & mask) {
-    const Entry& moved = at(shard.slots[slot]);
-    const size_t home = hashOf(static_cast<uint16_t>(moved.block), moved.requestId) & mask;
+  while (shard.slots[gap].entry != removed) gap = (gap + 1) & mask;
+  for (size_t slot = (gap + 1) & mask; shard.slots[slot].entry != kNone; slot = (slot + 1) & mask) {
+    const size_t home = shard.slots[slot].low & mask;
     if (((slot - home) & mask) >= ((slot - gap) & mask)) {
       shard.slots[gap] = shard.slots[slot];
       gap = slot;
     }
   }
-  shard.slots[gap] = kNone;
+  shard.slots[gap] = {};
   shard.count--;
 }
 
@@ -129,7 +129,7 @@ uint64_t RequestTable::oldestIndex(const List& list) const { return list.head ==
 
 size_t RequestTable::bytes() const {
   size_t bytes = slabs_.size() * kSlabEntries * sizeof(Entry);
-  for (const Shard& shard : shards_) bytes += shard.slots.capacity() * sizeof(uint32_t);
+  for (const Shard& shard : shards_) bytes += shard.slots.capacity() * sizeof(Slot);
   return bytes;
 }
 

@@ -1,8 +1,9 @@
 // The request table: answers of requests applied since each block's horizon, by (block, request id), so that a retry gets
 // its first answer (⚖9). Per block they form a list in apply order, which is the order a horizon drops them in.
 //
-// An answer takes 48 bytes in a slab that is never moved, and 4 bytes per slot of an open-addressed index at most three
-// quarters full. The index is cut into shards by hash, so that growing one stalls the engine for a 64th of the table.
+// An answer takes 48 bytes in a slab that is never moved, and 8 bytes per slot of an open-addressed index at most three
+// quarters full: half of them are bits of the hash, so that a search that finds nothing, as most do, touches no answer but
+// by chance. The index is cut into shards by hash, so that growing one stalls the engine for a 64th of the table.
 #pragma once
 
 #include <array>
@@ -53,8 +54,14 @@ class RequestTable {
   };
   static_assert(sizeof(Entry) <= 48);
 
+  struct Slot {
+    uint32_t entry = kNone;
+    // The low bits of the hash: where the search for the entry begins, and more.
+    uint32_t low = 0;
+  };
+
   struct Shard {
-    std::vector<uint32_t> slots;
+    std::vector<Slot> slots;
     uint32_t count = 0;
   };
 

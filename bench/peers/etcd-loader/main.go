@@ -59,6 +59,7 @@ func parseOptions() options {
 	endpoints := flag.String("endpoints", "127.0.0.1:2379", "members, separated by commas")
 	mode := flag.String("mode", "put", "fill, put, get, batchput or batchget")
 	clients := flag.Int("clients", 128, "closed loops")
+	connections := flag.Int("connections", 64, "connections, each to one member")
 	seconds := flag.Float64("seconds", 5, "how long to measure")
 	keys := flag.Int("keys", 10000, "different keys")
 	batch := flag.Int("batch", 32, "operations of a batch")
@@ -66,12 +67,9 @@ func parseOptions() options {
 	pids := flag.String("pids", "", "processes whose CPU time is counted, separated by commas")
 	flag.Parse()
 	o := options{
-		endpoints: strings.Split(*endpoints, ","), mode: *mode, clients: *clients, connections: *clients,
+		endpoints: strings.Split(*endpoints, ","), mode: *mode, clients: *clients, connections: *connections,
 		duration: time.Duration(*seconds * float64(time.Second)), keys: *keys, batch: *batch,
 		value: strings.Repeat("v", *valueBytes),
-	}
-	if o.connections > 64 {
-		o.connections = 64
 	}
 	if *pids != "" {
 		o.pids = strings.Split(*pids, ",")

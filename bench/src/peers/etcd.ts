@@ -82,10 +82,11 @@ export class Etcd implements System {
     await runQuietly(this.command({ mode: 'fill' }))
   }
 
-  async load({ mode, clients, batch }: Workload, seconds: number): Promise<Sample> {
+  async load({ mode, clients, batch, connections }: Workload, seconds: number): Promise<Sample> {
     const command = this.command({
       mode,
       clients: String(clients),
+      connections: String(connections === 'clients' ? clients : (connections ?? Math.min(clients, 64))),
       batch: String(batch),
       seconds: String(seconds),
       pids: this.pids.join(','),

@@ -70,8 +70,8 @@ export class NodeProcess {
     this.isUp = false
     if (this.isStopping) return
     if (performance.now() - this.startedMs > SOUND_MS) this.failures = 0
-    const pauseMs = Math.min(RESTART_CAP_MS, RESTART_BASE_MS * 2 ** this.failures)
-    this.failures++
+    const pauseMs = this.isRejoining ? RESTART_BASE_MS : Math.min(RESTART_CAP_MS, RESTART_BASE_MS * 2 ** this.failures)
+    if (!this.isRejoining) this.failures++
     this.events.onExited(this, how, this.restarts ? pauseMs : undefined)
     if (this.restarts) this.timer = setTimeout(() => this.start(), pauseMs)
   }

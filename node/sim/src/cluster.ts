@@ -5,6 +5,7 @@ import type { Clock } from '../../src/io/ports.ts'
 import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
+import type { DiskCopy } from './disk.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
 import { simEngine } from './sim-engine.ts'
@@ -51,7 +52,7 @@ export class Cluster {
   private readonly network: SimNetwork
   private readonly watch: Watch
   readonly options: ClusterOptions
-  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0 }
+  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0, rollBacks: 0 }
   readonly engineHits = { misses: 0 }
   /** Counters of all lives that ended. */
   readonly branches: Record<string, number> = {}
@@ -247,6 +248,15 @@ export class Cluster {
     machine.isVoter = false
   }
 
+  /** The machine's volume goes back to an earlier state, and another process starts on it. */
+  rollBack(number: number, copy: DiskCopy): void {
+    this.crash(number)
+    const machine = this.machines[number] as Machine
+    machine.volume.disk.restore(copy)
+    machine.volume = new SimVolume(this.scheduler, machine.volume)
+    machine.isVoter = false
+  }
+
   /** As many may be without their votes as a group can lose and still be made whole. */
   canLoseAnother(): boolean {
     const { replicaCount } = this.options
@@ -266,6 +276,11 @@ export class Cluster {
     life.volume.disk.crash()
     this.network.dropAll(number)
     this.hits.crashes++
+  }
+
+  /** All disks work. */
+  mend(): void {
+    for (const { volume } of this.machines) volume.disk.mend()
   }
 
   /** A new process starts on the machine after at most `downMs`, unless one did before. */

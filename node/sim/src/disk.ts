@@ -16,9 +16,14 @@ interface InFlight {
 export class SimFile {
   content: Uint8Array
 
-  constructor(bytes: number) {
-    this.content = new Uint8Array(bytes)
+  constructor(content: Uint8Array) {
+    this.content = content
   }
+}
+
+export interface DiskCopy {
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly states: ReadonlyMap<string, Uint8Array>
 }
 
 function systemError(code: string, message: string): Error {
@@ -61,6 +66,20 @@ export class SimDisk {
       file.content.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
       this.hits.tornSectors++
     }
+  }
+
+  /** Everything on it now, to be put back later. */
+  copy(): DiskCopy {
+    const files = new Map([...this.files].map(([name, { content }]) => [name, content.slice()]))
+    return { files, states: new Map(this.states) }
+  }
+
+  /** The disk is as it was when it was copied: a volume snapshot was restored. No process may run on it. */
+  restore({ files, states }: DiskCopy): void {
+    this.files.clear()
+    for (const [name, content] of files) this.files.set(name, new SimFile(content.slice()))
+    this.states.clear()
+    for (const [name, bytes] of states) this.states.set(name, bytes)
   }
 
   /** Whether something new may be put on the disk; counts the refusals. */
@@ -128,7 +147,7 @@ export class SimDisk {
       create: (name, bytes) =>
         later(() => {
           if (!this.takesMore()) throw systemError('ENOSPC', 'no space left on device')
-          const file = new SimFile(bytes)
+          const file = new SimFile(new Uint8Array(bytes))
           this.files.set(name, file)
           return logFile(file)
         }),

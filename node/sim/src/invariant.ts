@@ -71,9 +71,7 @@ export interface Effect {
 
 export interface Invariant {
   readonly name: string
-  /** A process begins, before it has replayed anything. */
-  onStart?(replica: number, process: string): void
-  /** A process has replayed its log, and will vote from now on. */
+  /** A process has replayed its log, and will vote from now on if `core.isActive`. */
   onServing?(replica: number, volume: SimVolume, core: Core): void
   onCrash?(volume: SimVolume): void
   onVote?(vote: Vote): void

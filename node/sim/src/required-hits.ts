@@ -17,6 +17,8 @@ const BRANCHES = [
   'disk.refusedForSpace',
   'cluster.cutTails',
   'cluster.fatalSyncs',
+  'cluster.rejoined',
+  'cluster.rollBacks',
   'engine.misses',
   'client.fan-out',
   'client.late retry answered',

@@ -58,10 +58,9 @@ export class Watch {
   /** A process has been made on the volume; nothing is replayed yet. */
   starting(life: Life, replica: Replica, engine: Engine): void {
     const { number, volume } = life
-    const { log, processes, core } = replica
+    const { log, processes } = replica
     this.volumes.add(volume)
     volume.votes.follow(log, this.onDurable)
-    this.show((invariant) => invariant.onStart?.(number, processes.format(core.self)))
     volume.disk.onLogWrite = (file, bytes, offset) => {
       const gone = volume.segments.note(file, bytes, offset)
       this.settle()

@@ -3,7 +3,7 @@
  * overlap (a flush, the end of an install) is put in a row.
  */
 import { mkdirSync } from 'node:fs'
-import { type MemoryStoreHandle, type NativeOptions, native } from '@thermocline/native'
+import { type MemoryStoreHandle, native } from '@thermocline/native'
 import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
 import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.ts'
 
@@ -36,8 +36,21 @@ class NativeEngine implements Engine {
   /** Ends when the last flush or install step ends; never rejects. */
   private exclusive: Promise<unknown> = Promise.resolve()
 
-  constructor(options: NativeOptions, store: MemoryStore | undefined) {
+  private readonly onCorrupt: (message: string) => void
+
+  constructor({ onCorrupt, ...options }: OpenOptions, store: MemoryStore | undefined) {
+    this.onCorrupt = onCorrupt ?? (() => {})
     this.id = native.open(options, store?.handle)
+  }
+
+  /** As `settled`, for work on what this engine has stored: damage found there is told. */
+  private async stored<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await settled(work)
+    } catch (error) {
+      if (error instanceof ThermoclineError && error.code === 'corrupt') this.onCorrupt(error.message)
+      throw error
+    }
   }
 
   /** Runs a step that no other such step may overlap. */
@@ -60,7 +73,7 @@ class NativeEngine implements Engine {
   }
 
   peekAsync(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): Promise<number> {
-    return settled(native.peekAsync(this.id, block, request, offset, length, out))
+    return this.stored(native.peekAsync(this.id, block, request, offset, length, out))
   }
 
   get(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
@@ -68,7 +81,7 @@ class NativeEngine implements Engine {
   }
 
   getAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
-    return settled(native.getAsync(this.id, block, request, offset, length))
+    return this.stored(native.getAsync(this.id, block, request, offset, length))
   }
 
   scan(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
@@ -76,7 +89,7 @@ class NativeEngine implements Engine {
   }
 
   scanAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
-    return settled(native.scanAsync(this.id, block, request, offset, length))
+    return this.stored(native.scanAsync(this.id, block, request, offset, length))
   }
 
   pageVersions(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number {
@@ -84,7 +97,7 @@ class NativeEngine implements Engine {
   }
 
   pageVersionsAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
-    return settled(native.pageVersionsAsync(this.id, block, request, offset, length))
+    return this.stored(native.pageVersionsAsync(this.id, block, request, offset, length))
   }
 
   appliedIndex(block: number): number {
@@ -112,7 +125,7 @@ class NativeEngine implements Engine {
   }
 
   flush(): Promise<void> {
-    return this.alone(() => native.flush(this.id))
+    return this.stored(this.alone(() => native.flush(this.id)))
   }
 
   flushedIndex(block: number): number {
@@ -128,7 +141,7 @@ class NativeEngine implements Engine {
   }
 
   snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array> {
-    return settled(native.snapshotRead(this.id, handle, maxBytes))
+    return this.stored(native.snapshotRead(this.id, handle, maxBytes))
   }
 
   snapshotClose(handle: number): void {

@@ -27,6 +27,8 @@ export interface EngineOptions {
   /** A file that outlives the process (tmpfs); undefined keeps the version cache in process memory. */
   readonly versionCachePath?: string
   readonly versionCacheBytes: number
+  /** What is stored failed a checksum: nothing of it was answered, and the state as a whole cannot be trusted any more. */
+  readonly onCorrupt?: (message: string) => void
   /** Binds the version cache to its volume: cluster id, group, replica and incarnation as text (⚖14). */
   readonly incarnation: string
 }

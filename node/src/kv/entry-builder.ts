@@ -31,6 +31,9 @@ const ANSWER_BYTES = 15
 const PEEK_HEAD_BYTES = 1 + ANSWER_BYTES + 2
 const PEEK_OP_BYTES = 19
 const DETAIL_BYTES = 8
+/** Entries are cut from slabs of this size; one that takes more than a part of it gets bytes of its own. */
+const SLAB_BYTES = 64 * 1024
+const MAX_SLAB_PART = 8 * 1024
 /** An append looks for a free id this often before it leaves the millisecond. */
 const APPEND_TRIES = 16
 
@@ -51,6 +54,8 @@ const Put = { added: 0, answered: 1, conflict: 2, full: 3, reading: 4 } as const
 export class EntryBuilder implements EntrySource {
   private readonly options: EntryBuilderOptions
   private readonly writer = new ByteWriter(64 * 1024)
+  private slab = new Uint8Array(SLAB_BYTES)
+  private slabUsed = 0
   private peeked = new Uint8Array(64 * 1024)
   private peekedView = new DataView(this.peeked.buffer)
   private readonly touched = new Set<number>()
@@ -83,13 +88,27 @@ export class EntryBuilder implements EntrySource {
     if (inFlight.length === 0) return undefined
     state.inFlight = inFlight
     writer.patchU16(countAt, inFlight.length)
-    return writer.copy()
+    return this.keep()
   }
 
   noop(state: BlockState): Uint8Array {
     this.writer.reset()
     writeEntryHeader(this.writer, this.horizon(state), this.options.wallClockMs())
-    return this.writer.copy()
+    return this.keep()
+  }
+
+  /** A copy of the entry just built. An array buffer for each would be a heavy load to collect. */
+  private keep(): Uint8Array {
+    const { writer } = this
+    if (writer.length > MAX_SLAB_PART) return writer.copy()
+    if (this.slabUsed + writer.length > SLAB_BYTES) {
+      this.slab = new Uint8Array(SLAB_BYTES)
+      this.slabUsed = 0
+    }
+    const entry = this.slab.subarray(this.slabUsed, this.slabUsed + writer.length)
+    entry.set(writer.written())
+    this.slabUsed += writer.length
+    return entry
   }
 
   fail(write: PendingWrite, code: 'busy' | 'unknown' | 'unavailable', message: string): void {
@@ -109,7 +128,8 @@ export class EntryBuilder implements EntrySource {
     if (!isRead) return this.read(state, write)
     if (this.peeked[0] === 1) {
       const { outcome, index } = knownAnswer(this.peekedView)
-      write.answer(...writeAnswer(outcome, index, this.peeked.subarray(8, 16)))
+      const [error, body] = writeAnswer(outcome, index, this.peeked, 8)
+      write.answer(error, body)
       return Put.answered
     }
     if (!this.claimRecords(write)) return Put.conflict

@@ -82,7 +82,8 @@ export class Applier {
       if (chosen.writes === undefined) continue
       for (const write of chosen.writes) {
         const index = this.view.getUint16(at + 5, true) * 0x1_0000_0000 + this.view.getUint32(at + 1, true)
-        write.answer(...writeAnswer(this.answers[at] as number, index, this.answers.subarray(at + 7, at + ANSWER_BYTES)))
+        const [error, body] = writeAnswer(this.answers[at] as number, index, this.answers, at + 7)
+        write.answer(error, body)
         at += ANSWER_BYTES
       }
     }

@@ -5,6 +5,7 @@
  * pending chosen marks there; sync; write the tables; only then are the segments before that sync no longer needed by
  * replay. A failure to write the tables for want of space leaves everything as it was and is tried again.
  */
+import { ThermoclineError } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
 import { NO_ROUND } from '../paxos/block-state.ts'
 import type { Core } from '../paxos/core.ts'
@@ -23,8 +24,10 @@ export interface FlusherOptions {
   readonly memories: PeerMemories
   /** True while the volume says that only the blocks named in the log vote. */
   readonly isLearner: () => boolean
-  /** A flush failed; the store goes on from memory and log. */
-  readonly onFailure: (error: unknown) => void
+  /** There was no space for a flush; the store goes on from memory and log. */
+  readonly onFull: (error: ThermoclineError) => void
+  /** A flush failed half-way: only a restart finds out what is on disk. */
+  readonly onFailure: (error: Error) => void
   /** A flush has ended: there may be more to do. */
   readonly onDone: () => void
 }
@@ -115,7 +118,8 @@ export class Flusher {
       (error: unknown) => {
         this.retryAtMs = this.options.core.nowMs + RETRY_MS
         this.state = 'failed'
-        this.options.onFailure(error)
+        if (error instanceof ThermoclineError && error.code === 'disk_full') this.options.onFull(error)
+        else this.options.onFailure(error as Error)
       },
     )
   }

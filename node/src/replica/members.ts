@@ -29,6 +29,8 @@ export class Members {
   private readonly last: (Incarnation | undefined)[] = []
   /** Number of the last whole write that the log held when this process started. */
   logEnd = 0
+  /** Nothing that this volume says counts any more. */
+  isRejected = false
 
   constructor(options: MembersOptions) {
     this.options = options
@@ -94,7 +96,7 @@ export class Members {
   /** Who may be counted now. Called when a connection, a named incarnation or the topology changes. */
   update(): void {
     const { core, peers } = this.options
-    if (core.isActive && !this.isNewest(core.self)) {
+    if (!this.isNewest(core.self)) {
       this.reject('a later volume has taken the place of this one')
       return
     }
@@ -116,10 +118,11 @@ export class Members {
     return incarnation.number > 0 || isNamed(replica, incarnation)
   }
 
-  /** Nothing that this volume says counts any more: it ends its part, and has to rejoin. */
+  /** The volume was rolled back or replaced: it ends its part, and has to rejoin. */
   reject(message: string): void {
     const { core, peers, onRejected } = this.options
-    if (!core.isActive) return
+    if (this.isRejected) return
+    this.isRejected = true
     core.isActive = false
     core.countable = 0
     peers.closeAll()

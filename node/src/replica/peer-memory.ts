@@ -68,6 +68,11 @@ export class PeerMemories {
     return { ok: true }
   }
 
+  /** The last write of the replica's log that is known to have been durable, 0 if nothing is known. */
+  writeOf(replica: number): number {
+    return this.memories.get(replica)?.write ?? 0
+  }
+
   /** The peer's frame names its last durable write. */
   noteWrite(replica: number, write: number): void {
     const known = this.memories.get(replica)

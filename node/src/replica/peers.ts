@@ -35,6 +35,9 @@ const FULL_FRAME_BYTES = 2 * 1024 * 1024
 /** Forwarded writes of one connection whose ids are remembered. */
 const MAX_REMEMBERED_FORWARDS = 4096
 
+/** A larger writer of votes is not kept for the next ones. */
+const MAX_SPARE_BYTES = 256 * 1024
+
 interface Votes {
   write: number
   writer: ByteWriter
@@ -86,6 +89,8 @@ export class Peers implements Outbox {
   private readonly options: PeersOptions
   readonly messages: MessageWriter
   readonly all: Peer[] = []
+  /** Writers of votes that have left. */
+  private readonly spare: ByteWriter[] = []
   framesSent = 0
   framesReceived = 0
 
@@ -138,7 +143,8 @@ export class Peers implements Outbox {
     while (at > 0 && (peer.votes[at - 1] as Votes).write > write) at--
     const known = peer.votes[at - 1]
     if (known?.write === write && known.writer.length <= FULL_FRAME_BYTES) return known.writer
-    const writer = new ByteWriter(16 * 1024)
+    const writer = this.spare.pop() ?? new ByteWriter(16 * 1024)
+    writer.reset()
     beginPeerFrame(writer, this.options.memories.naming)
     peer.votes.splice(at, 0, { write, writer })
     return writer
@@ -168,6 +174,7 @@ export class Peers implements Outbox {
       while (peer.votes.length > 0 && (peer.votes[0] as Votes).write <= write) {
         const votes = peer.votes.shift() as Votes
         if (peer.isReady) this.send(peer, votes.writer)
+        if (this.spare.length < this.all.length && votes.writer.bytes.length <= MAX_SPARE_BYTES) this.spare.push(votes.writer)
       }
     }
   }

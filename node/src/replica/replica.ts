@@ -47,6 +47,9 @@ import type { Volume } from './volume.ts'
 
 /** Log bytes that may wait to be written before nothing more is taken in. */
 const MAX_PENDING_LOG_BYTES = 16 * 1024 * 1024
+/** How long a replica that starts waits for its peers' hellos before it votes. */
+const GREETINGS_MS = 500
+const GREETINGS_CHECK_MS = 5
 /** How often a full volume is tried again. */
 const SPACE_CHECK_MS = 1000
 
@@ -87,7 +90,7 @@ export interface ReplicaOptions {
 export class Replica {
   private readonly options: ReplicaOptions
   readonly processes = new ProcessTable()
-  private readonly memories = new PeerMemories()
+  readonly memories = new PeerMemories()
   readonly core: Core
   readonly peers: Peers
   readonly log: SharedLog
@@ -193,7 +196,11 @@ export class Replica {
       log: this.log,
       memories: this.memories,
       isLearner: () => this.isLearner,
-      onFailure: (error) => options.warn('flushing to disk failed; it is tried again', { error: String(error) }),
+      onFull: (error) => options.warn('flushing to disk failed; it is tried again', { error: String(error) }),
+      onFailure: (error) => {
+        // Damage has its own end: the volume is marked first.
+        if (!(error instanceof ThermoclineError) || error.code !== 'corrupt') options.fatal(error)
+      },
       onDone: () => this.soon(),
     })
     this.rejoin = new Rejoin(this.core, this.learner, {
@@ -322,10 +329,32 @@ export class Replica {
     await this.log.durable(bootWrite)
     stopTrying()
     pool.prepare()
+    options.network.start((link, replica) => this.peers.onLink(link, replica))
+    await this.greetings()
+    // A peer has said meanwhile that this volume was rolled back or replaced: it takes no part.
+    if (this.members.isRejected) return
     this.core.isActive = true
     this.members.update()
     this.stopSweep = clock.every(SWEEP_MS, () => this.sweep())
-    options.network.start((link, replica) => this.peers.onLink(link, replica))
+    for (const peer of this.peers.all) {
+      const out = this.peers.now(peer.replica)
+      if (out !== undefined) this.peers.messages.wantPositions(out)
+    }
+    this.soon()
+  }
+
+  /** Waits until every peer has looked at this volume (⚖5), but not long for one that may be down. */
+  private greetings(): Promise<void> {
+    const { clock, replicaCount } = this.options
+    const until = clock.nowMs() + GREETINGS_MS
+    return new Promise((resolve) => {
+      const stop = clock.every(GREETINGS_CHECK_MS, () => {
+        const isMissing = this.peers.all.filter((peer) => peer.isReady).length < replicaCount - 1
+        if (isMissing && clock.nowMs() < until && !this.members.isRejected) return
+        stop()
+        resolve()
+      })
+    })
   }
 
   /** The volume says `voter` again: the log need not name the blocks any more. */
@@ -438,9 +467,10 @@ export class Replica {
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
+    // Frames first: a peer's sync is the longer way to a majority.
+    this.peers.flushRequests()
     if (!this.log.isBusy) this.syncStartedMs = this.core.nowMs
     this.log.start()
-    this.peers.flushRequests()
     this.isTurning = false
     if (this.isTurnDue || this.core.ready.length > 0) {
       this.isTurnDue = false

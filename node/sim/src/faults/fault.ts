@@ -17,6 +17,7 @@ export class World {
   readonly random: Random
   readonly cluster: Cluster
   readonly network: SimNetwork
+  pausedUntilMs = 0
 
   constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
     this.scheduler = scheduler
@@ -33,8 +34,19 @@ export class World {
     return this.random.below(this.replicaCount)
   }
 
+  machine(number: number): (typeof this.cluster.machines)[number] {
+    return this.cluster.machines[number] as (typeof this.cluster.machines)[number]
+  }
+
+  /** Everything works for so long: no fault is injected. */
+  pause(forMs: number): void {
+    this.cluster.mend()
+    this.network.cut.clear()
+    this.pausedUntilMs = this.scheduler.nowMs + forMs
+  }
+
   anyDisk(): SimDisk {
-    return (this.cluster.machines[this.anyReplica()] as (typeof this.cluster.machines)[number]).volume.disk
+    return this.machine(this.anyReplica()).volume.disk
   }
 
   crashAndRestart(replica: number, downMs: number): void {
@@ -66,6 +78,6 @@ export class World {
   /** Everything works again. */
   mend(): void {
     this.network.mend()
-    for (const { volume } of this.cluster.machines) volume.disk.mend()
+    this.cluster.mend()
   }
 }

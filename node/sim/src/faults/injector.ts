@@ -13,6 +13,7 @@ import { longCrash } from './long-crash.ts'
 import { oneWayCut } from './one-way-cut.ts'
 import { reset } from './reset.ts'
 import { ringPartition } from './ring-partition.ts'
+import { rolledBackVolume } from './rolled-back-volume.ts'
 import { slowDisk } from './slow-disk.ts'
 import { stalledDisk } from './stalled-disk.ts'
 import { swizzle } from './swizzle.ts'
@@ -32,6 +33,7 @@ export const FAULTS: readonly Fault[] = [
   failedSync,
   fullDisk,
   wipedDisk,
+  rolledBackVolume,
 ]
 
 export class FaultInjector {
@@ -52,7 +54,7 @@ export class FaultInjector {
     const { scheduler, random } = this.world
     scheduler.at(random.between(0.2, 1.8) * this.everyMs, () => {
       if (this.isStopped) return
-      this.injectOne()
+      if (scheduler.nowMs >= this.world.pausedUntilMs) this.injectOne()
       this.start()
     })
   }

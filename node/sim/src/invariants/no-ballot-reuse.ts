@@ -1,10 +1,12 @@
 /**
  * A ballot carries one value per instance, whoever votes for it and in whichever life; round 0 of an instance has one
- * holder; and no two processes have the same identity (⚖1, ⚖2).
+ * holder; and no two processes that may vote have the same identity (⚖1, ⚖2).
  */
+import type { Core } from '../../../src/paxos/core.ts'
 import type { BallotLedger } from '../ballot-ledger.ts'
 import type { Invariant, Vote } from '../invariant.ts'
 import { Violation } from '../violation.ts'
+import type { SimVolume } from '../volume.ts'
 
 export class NoBallotReuse implements Invariant {
   readonly name = 'no-ballot-reuse'
@@ -15,8 +17,11 @@ export class NoBallotReuse implements Invariant {
     this.ledger = ledger
   }
 
-  onStart(replica: number, process: string): void {
-    if (this.started.has(process)) throw new Violation(this.name, `replica ${replica} starts as ${process}, as an earlier process did`)
+  onServing(replica: number, _volume: SimVolume, core: Core): void {
+    // One on a volume that was rolled back may, but is found out before it takes part.
+    if (!core.isActive) return
+    const process = core.processes.format(core.self)
+    if (this.started.has(process)) throw new Violation(this.name, `replica ${replica} serves as ${process}, as an earlier process did`)
     this.started.add(process)
   }
 

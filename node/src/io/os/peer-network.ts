@@ -5,6 +5,7 @@
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '../address.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
+import { plainBytes, SocketWriter } from '../socket-writer.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -69,9 +70,10 @@ export class OsPeerNetwork implements PeerNetwork {
 
   private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined): void {
     this.sockets.add(socket)
+    const writer = new SocketWriter(socket)
     const link: PeerLink = {
       send: (bytes) => {
-        if (!socket.destroyed) socket.write(Buffer.from(bytes))
+        if (!socket.destroyed) writer.send(bytes)
       },
       close: () => {
         socket.destroySoon()
@@ -85,7 +87,7 @@ export class OsPeerNetwork implements PeerNetwork {
     socket.on('error', (error) => {
       reason = error.message
     })
-    socket.on('data', (chunk: Buffer) => events.onData(chunk))
+    socket.on('data', (chunk: Buffer) => events.onData(plainBytes(chunk)))
     socket.once('close', () => {
       this.sockets.delete(socket)
       events.onClose(reason)

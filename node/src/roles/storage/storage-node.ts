@@ -233,6 +233,7 @@ export class StorageNode implements DataService, AdminService {
             ),
           }),
       versionCacheBytes: budget.versionCacheBytes,
+      onCorrupt: (message) => void this.orderRejoin(`the tables on disk are damaged: ${message}`, true),
       incarnation: `${volume.clusterId}/${volume.group}/${volume.replica}/${volume.incarnation.number}:${volume.incarnation.nonce}`,
     })
     this.engine = engine
