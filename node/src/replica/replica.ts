@@ -350,7 +350,8 @@ export class Replica {
     const until = clock.nowMs() + GREETINGS_MS
     return new Promise((resolve) => {
       const stop = clock.every(GREETINGS_CHECK_MS, () => {
-        const isMissing = this.peers.all.filter((peer) => peer.isReady).length < replicaCount - 1
+        // A peer that dialled has said its hello before it judged ours: its first frame says that it took it.
+        const isMissing = this.peers.all.filter((peer) => peer.isReady && peer.naming >= 0).length < replicaCount - 1
         if (isMissing && clock.nowMs() < until && !this.members.isRejected) return
         stop()
         resolve()
@@ -455,7 +456,10 @@ export class Replica {
 
   private turn(): void {
     this.isTurnDue = false
-    if (!this.core.isActive) return
+    if (!this.core.isActive) {
+      this.peers.flushRequests()
+      return
+    }
     this.isTurning = true
     this.now()
     this.counters.turns++
@@ -549,6 +553,8 @@ export class Replica {
       this.proposer.forgetVotes(peer.replica)
       this.reader.forgetAnswers(peer.replica)
     }
+    // At least an empty frame: it tells the peer that its hello was taken.
+    this.peers.now(peer.replica)
     this.sendPositions(peer.replica)
     this.proposer.onPeerReady(peer.replica)
     this.soon()

@@ -185,14 +185,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖1: two processes have one identity',
   },
   {
-    name: 'serve-below-snapshot',
-    file: 'replica/peer-messages.ts',
-    find: 'const found = index <= state.snapshotIndex ? undefined : await readEntry(block, index)',
-    replace: 'const found = await readEntry(block, index)',
-    caughtBy: ['serves-what-is-chosen'],
-    why: '⚖13: what was only accepted is served as chosen, because a snapshot has passed it',
-  },
-  {
     name: 'read-of-a-minority',
     file: 'paxos/reader.ts',
     find: '|| !core.isQuorum(this.answered)) return',
