@@ -30,7 +30,7 @@ sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [CHECKPOINT=FILE]
 mutants: setup ## planted bugs: the simulator must catch each of them
 	@scripts/with-lock.sh mutants node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts
 
-campaign: setup ## real processes under faults, judged by the checker: make campaign MINUTES=60 [ONLY="kill one"]
+campaign: setup ## real processes under faults, judged by the checker: make campaign MINUTES=60 [ONLY="kill|wipe"]
 	@scripts/with-lock.sh campaign node --disable-warning=ExperimentalWarning e2e/src/campaign/main.ts --minutes $(MINUTES) $(if $(ONLY),--only "$(ONLY)")
 
 e2e: setup ## drive a local cluster as a user would

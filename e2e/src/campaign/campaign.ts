@@ -27,14 +27,14 @@ export interface CampaignResult {
   readonly lasted: string
 }
 
-/** `only`: faults whose kind holds this text; all of them if it is empty. */
+/** `only`: a pattern that the kinds of the faults match; all do if it is empty. */
 export async function runCampaign(durationMs: number, only: string, say: (line: string) => void): Promise<CampaignResult> {
   const folder = makeTemporaryFolder()
   const smallDisk = openSmallDisk()
   const volumes = Array.from({ length: REPLICAS }, (_, replica) =>
     replica === 0 && smallDisk !== undefined ? smallDisk.volume : `${folder}/replica-${replica}`,
   )
-  let faults = [...FAULTS, ...(smallDisk === undefined ? [] : [smallDisk.fault])].filter(({ kind }) => kind.includes(only))
+  let faults = [...FAULTS, ...(smallDisk === undefined ? [] : [smallDisk.fault])].filter(({ kind }) => new RegExp(only).test(kind))
   const group = await Group.start(folder, volumes)
   const history = new History()
   const runs: FaultRun[] = []
