@@ -1,9 +1,10 @@
 /**
- * `make demo`: a real cluster of three replicas takes real data, serves it newest first, loses a replica under load and
- * does not notice. Everything goes through what a user has: the `thermocline` program, the client library, HTTP.
+ * `make demo`: a real cluster of three replicas takes real data, serves it newest first, loses a replica under load, then a
+ * whole disk, and does not notice. Everything goes through what a user has: the `thermocline` program, the client library, HTTP.
  *
  * Exit code 0 means that all of it held; otherwise the last lines say what did not.
  */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from '@thermocline/client'
@@ -13,7 +14,7 @@ import { type History, writeBrowserHistory } from './demo/browser-history.ts'
 import { bad, chapter, command, count, detail, good, millis, seconds, tell } from './demo/narrator.ts'
 import { Latencies } from './latencies.ts'
 import { Load } from './load.ts'
-import { type ReplicaStatus, replicaStatus } from './node-http.ts'
+import { handTopology, type ReplicaStatus, replicaStatus } from './node-http.ts'
 import { StorageProcess } from './storage-process.ts'
 import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder.ts'
 import { Up } from './up.ts'
@@ -27,6 +28,7 @@ const SERIES = 300
 const BEFORE_SECONDS = 5
 const DOWN_SECONDS = 8
 const AFTER_SECONDS = 4
+const WIPED_SECONDS = 3
 const VICTIM = 1
 const CATCH_UP_TIMEOUT_MS = 60_000
 const SHOWN = 6
@@ -35,6 +37,7 @@ interface Outage {
   readonly load: Load
   readonly lag: number
   readonly catchUpMs: number
+  readonly rejoinMs: number
 }
 
 async function startCluster(folder: string): Promise<Up> {
@@ -115,8 +118,51 @@ async function loseReplica(up: Up, keep: (node: StorageProcess) => void): Promis
   const catchUpMs = performance.now() - beganMs
   good(`replica ${VICTIM} is back and level with the others after ${seconds(catchUpMs)}; it had missed ${count(lag)} entries`)
   await watch(load, AFTER_SECONDS, 'all three replicas')
+  const rejoinMs = await loseDisk(up, load, node, keep)
+  await watch(load, AFTER_SECONDS, 'all three replicas')
   await load.stop()
-  return { load, lag, catchUpMs }
+  return { load, lag, catchUpMs, rejoinMs }
+}
+
+async function loseDisk(up: Up, load: Load, node: StorageProcess, keep: (node: StorageProcess) => void): Promise<number> {
+  chapter(
+    'Lose a disk under load',
+    'The replica dies again, and this time its disk is empty when it returns. What it had promised to the others is gone with it.',
+  )
+  const data = join(up.folder, `g0-r${VICTIM}`)
+  command(`kill -9 …; rm -r ${data}`)
+  await node.killNow()
+  rmSync(data, { recursive: true })
+  await watch(load, WIPED_SECONDS, `replica ${VICTIM} is gone`)
+  command(`thermocline node --replica ${VICTIM} …`)
+  const beganMs = performance.now()
+  const fresh = StorageProcess.start(up, VICTIM)
+  keep(fresh)
+  await handTopology(up, VICTIM)
+  await untilVoter(up, fresh)
+  const tookMs = performance.now() - beganMs
+  good(`replica ${VICTIM} has learned everything from the others, compared digests, and votes again after ${seconds(tookMs)}`)
+  return tookMs
+}
+
+/** Shows how far the learner is, until it votes in every block. */
+async function untilVoter(up: Up, node: StorageProcess): Promise<void> {
+  const untilMs = performance.now() + CATCH_UP_TIMEOUT_MS
+  let shown = ''
+  while (performance.now() < untilMs) {
+    const status = await replicaStatus(up.http[VICTIM] as string).catch(() => undefined)
+    if (status?.mode === 'Voter') return
+    const { learner } = status ?? {}
+    const line =
+      learner === undefined
+        ? ''
+        : `replica ${VICTIM} learns: votes in ${count(learner.voting)} of ${count(learner.blocks)} blocks, ${(learner.copiedBytes / 1e6).toFixed(0)} MB copied`
+    if (line !== shown && line !== '') detail(line)
+    shown = line
+    if (!node.isRunning) throw new Error(`replica ${VICTIM} did not start again; its log is ${join(up.folder, `g0-r${VICTIM}.log`)}`)
+    await delay(200)
+  }
+  throw new Error(`replica ${VICTIM} has not learned within ${seconds(CATCH_UP_TIMEOUT_MS)}`)
 }
 
 /** Shows the load second by second. */
@@ -178,7 +224,7 @@ async function prove(up: Up, history: History, { load }: Outage): Promise<void> 
   }
 }
 
-function report(history: History, { load, catchUpMs, lag }: Outage, tookMs: number): void {
+function report(history: History, { load, catchUpMs, rejoinMs, lag }: Outage, tookMs: number): void {
   const { writeLatencies: writes, readLatencies: reads } = load
   const rows: readonly (readonly [string, string])[] = [
     ['records imported', count(history.records)],
@@ -186,14 +232,15 @@ function report(history: History, { load, catchUpMs, lag }: Outage, tookMs: numb
     ['reads answered', count(load.reads)],
     ['requests failed', String(load.failures.length)],
     ['longest gap in service', millis(load.longestGapMs)],
+    ['rejoin with an empty disk', `${seconds(rejoinMs)}, from start of the process until it votes in every block`],
     ['catch-up', `${seconds(catchUpMs)}, from start of the process, ${count(lag)} entries`],
     ['write latency', `p50 ${millis(writes.quantile(0.5))}, p99 ${millis(writes.quantile(0.99))}, most ${millis(writes.quantile(1))}`],
     ['read latency', `p50 ${millis(reads.quantile(0.5))}, p99 ${millis(reads.quantile(0.99))}, most ${millis(reads.quantile(1))}`],
     ['the demo took', seconds(tookMs)],
   ]
   tell()
-  for (const [name, value] of rows) tell(`   ${name.padEnd(24)}${value}`)
-  tell('\nA replica was lost, and nobody noticed. Run your own: ./thermocline up')
+  for (const [name, value] of rows) tell(`   ${name.padEnd(28)}${value}`)
+  tell('\nA replica was lost, then a disk, and nobody noticed. Run your own: ./thermocline up')
 }
 
 async function main(): Promise<void> {

@@ -1,4 +1,7 @@
 /** One replica over HTTP: its status, its digests, and what it answers when asked alone. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface ReplicaStatus {
   readonly state: string
@@ -10,6 +13,7 @@ export interface ReplicaStatus {
   readonly chosenTotal: number
   readonly blocks: { readonly known: number; readonly open: number; readonly behind: number }
   readonly memory: { readonly limitBytes: number; readonly rssBytes: number }
+  readonly learner?: { readonly blocks: number; readonly voting: number; readonly copiedBytes: number }
   readonly peers: readonly { readonly replica: number; readonly live: boolean }[]
 }
 
@@ -38,6 +42,24 @@ async function getJson(url: string): Promise<unknown> {
 
 export async function replicaStatus(http: string): Promise<ReplicaStatus> {
   return (await getJson(`${http}/v1/admin/status`)) as ReplicaStatus
+}
+
+/** Gives a replica that lost its disk the topology that another one has, as the operator does. */
+export async function handTopology({ http, folder }: { http: readonly string[]; folder: string }, to: number): Promise<void> {
+  const topology = await getJson(`${http[(to + 1) % http.length]}/v1/admin/topology`)
+  const headers = { authorization: `Bearer ${readFileSync(join(folder, 'token'), 'utf8').trim()}`, 'content-type': 'application/json' }
+  const untilMs = performance.now() + REQUEST_TIMEOUT_MS
+  for (;;) {
+    try {
+      const response = await fetch(`${http[to]}/v1/admin/topology`, { method: 'PUT', body: JSON.stringify(topology), headers })
+      if (!response.ok) throw new Error(`PUT of the topology: ${response.status} ${await response.text()}`)
+      return
+    } catch (error) {
+      // It does not listen yet.
+      if (performance.now() > untilMs) throw error
+      await delay(100)
+    }
+  }
 }
 
 export async function replicaDigests(http: string): Promise<readonly BlockDigest[]> {

@@ -44,6 +44,14 @@ export class StorageProcess {
     return this.child.exitCode === null && this.child.signalCode === null
   }
 
+  /** As a power cut would: resolves once it is gone. */
+  async killNow(): Promise<void> {
+    const ended = once(this.child, 'exit')
+    process.removeListener('exit', this.kill)
+    this.kill()
+    await ended
+  }
+
   async stop(): Promise<number> {
     process.removeListener('exit', this.kill)
     if (!this.isRunning) return this.child.exitCode ?? -1

@@ -45,7 +45,9 @@ export interface RejoinProgress {
 interface Comparison {
   readonly state: BlockState
   readonly with: number
-  sentAtMs: number
+  /** When it was last seen to come on: an answer, or entries on the way to its index. */
+  progressAtMs: number
+  chosen: number
   /** The peer's digest at `state.holdAt`; undefined until it has answered. */
   expected: string | undefined
 }
@@ -227,8 +229,13 @@ export class Rejoin {
     if (this.isComplete) return
     if (this.known.size < BLOCK_COUNT && core.nowMs - this.askedAtMs > BARRIER_RETRY_MS) this.ask()
     this.putWantedFirst()
-    for (const { state, with: peer, sentAtMs } of [...this.comparisons.values()]) {
-      if (core.nowMs - sentAtMs > COMPARE_RETRY_MS || (core.live & (1 << peer)) === 0) this.stopComparing(state)
+    for (const comparison of [...this.comparisons.values()]) {
+      const { state, with: peer } = comparison
+      if (state.chosen > comparison.chosen) {
+        comparison.chosen = state.chosen
+        comparison.progressAtMs = core.nowMs
+      }
+      if (core.nowMs - comparison.progressAtMs > COMPARE_RETRY_MS || (core.live & (1 << peer)) === 0) this.stopComparing(state)
     }
     for (const state of this.learning) {
       if (this.promoted.has(state.block)) continue
@@ -273,7 +280,7 @@ export class Rejoin {
     const peer = this.anyVoter(state.block)
     const out = peer < 0 ? undefined : core.outbox.now(peer)
     if (out === undefined) return
-    this.comparisons.set(state.block, { state, with: peer, sentAtMs: core.nowMs, expected: undefined })
+    this.comparisons.set(state.block, { state, with: peer, progressAtMs: core.nowMs, chosen: state.chosen, expected: undefined })
     core.outbox.messages.digestQuery(out, state.block)
   }
 

@@ -11,8 +11,9 @@ import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { EntryIndex } from './entry-index.ts'
 import { type PeerMemory, type RecordHandler, RecordWriter, readRecord, WRITE_HEAD_BYTES } from './records.ts'
-import { alignUp, type Segment, sealWrite, writeAt } from './segment.ts'
+import { alignUp, type Segment, sealWrite } from './segment.ts'
 import type { SegmentPool } from './segment-pool.ts'
+import { WriteReader } from './write-reader.ts'
 
 /** A write is closed at this size, or at a quarter of a segment if that is less; what follows goes into the next. */
 const WRITE_LIMIT_BYTES = 2 * 1024 * 1024
@@ -42,12 +43,6 @@ export interface LogStart {
   readonly firstWrite: number
 }
 
-interface ReadWrite {
-  readonly generation: number
-  readonly offset: number
-  readonly bytes: Uint8Array
-}
-
 export interface SharedLogOptions {
   readonly processes: ProcessTable
   readonly onDurable: (write: number) => void
@@ -68,8 +63,7 @@ export class SharedLog implements LogSink {
   private isWriting = false
   /** Taken to be written, and not in the index yet: a new segment is being made ready for it. */
   private starting: Filling | undefined
-  /** The write that was read last, for entries asked for in a row. */
-  private lastRead: ReadWrite | undefined
+  private readonly reader: WriteReader
   private waiters: (() => void)[] = []
   private lastStarted = 0
   private index = new EntryIndex()
@@ -82,6 +76,7 @@ export class SharedLog implements LogSink {
   constructor(options: SharedLogOptions) {
     this.options = options
     this.records = new RecordWriter(options.processes)
+    this.reader = new WriteReader(options.onDamage)
     this.filling = this.fresh(0)
   }
 
@@ -302,28 +297,8 @@ export class SharedLog implements LogSink {
     const segment = this.pool.byGeneration(at.generation)
     if (segment === undefined) return undefined
     if (at.offset >= segment.durableEnd) return 'later'
-    const write = await this.readWrite(segment, at.offset)
-    if (write === undefined || segment.generation !== at.generation) return undefined
-    const record = write.bytes.subarray(at.offset - write.offset, at.offset - write.offset + at.length)
-    return parseEntry(record, this.options.processes, block, instance)
-  }
-
-  /** The whole write that holds `offset`: only all of it has a checksum. Undefined if that fails, or the segment is recycled. */
-  private async readWrite(segment: Segment, offset: number): Promise<ReadWrite | undefined> {
-    const { generation, writes } = segment
-    let at = writes.length - 1
-    while (at >= 0 && (writes[at] as number) > offset) at--
-    const from = writes[at] as number
-    // Entries of one write are asked for one after the other.
-    if (this.lastRead?.generation === generation && this.lastRead.offset === from) return this.lastRead
-    const bytes = await segment.file.read(from, (writes[at + 1] ?? segment.end) - from)
-    if (segment.generation !== generation) return undefined
-    if (writeAt(bytes, from, generation, from) === undefined) {
-      this.options.onDamage(`log segment ${segment.name}: the write at offset ${from} was durable and fails its checksum now`)
-      return undefined
-    }
-    this.lastRead = { generation, offset: from, bytes }
-    return this.lastRead
+    const record = await this.reader.read(segment, at.offset, at.length)
+    return record === undefined ? undefined : parseEntry(record, this.options.processes, block, instance)
   }
 
   private isGathering(block: number, instance: number): boolean {
