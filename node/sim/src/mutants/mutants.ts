@@ -273,22 +273,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖15: the barrier leaves out what was promised and accepted',
   },
   {
-    name: 'barrier-before-sync',
-    file: 'paxos/rejoin.ts',
-    find: 'const out = core.outbox.afterSync(from, write)',
-    replace: 'const out = core.outbox.now(from)',
-    caughtBy: ['chosen-never-changes'],
-    why: '⚖15: a barrier is named before the new incarnation is durably recorded',
-  },
-  {
-    name: 'older-incarnation-counts',
-    file: 'replica/members.ts',
-    find: 'if (named !== undefined && compareIncarnations(incarnation, named) < 0) return false',
-    replace: '',
-    caughtBy: ['chosen-never-changes'],
-    why: '⚖5: a vote of a volume that was replaced counts',
-  },
-  {
     name: 'incarnation-used-twice',
     file: 'replica/join.ts',
     find: 'number: Math.max(highest, volume.incarnation.number) + 1,',
