@@ -1,6 +1,6 @@
 /** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
 import { type Incarnation, replicaOrder, ThermoclineError } from '@thermocline/protocol'
-import { openEngine } from '../../src/engine/mod.ts'
+import { type Engine, openEngine } from '../../src/engine/mod.ts'
 import type { Clock } from '../../src/io/ports.ts'
 import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
@@ -56,6 +56,8 @@ export class Cluster {
   readonly options: ClusterOptions
   readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0, rollBacks: 0 }
   readonly engineHits = { misses: 0 }
+  /** Of all lives: what an ended process would have left to the system to free. */
+  private readonly engines: Engine[] = []
   /** Counters of all lives that ended. */
   readonly branches: Record<string, number> = {}
 
@@ -130,6 +132,7 @@ export class Cluster {
       },
       volume.store,
     )
+    this.engines.push(table)
     const engine = simEngine(table, scheduler, volume.disk, options.missProbability, isAlive, this.engineHits)
     const made: Replica = new Replica({
       volume: joined,
@@ -301,6 +304,12 @@ export class Cluster {
       if (this.machines[number]?.life === undefined) void this.start(number)
       this.scheduler.hasReactions = true
     })
+  }
+
+  /** The run is over: ends all processes, and frees what they held. */
+  async close(): Promise<void> {
+    for (const replica of this.machines.keys()) this.crash(replica)
+    await Promise.all(this.engines.map((engine) => engine.close()))
   }
 
   count(replica: Replica | undefined): void {

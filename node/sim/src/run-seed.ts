@@ -29,7 +29,9 @@ const CHECK_MS = 50
 export async function runSeed(seed: number): Promise<SeedResult> {
   const run = new Run(seed)
   await run.toTheEnd()
-  return run.result(seed)
+  const result = run.result(seed)
+  await run.close()
+  return result
 }
 
 class Run {
@@ -101,12 +103,15 @@ class Run {
   }
 
   result(seed: number): SeedResult {
-    const { scheduler, watch, cluster, clients } = this
+    const { scheduler, watch, clients } = this
     const hits = this.hits()
-    for (const replica of cluster.machines.keys()) cluster.crash(replica)
     const operations = clients.reduce((sum, client) => sum + client.finished, 0)
     const error = watch.failure as Violation | undefined
     return { seed, error, traceHash: scheduler.traceHash >>> 0, events: scheduler.events, simulatedMs: scheduler.nowMs, operations, hits }
+  }
+
+  close(): Promise<void> {
+    return this.cluster.close()
   }
 
   private hits(): Record<string, number> {
