@@ -49,7 +49,8 @@ async function untilRejoined(at: number, incarnation: number, written: ReadonlyM
   let last = 'nothing'
   while (performance.now() - beganMs < REJOIN_TIMEOUT_MS) {
     const status = await replicaStatus(up.http[at] as string).catch(() => undefined)
-    if (status !== undefined) last = `${status.state}, ${status.mode}, incarnation ${status.incarnation.number}: ${status.reason ?? ''}`
+    if (status !== undefined)
+      last = `${status.state}, ${status.mode}, incarnation ${status.incarnation.number}, ${JSON.stringify(status.learner)}: ${status.reason ?? ''}`
     if (status?.state === 'serving' && status.mode === 'Voter' && status.incarnation.number > incarnation)
       return performance.now() - beganMs
     if (status?.incarnation.number === incarnation) await provoke(at, written.keys())
@@ -149,4 +150,27 @@ test('a volume goes back to an earlier state', async (t) => {
     rmSync(volume, { recursive: true })
     cpSync(old, volume, { recursive: true })
   })
+})
+
+test('two volumes of three are lost: it is reported, and left alone', async () => {
+  const lost = [0, 2]
+  const pids = lost.map((at) => up.pidOf(at))
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  for (const at of lost) rmSync(volumeOf(at), { recursive: true })
+  const untilMs = performance.now() + REJOIN_TIMEOUT_MS
+  const reasons = async (): Promise<string[]> => {
+    const all = await Promise.all(lost.map((at) => replicaStatus(up.http[at] as string).catch(() => undefined)))
+    return all.map((status) => `${status?.state}: ${status?.reason}`)
+  }
+  const isReported = (reason: string): boolean => /^joining: .*NeedsOperator: replicas 0 and 2/.test(reason)
+  while (!(await reasons()).every(isReported)) {
+    if (performance.now() > untilMs) assert.fail(`not reported: ${(await reasons()).join('; ')}`)
+    await delay(100)
+  }
+  // The third keeps what it has, and nobody makes a new group of empty volumes.
+  await delay(2000)
+  assert.ok((await reasons()).every(isReported))
+  const { blocks, state } = await replicaStatus(up.http[1] as string)
+  assert.equal(state, 'serving')
+  assert.ok(blocks.known > 0)
 })

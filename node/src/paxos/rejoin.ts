@@ -45,7 +45,7 @@ export interface RejoinProgress {
 interface Comparison {
   readonly state: BlockState
   readonly with: number
-  /** When it was last seen to come on: an answer, or entries on the way to its index. */
+  /** When it began, or was last seen to come closer to the peer's index. */
   progressAtMs: number
   chosen: number
   /** The peer's digest at `state.holdAt`; undefined until it has answered. */
@@ -75,6 +75,8 @@ export class Rejoin {
   private readonly settleAtMs = new Map<number, number>()
   private readonly wanted = new Set<number>()
   private askedAtMs = Number.NEGATIVE_INFINITY
+  /** Learners' questions for digests, answered this turn. */
+  private queries: { readonly from: number; readonly block: number }[] = []
   /** Barriers of the answer being read. */
   private answer: number[] = []
   private nextPeer = 0
@@ -139,13 +141,20 @@ export class Rejoin {
     messages.barrierEnd(out, countAt, count, core.votes)
   }
 
+  /** Answered in this turn, once everything chosen is applied: the digest is then the one at `chosen`. */
   onDigestQuery(from: number, block: number): void {
-    const { core, ports } = this
-    const state = core.block(block)
-    const isPending = core.chosenEntries.some((entry) => entry.block === block)
-    if (!state.isVoter || state.isCopying || isPending) return
-    const out = core.outbox.now(from)
-    if (out !== undefined) core.outbox.messages.digestAnswer(out, block, state.chosen, ports.digest(block))
+    this.queries.push({ from, block })
+  }
+
+  private answerQueries(): void {
+    const { core, ports, queries } = this
+    this.queries = []
+    for (const { from, block } of queries) {
+      const state = core.block(block)
+      if (!state.isVoter || state.isCopying) continue
+      const out = core.outbox.now(from)
+      if (out !== undefined) core.outbox.messages.digestAnswer(out, block, state.chosen, ports.digest(block))
+    }
   }
 
   // ── The learner ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,6 +209,7 @@ export class Rejoin {
 
   /** Called every turn, after everything chosen is applied. */
   advance(): void {
+    if (this.queries.length > 0) this.answerQueries()
     if (this.isComplete) return
     for (const comparison of this.comparisons.values()) this.compare(comparison)
     if (this.logged.length > 0 && this.loggedAt <= this.core.log.durableWrite) this.comeIntoForce()
@@ -231,7 +241,7 @@ export class Rejoin {
     this.putWantedFirst()
     for (const comparison of [...this.comparisons.values()]) {
       const { state, with: peer } = comparison
-      if (state.chosen > comparison.chosen) {
+      if (comparison.expected !== undefined && state.chosen > comparison.chosen) {
         comparison.chosen = state.chosen
         comparison.progressAtMs = core.nowMs
       }

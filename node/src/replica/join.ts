@@ -48,14 +48,22 @@ function withOrder(volume: Volume, { isNamed }: JoinOptions): Volume {
 }
 
 /** The highest number of an incarnation of this slot that n−q+1 other replicas name. */
-function askIncarnations(volume: Volume, { network, replicaCount }: JoinOptions): Promise<number> {
+function askIncarnations(volume: Volume, { network, replicaCount, onWaiting }: JoinOptions): Promise<number> {
   const needed = replicaCount - (replicaCount >> 1)
   const answered = new Set<number>()
+  const strangers = new Set<number>()
   let highest = 0
   return new Promise((resolve) => {
     network.start((link, dialled) => {
       if (dialled !== undefined) sendStrangerHello(link, volume)
-      return strangerEvents(volume, link, (replica, named) => {
+      return strangerEvents(volume, link, dialled !== undefined, (replica, named) => {
+        if (named === undefined) {
+          const isNews = !strangers.has(replica)
+          strangers.add(replica)
+          if (isNews && replicaCount - 1 - strangers.size < needed) onWaiting(tooManyLost([volume.replica, ...strangers]))
+          return
+        }
+        strangers.delete(replica)
         highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)
         answered.add(replica)
         if (answered.size >= needed) resolve(highest)
@@ -80,17 +88,26 @@ function sendStrangerHello(link: PeerLink, volume: Volume): void {
   link.send(w.written())
 }
 
-/** Reads the hello of a member, whoever dialled, and hangs up: there is nothing else to say to it yet. */
+function tooManyLost(replicas: readonly number[]): string {
+  const names = replicas.toSorted((a, b) => a - b).join(' and ')
+  return `NeedsOperator: replicas ${names} have lost their volumes, and the rest are too few to know all that was promised; put a volume back, or restore the group`
+}
+
+/** Reads the hello of a peer (its names, or undefined from one in the same state), whoever dialled, and hangs up: there is nothing else to say to it yet. */
 function strangerEvents(
-  { clusterId, group, replica }: Volume,
+  volume: Volume,
   link: PeerLink,
-  take: (replica: number, named: ReadonlyMap<number, Incarnation>) => void,
+  isDialled: boolean,
+  take: (replica: number, named: ReadonlyMap<number, Incarnation> | undefined) => void,
 ): PeerLinkEvents {
+  const { clusterId, group, replica } = volume
   const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
     if (type !== FrameType.peerHello) return
     const hello = readPeerHello(reader)
-    const isMember = !hello.isStranger && hello.version === WIRE_VERSION && hello.clusterId === clusterId && hello.process.group === group
-    if (isMember && hello.process.replica !== replica) take(hello.process.replica, hello.incarnations)
+    // One in the same state has to hear of it too.
+    if (hello.isStranger && !isDialled) sendStrangerHello(link, volume)
+    const isOfGroup = hello.version === WIRE_VERSION && hello.clusterId === clusterId && hello.process.group === group
+    if (isOfGroup && hello.process.replica !== replica) take(hello.process.replica, hello.isStranger ? undefined : hello.incarnations)
     link.close()
   })
   return {

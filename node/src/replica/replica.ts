@@ -341,6 +341,8 @@ export class Replica {
       const out = this.peers.now(peer.replica)
       if (out !== undefined) this.peers.messages.wantPositions(out)
     }
+    // A process before this one learned the last block, and ended before the volume's file said so.
+    if (this.isLearner && this.rejoin.isComplete) options.onComplete()
     this.soon()
   }
 

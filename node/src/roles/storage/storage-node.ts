@@ -80,6 +80,8 @@ export class StorageNode implements DataService, AdminService {
   private placement: Placement | undefined
   private readonly bootNonce: string
   private openingReplica: Promise<void> | undefined
+  /** The volume has to rejoin, and other replicas have not answered yet. */
+  private isWaiting = false
   replica: Replica | undefined
   state: NodeState = 'starting'
   private reason: string | undefined = 'starting'
@@ -183,10 +185,12 @@ export class StorageNode implements DataService, AdminService {
       isNamed: (replica, incarnation) => this.isNamed(replica, incarnation),
       dropEngine: () => world.dropEngine(this.enginePath),
       onWaiting: (reason) => {
-        this.reason = `the volume has to rejoin (${reason}); it waits for the other replicas to name its next incarnation`
-        world.log.warn({ reason }, 'the volume has to rejoin')
+        this.isWaiting = true
+        this.reason = `the volume waits for the other replicas, to rejoin: ${reason}`
+        world.log.warn({ reason }, 'the volume waits for the other replicas, to rejoin')
       },
     })
+    this.isWaiting = false
     try {
       await this.openReplica(topology, replicaCount)
     } catch (error) {
@@ -351,7 +355,8 @@ export class StorageNode implements DataService, AdminService {
     this.state = 'stopping'
     this.reason = 'asked to stop'
     this.store.releaseWatchers()
-    await this.openingReplica?.catch(() => {})
+    // A volume that waits for other replicas may do so for ever, and has nothing to save.
+    if (!this.isWaiting) await this.openingReplica?.catch(() => {})
     await this.replica?.stop(DRAIN_MS)
     await this.server.close()
   }
