@@ -8,12 +8,14 @@ import { makeTemporaryFolder } from '../temporary-folder.ts'
 import { type CampaignFault, FAULTS } from './faults.ts'
 import { Group, REPLICAS } from './group.ts'
 import { History } from './history.ts'
-import { Load } from './load.ts'
+import { Load, SERIES } from './load.ts'
 import { definiteShare, type FaultRun, figuresOf, type KindFigures } from './report.ts'
 import { openSmallDisk } from './small-disk.ts'
 
 /** Nothing is broken for so long before each fault. */
 const CALM_MS = 1500
+/** Every series answers again this soon after a fault. */
+const RECOVERY_TIMEOUT_MS = 30_000
 
 export interface CampaignResult {
   readonly figures: readonly KindFigures[]
@@ -50,6 +52,7 @@ export async function runCampaign(durationMs: number, only: string, say: (line: 
       await run(group)
       const toMs = performance.now()
       runs.push({ kind, leavesMajority, fromMs, toMs })
+      await untilAllAnswer(history, toMs, kind)
       say(`${kind}: ${((toMs - fromMs) / 1000).toFixed(1)} s, ${history.operations.length} operations so far`)
     }
     await delay(CALM_MS)
@@ -70,6 +73,15 @@ export async function runCampaign(durationMs: number, only: string, say: (line: 
   } finally {
     await group.stop()
     smallDisk?.close()
+  }
+}
+
+/** What one fault has left behind must not be taken for the work of the next. */
+async function untilAllAnswer(history: History, sinceMs: number, kind: string): Promise<void> {
+  while (history.answeredSince(sinceMs) < SERIES) {
+    if (performance.now() - sinceMs > RECOVERY_TIMEOUT_MS)
+      throw new Error(`${kind}: ${history.answeredSince(sinceMs)} of ${SERIES} series answer ${RECOVERY_TIMEOUT_MS} ms after it was mended`)
+    await delay(50)
   }
 }
 

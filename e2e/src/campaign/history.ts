@@ -20,6 +20,17 @@ export class History {
     this.operations.push(operation)
   }
 
+  /** How many series have answered an operation that began after `sinceMs`. */
+  answeredSince(sinceMs: number): number {
+    const series = new Set<string>()
+    for (let at = this.operations.length - 1; at >= 0; at--) {
+      const { toldMs, startMs, outcome, input } = this.operations[at] as Recorded
+      if (toldMs < sinceMs) break
+      if (startMs > sinceMs && outcome === 'ok') series.add(input.series)
+    }
+    return series.size
+  }
+
   /** An operation that did not happen, and a read that was not answered, say nothing of the records. */
   check(): Result<RecordInput, RecordOutput> {
     const telling = this.operations.filter(({ outcome, input }) => outcome === 'ok' || (outcome === 'unknown' && input.kind !== 'get'))

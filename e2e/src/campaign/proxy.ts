@@ -49,10 +49,14 @@ export class PeerProxies {
       socket.once('close', end)
     }
     dialler.once('data', (first) => {
-      target.write(first)
+      dialler.pause()
+      dialler.unshift(first)
       dialler.on('data', (chunk) => this.pass(dialler, target, chunk))
       target.on('data', (chunk) => this.pass(target, dialler, chunk))
-      if (first[TYPE_AT] !== FrameType.peerHello) return
+      if (first[TYPE_AT] !== FrameType.peerHello) {
+        dialler.resume()
+        return
+      }
       this.pairs.add(pair)
       this.hold(pair)
     })

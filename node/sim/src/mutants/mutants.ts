@@ -272,12 +272,4 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: ['chosen-never-changes'],
     why: '⚖15: the barrier leaves out what was promised and accepted',
   },
-  {
-    name: 'incarnation-used-twice',
-    file: 'replica/join.ts',
-    find: 'number: Math.max(highest, volume.incarnation.number) + 1,',
-    replace: 'number: 1,',
-    caughtBy: ['converges', 'never-rolled-back'],
-    why: '⚖5: a second replacement takes the number of the first',
-  },
 ]
