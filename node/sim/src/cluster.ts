@@ -55,7 +55,7 @@ export class Cluster {
   private readonly watch: Watch
   readonly options: ClusterOptions
   readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0, rollBacks: 0 }
-  readonly engineHits = { misses: 0 }
+  readonly engineHits = { misses: 0, wrongCopies: 0 }
   /** Of all lives: what an ended process would have left to the system to free. */
   private readonly engines: Engine[] = []
   /** Counters of all lives that ended. */
@@ -133,7 +133,15 @@ export class Cluster {
       volume.store,
     )
     this.engines.push(table)
-    const engine = simEngine(table, scheduler, volume.disk, options.missProbability, isAlive, this.engineHits)
+    const engine = simEngine(
+      table,
+      scheduler,
+      volume.disk,
+      options.missProbability,
+      isAlive,
+      (block) => !made.core.votes.has(block),
+      this.engineHits,
+    )
     const made: Replica = new Replica({
       volume: joined,
       bootNonce: scheduler.random.hex(8),
@@ -314,10 +322,11 @@ export class Cluster {
 
   count(replica: Replica | undefined): void {
     if (replica === undefined) return
-    const { core, copier, forwarder, flusher, log, requests } = replica
+    const { core, copier, forwarder, flusher, log, rejoin, requests } = replica
     const all = {
       ...core.counters,
       copied: copier.copied,
+      ...rejoin.counters,
       forwarded: forwarder.forwarded,
       flushes: flusher.flushes,
       syncs: log.syncs,

@@ -20,6 +20,8 @@ const BRANCHES = [
   'cluster.rejoined',
   'cluster.rollBacks',
   'engine.misses',
+  'engine.wrongCopies',
+  'paxos.mismatches',
   'client.fan-out',
   'client.late retry answered',
   'client.late retry expired',

@@ -1,6 +1,7 @@
 /**
  * The engine as it is, on a disk that is not always at hand: a read sometimes says NEEDS_IO, and its async twin answers
- * after a while, with what was true when it was asked; a flush is refused while the disk is full.
+ * after a while, with what was true when it was asked; a flush is refused while the disk is full. And what a learner copies
+ * is sometimes wrong in a way that the copy's own checks do not see: its digest tells until it is copied again.
  */
 import { ThermoclineError } from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from '../../src/engine/mod.ts'
@@ -11,7 +12,10 @@ const ANSWER_BYTES = 64 * 1024
 
 export interface EngineHits {
   misses: number
+  wrongCopies: number
 }
+
+const WRONG_COPY = 0.3
 
 /** `probability` of a miss, `isAlive` false once the process has ended. */
 export function simEngine(
@@ -20,8 +24,10 @@ export function simEngine(
   disk: SimDisk,
   probability: number,
   isAlive: () => boolean,
+  isLearning: (block: number) => boolean,
   hits: EngineHits,
 ): Engine {
+  const wrong = new Set<number>()
   const misses = (): boolean => {
     if (!scheduler.random.chance(probability)) return false
     hits.misses++
@@ -44,6 +50,17 @@ export function simEngine(
         return (block: number, request: Uint8Array, offset: number, length: number) => {
           const out = new Uint8Array(ANSWER_BYTES)
           return later(out.slice(0, target.get(block, request, offset, length, out, 0)))
+        }
+      }
+      if (name === 'digest') return (block: number) => (wrong.has(block) ? 'wrong'.padEnd(16, '0') : target.digest(block))
+      if (name === 'installEnd') {
+        return (block: number) => {
+          // Never twice in a row: a copy of a copy would not end.
+          if (!wrong.delete(block) && isLearning(block) && scheduler.random.chance(WRONG_COPY)) {
+            wrong.add(block)
+            hits.wrongCopies++
+          }
+          return target.installEnd(block)
         }
       }
       if (name === 'flush' && !disk.takesMore())

@@ -197,7 +197,9 @@ export class Watch {
       const last = index > known + 1 ? Math.max(known, core.block(block).snapshotIndex) : known
       applied.set(block, index)
       const value = `${shared(valueProcess)}#${valueCounter}`
-      const digest = engine.appliedIndex(block) === index ? engine.digest(block) : undefined
+      // A learner's is its own affair until it votes.
+      const isComparable = core.votes.has(block) && engine.appliedIndex(block) === index
+      const digest = isComparable ? engine.digest(block) : undefined
       const event = { replica: number, block, index, last, value, entry, digest }
       this.decided.note(event)
       this.show((invariant) => invariant.onApplied?.(event))

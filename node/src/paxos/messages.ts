@@ -94,7 +94,8 @@ export interface PeerHandler {
   onSettle(block: number, instance: number): void
   onPosition(block: number, chosen: number): void
   onWantPositions(): void
-  onWantSnapshot(block: number, part: number): void
+  /** A snapshot below index `atLeast` is of no use to the sender. */
+  onWantSnapshot(block: number, part: number, atLeast: number): void
   /** An empty part ends the snapshot; index 0 says there is none. */
   onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void
   /** `votes` are the blocks that the sender votes in, BLOCK_SET_BYTES; undefined: all. */
@@ -313,8 +314,9 @@ export class MessageWriter {
     w.u8(Kind.wantPositions)
   }
 
-  wantSnapshot(w: ByteWriter, block: number, part: number): void {
+  wantSnapshot(w: ByteWriter, block: number, part: number, atLeast: number): void {
     this.head(w, Kind.wantSnapshot, block, part)
+    w.u48(atLeast)
   }
 
   snapshotPart(
@@ -502,7 +504,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         handler.onWantPositions()
         break
       case Kind.wantSnapshot:
-        handler.onWantSnapshot(r.u16(), r.u48())
+        handler.onWantSnapshot(r.u16(), r.u48(), r.u48())
         break
       case Kind.snapshotPart: {
         const block = r.u16()

@@ -333,6 +333,8 @@ export class Rejoin {
     }
     this.counters.mismatches++
     state.needsCopy = true
+    // The copy is to be no older than what is here: that waits for it.
+    state.holdAt = Math.max(state.chosen, 1)
     this.ports.copy(state, peer)
   }
 

@@ -52,6 +52,7 @@ export class Copier {
   private readonly log: SharedLog
   private readonly abandon: (state: BlockState) => void
   private readonly onWork: () => void
+  private readonly wantFlush: () => void
   private readonly served: Served[] = []
   private readonly copies = new Map<number, Copy>()
   /** When all that was taken in so far would have been, at the bound of the rate. */
@@ -60,12 +61,13 @@ export class Copier {
   copiedBytes = 0
   failures = 0
 
-  constructor(core: Core, engine: Engine, log: SharedLog, abandon: (state: BlockState) => void, onWork: () => void) {
+  constructor(core: Core, engine: Engine, log: SharedLog, abandon: (state: BlockState) => void, onWork: () => void, wantFlush: () => void) {
     this.core = core
     this.engine = engine
     this.log = log
     this.abandon = abandon
     this.onWork = onWork
+    this.wantFlush = wantFlush
   }
 
   get copying(): number {
@@ -101,7 +103,7 @@ export class Copier {
     copy.askedAtMs = this.core.nowMs
     const out = this.core.outbox.now(copy.from)
     if (out === undefined) this.giveUp(copy)
-    else this.core.outbox.messages.wantSnapshot(out, copy.state.block, copy.part)
+    else this.core.outbox.messages.wantSnapshot(out, copy.state.block, copy.part, lowestUseful(copy.state))
     this.onWork()
   }
 
@@ -116,8 +118,7 @@ export class Copier {
   ): void {
     const copy = this.copies.get(block)
     if (copy === undefined || copy.phase !== 'asking' || copy.from !== from || copy.part !== part) return
-    // A copy that replaces wrong content may be of an earlier state: entries follow.
-    if (index === 0 || (index <= copy.state.chosen && !copy.state.needsCopy)) {
+    if (index < lowestUseful(copy.state)) {
       this.giveUp(copy)
       return
     }
@@ -153,6 +154,7 @@ export class Copier {
     this.copies.delete(state.block)
     state.isCopying = false
     state.needsCopy = false
+    state.holdAt = 0
     moveTo(this.core, state, position.index, valueProcess, valueCounter)
     state.snapshotIndex = position.index
     state.markPending = false
@@ -176,7 +178,9 @@ export class Copier {
   }
 
   /** A peer asks for a part of a block's snapshot; part 0 opens it. */
-  onWant(from: number, block: number, part: number): void {
+  onWant(from: number, block: number, part: number, atLeast: number): void {
+    // Snapshots are of what is flushed: the next try finds more.
+    if (part === 0 && this.engine.flushedIndex(block) < atLeast && this.core.block(block).chosen >= atLeast) this.wantFlush()
     let served = this.served.find((one) => one.to === from && one.block === block)
     if (served !== undefined && part === 0) {
       this.release(served)
@@ -243,4 +247,9 @@ export class Copier {
       if (copy.phase === 'asking' && this.core.nowMs - copy.askedAtMs > PART_TIMEOUT_MS) this.giveUp(copy)
     }
   }
+}
+
+/** Content that is to be replaced is replaced by one of the same index or a later one: `chosen` never goes back. */
+function lowestUseful(state: BlockState): number {
+  return state.needsCopy ? Math.max(state.chosen, 1) : state.chosen + 1
 }

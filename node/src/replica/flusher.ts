@@ -38,6 +38,7 @@ export class Flusher {
   private syncedAt = 0
   private cutGeneration = 0
   private retryAtMs = 0
+  private isWanted = false
   flushes = 0
 
   constructor(options: FlusherOptions) {
@@ -61,12 +62,17 @@ export class Flusher {
     this.retryAtMs = this.options.core.nowMs + RETRY_MS
   }
 
+  /** A peer needs a snapshot of what is not flushed yet. */
+  want(): void {
+    this.isWanted = true
+  }
+
   /** Called every turn after everything chosen is applied. */
   advance(): void {
     const { engine, log, core } = this.options
     const { pool } = log
     if (this.state === 'idle') {
-      const isDue = engine.rotationDue() || pool.replayBytes > MAX_REPLAY_SEGMENTS * pool.segmentBytes
+      const isDue = this.isWanted || engine.rotationDue() || pool.replayBytes > MAX_REPLAY_SEGMENTS * pool.segmentBytes
       if (isDue) this.begin()
     } else if (this.state === 'syncing' && log.durableWrite >= this.syncedAt) this.write()
     else if (this.state === 'failed' && core.nowMs >= this.retryAtMs) this.write()
@@ -75,6 +81,7 @@ export class Flusher {
   /** Freezes what is applied and starts making it durable. */
   begin(): void {
     const { core, engine, log, memories } = this.options
+    this.isWanted = false
     engine.rotate()
     // What follows lands in this segment or a later one.
     this.cutGeneration = log.pool.active?.generation ?? 0

@@ -158,8 +158,8 @@ export class PeerMessages implements PeerHandler {
     this.options.sendPositions(this.from)
   }
 
-  onWantSnapshot(block: number, part: number): void {
-    this.options.copier.onWant(this.from, block, part)
+  onWantSnapshot(block: number, part: number, atLeast: number): void {
+    this.options.copier.onWant(this.from, block, part, atLeast)
   }
 
   onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void {

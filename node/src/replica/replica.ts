@@ -190,6 +190,7 @@ export class Replica {
       this.log,
       (state) => this.proposer.abandon(state),
       () => this.soon(),
+      () => this.flusher.want(),
     )
     this.flusher = new Flusher({
       core: this.core,

@@ -137,6 +137,14 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖4: a ballot that is not durable helps to prove a value chosen',
   },
   {
+    name: 'digests-not-compared',
+    file: 'paxos/rejoin.ts',
+    find: 'if (this.ports.digest(state.block) === expected) {',
+    replace: 'if (true) {',
+    caughtBy: ['digests-equal'],
+    why: 'a learner skips the digest check, and votes with a copy that went wrong',
+  },
+  {
     name: 'vote-across-a-gap',
     file: 'paxos/acceptor.ts',
     find: 'if (instance > state.chosen + 1) {',
