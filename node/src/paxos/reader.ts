@@ -1,8 +1,8 @@
 /**
  * Strong reads at this replica: one shared, batched majority round (design §4.2).
  *
- * A round asks every peer, for each block read, what it has chosen and durably accepted. Any majority, this replica
- * included, will do: a write that was answered before the round began is durable at one of its members, so applying up
+ * A round asks peers, for each block read, what they have chosen and durably accepted. Any majority, this replica
+ * included, will do, so just enough of them are asked at first: a write that was answered before the round began is durable at one of its members, so applying up
  * to the highest index they name is enough. The question names this replica's own `chosen`; a peer answers only where
  * it knows more, so the usual answer is empty. ⚖6: a round answers only reads that came before it began; reads that
  * arrive while one is in flight share the next.
@@ -12,8 +12,9 @@
  * steal round 0). No clock takes part in any of this but to decide when to ask again.
  */
 import { BLOCK_COUNT, type ByteWriter } from '@thermocline/protocol'
+import type { BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
-import { MAX_ROUND_BLOCKS, READ_SETTLE_MS, ROUND_RESEND_MS } from './constants.ts'
+import { MAX_ROUND_BLOCKS, READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS } from './constants.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
 import type { ReplyTarget } from './pending.ts'
@@ -71,6 +72,8 @@ export class Reader {
   private absent: number[] = []
   private hasAbsent = false
   private sentAtMs = 0
+  private isAllAsked = false
+  private lastAsked = 0
   /** Slot + 1 of a block in the round in flight. */
   private readonly slots = new Uint32Array(BLOCK_COUNT)
   /** Reads whose block has not applied far enough yet. */
@@ -123,7 +126,8 @@ export class Reader {
       this.sameInstance[slot] = 0
       this.absent[slot] = 0
     }
-    this.send()
+    this.isAllAsked = false
+    this.askFew()
     this.finishIfQuorum()
   }
 
@@ -140,17 +144,35 @@ export class Reader {
     this.pending = taken === this.pending.length ? [] : this.pending.slice(taken)
   }
 
-  private send(): void {
+  /** Asks as many peers as a majority needs, in turn; the others only if these do not answer soon. */
+  private askFew(): void {
     const { core } = this
-    for (let replica = 0; replica < core.replicaCount; replica++) {
-      if ((this.answered & (1 << replica)) !== 0) continue
-      const out = core.outbox.now(replica)
-      if (out === undefined) continue
-      core.outbox.messages.readRound(out, this.round, this.blocks.length)
-      for (let slot = 0; slot < this.blocks.length; slot++) {
-        core.outbox.messages.readRoundBlock(out, this.blocks[slot] as number, this.asked[slot] as number)
-      }
+    const likely = core.live & core.countable
+    let missing = core.quorum - 1
+    for (let step = 0; step < core.replicaCount && missing > 0; step++) {
+      this.lastAsked = (this.lastAsked + 1) % core.replicaCount
+      const replica = this.lastAsked
+      const isLikely = replica !== core.replica && (likely & (1 << replica)) !== 0 && (core.peerVotes[replica] as BlockSet).isFull
+      if (isLikely && this.ask(replica)) missing--
     }
+    if (missing > 0) this.askAll()
+  }
+
+  private askAll(): void {
+    this.isAllAsked = true
+    for (let replica = 0; replica < this.core.replicaCount; replica++) if ((this.answered & (1 << replica)) === 0) this.ask(replica)
+  }
+
+  /** False if the replica is not connected. */
+  private ask(replica: number): boolean {
+    const { core } = this
+    const out = core.outbox.now(replica)
+    if (out === undefined) return false
+    core.outbox.messages.readRound(out, this.round, this.blocks.length)
+    for (let slot = 0; slot < this.blocks.length; slot++) {
+      core.outbox.messages.readRoundBlock(out, this.blocks[slot] as number, this.asked[slot] as number)
+    }
+    return true
   }
 
   /** A peer's round asks about one block. */
@@ -249,7 +271,10 @@ export class Reader {
   private finishIfQuorum(): void {
     const { core } = this
     if ((core.countable & (1 << core.replica)) === 0 || !core.isQuorum(this.answered)) return
-    if (this.hasAbsent && this.lacksMajority() && (core.live & core.countable & ~this.answered) !== 0) return
+    if (this.hasAbsent && this.lacksMajority() && (core.live & core.countable & ~this.answered) !== 0) {
+      if (!this.isAllAsked) this.askAll()
+      return
+    }
     for (const read of this.reads) {
       const slot = (this.slots[read.block] as number) - 1
       if (!core.isQuorum(this.answered & ~(this.absent[slot] as number))) {
@@ -297,10 +322,12 @@ export class Reader {
     this.deferred = []
     this.reads = this.dropLate(this.reads)
     this.waiting = this.dropLate(this.waiting)
-    if (this.round !== 0 && core.nowMs - this.sentAtMs > ROUND_RESEND_MS) {
+    const waitedMs = core.nowMs - this.sentAtMs
+    if (this.round !== 0 && !this.isAllAsked && waitedMs > ROUND_HEDGE_MS) this.askAll()
+    else if (this.round !== 0 && waitedMs > ROUND_RESEND_MS) {
       this.sentAtMs = core.nowMs
       core.counters.resends++
-      this.send()
+      this.askAll()
     }
     if (this.hasAbsent && this.round !== 0) this.finishIfQuorum()
     for (const read of this.waiting) this.askToSettle(read)
