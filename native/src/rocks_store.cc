@@ -2,6 +2,7 @@
 // family, and RocksDB links all of them in by one atomic, synced manifest write. So the database needs no log, and what
 // it holds is always the state after some whole ingest.
 #include <dirent.h>
+#include <fcntl.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/sst_file_writer.h>
@@ -95,10 +96,26 @@ class RocksIterator final : public StoreIterator {
   const std::unique_ptr<rocksdb::Iterator> it_;
 };
 
+// Makes the folder if there is none; its name is durable before anything in it is.
+void makeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw EngineError(ErrorKind::error, "internal", "could not make the folder " + path + ": " + strerror(errno));
+  }
+  const size_t slash = path.find_last_of('/');
+  const std::string above = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int parent = open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool isSynced = parent >= 0 && fsync(parent) == 0;
+  const std::string why = strerror(errno);
+  if (parent >= 0) close(parent);
+  if (!isSynced) throw EngineError(ErrorKind::error, "internal", "could not sync the folder " + above + ": " + why);
+}
+
 class RocksStore final : public SortedStore {
  public:
   RocksStore(const std::string& path, uint64_t blockCacheBytes)
       : incoming_(path + "/incoming"), cache_(rocksdb::NewLRUCache(blockCacheBytes, -1, false, 0.5)) {
+    makeFolder(path);
     clearIncoming();
     database_ = databaseOptions();
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -118,9 +135,7 @@ class RocksStore final : public SortedStore {
       delete open;
     });
     for (int i = 0; i < kFamilyCount; i++) handles_[i] = handles[static_cast<size_t>(i) + 1];
-    if (mkdir(incoming_.c_str(), 0700) != 0 && errno != EEXIST) {
-      throw EngineError(ErrorKind::error, "internal", "could not make the folder " + incoming_ + ": " + strerror(errno));
-    }
+    makeFolder(incoming_);
   }
 
   bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) override {

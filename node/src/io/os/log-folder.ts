@@ -8,7 +8,7 @@
  */
 import { close, constants, fsync, open, read, write } from 'node:fs'
 import { mkdir, open as openFile, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { getSystemErrorName, promisify } from 'node:util'
 import { native } from '@thermocline/native'
 import type { LogFile, LogFolder } from '../ports.ts'
@@ -81,7 +81,8 @@ export class OsLogFolder implements LogFolder {
   }
 
   async list(): Promise<string[]> {
-    await mkdir(this.path, { recursive: true })
+    // A new folder's name is durable before anything in it is.
+    if ((await mkdir(this.path, { recursive: true })) !== undefined) await syncFolder(dirname(this.path))
     return readdir(this.path)
   }
 

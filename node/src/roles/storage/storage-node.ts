@@ -35,8 +35,6 @@ import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
 import { TopologyStore } from './topology-store.ts'
 
-/** Log segments are this large. */
-const SEGMENT_BYTES = 16 * 1024 * 1024
 const ANSWER_AGE_MS = 10 * 60 * 1000
 const MAX_WAITING_WRITES = 65_536
 const MAX_WAITING_READS = 65_536
@@ -270,8 +268,8 @@ export class StorageNode implements DataService, AdminService {
       random: world.random,
       logFolder: world.logFolder,
       network: world.network,
-      segmentBytes: SEGMENT_BYTES,
-      retainSegments: Math.max(2, Math.floor(config.logBytes / SEGMENT_BYTES)),
+      segmentBytes: config.segmentBytes,
+      retainSegments: Math.max(2, Math.floor(config.logBytes / config.segmentBytes)),
       limits: { maxWrites: MAX_WAITING_WRITES, maxWriteBytes: budget.queueBytes, maxReads: MAX_WAITING_READS },
       maxAnswers: budget.blockAnswers,
       answerAgeMs: ANSWER_AGE_MS,
