@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readBack, waitForAgreement } from './agreement.ts'
 import { Load } from './load.ts'
+import { waitUntilServing } from './node-http.ts'
 import { buildPreload } from './preload.ts'
 import { StorageProcess } from './storage-process.ts'
 import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder.ts'
@@ -54,7 +55,7 @@ test('a failed durable write ends the node at once, and costs nothing that was a
     await delay(1500)
     rmSync(flag)
     const again = StorageProcess.start(up, 1)
-    await delay(1500)
+    await waitUntilServing(up.http[1] as string)
     await load.stop()
     assert.deepEqual(load.failures, [])
     t.diagnostic(`${load.writes} writes, longest gap ${load.longestGapMs.toFixed(0)} ms`)

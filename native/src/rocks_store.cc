@@ -26,9 +26,12 @@ using rocksdb::Status;
 Slice sliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view viewOf(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
+const char* codeOf(const Status& status) {
+  return status.IsCorruption() ? "corrupt" : status.IsNoSpace() ? "disk_full" : "internal";
+}
+
 [[noreturn]] void throwStatus(const Status& status, const std::string& doing) {
-  const char* code = status.IsCorruption() ? "corrupt" : status.IsNoSpace() ? "disk_full" : "internal";
-  throw EngineError(ErrorKind::error, code, doing + ": " + status.ToString());
+  throw EngineError(ErrorKind::error, codeOf(status), doing + ": " + status.ToString());
 }
 
 void check(const Status& status, const std::string& doing) {
@@ -116,6 +119,7 @@ class RocksStore final : public SortedStore {
   RocksStore(const std::string& path, uint64_t blockCacheBytes)
       : incoming_(path + "/incoming"), cache_(rocksdb::NewLRUCache(blockCacheBytes, -1, false, 0.5)) {
     makeFolder(path);
+    refuseHeadless(path);
     clearIncoming();
     database_ = databaseOptions();
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -204,7 +208,23 @@ class RocksStore final : public SortedStore {
     if (text.find("lock ") != std::string::npos || text.find("LOCK") != std::string::npos) {
       throw EngineError(ErrorKind::error, "locked", "the engine's folder " + path + " is in use by another process: " + text);
     }
-    throwStatus(status, "opening the engine's folder " + path);
+    // A file that another one names is missing: what is there is not whole.
+    const char* code = status.IsPathNotFound() || status.IsNotFound() ? "corrupt" : codeOf(status);
+    throw EngineError(ErrorKind::error, code, "opening the engine's folder " + path + ": " + text);
+  }
+
+  // Without CURRENT, RocksDB would begin anew and delete the tables.
+  static void refuseHeadless(const std::string& path) {
+    if (access((path + "/CURRENT").c_str(), F_OK) == 0) return;
+    DIR* folder = opendir(path.c_str());
+    if (folder == nullptr) return;
+    bool hasTables = false;
+    while (const dirent* file = readdir(folder)) {
+      const char* ending = strrchr(file->d_name, '.');
+      hasTables = hasTables || (ending != nullptr && strcmp(ending, ".sst") == 0);
+    }
+    closedir(folder);
+    if (hasTables) throwCorrupt("the engine's folder " + path + " holds tables, but its file CURRENT is gone");
   }
 
   // Tables of an ingest that never was.

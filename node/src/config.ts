@@ -55,7 +55,7 @@ export const FLAGS = {
 
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
 const MIN_LOG_BYTES = 64 * 1024 * 1024
-const SEGMENT_BYTES = 16 * 1024 * 1024
+export const SEGMENT_BYTES = 16 * 1024 * 1024
 
 const size = (least: number) =>
   z

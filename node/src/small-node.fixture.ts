@@ -1,6 +1,6 @@
 /**
  * A program: a storage node that is the whole cluster, on real files, with segments small enough to be recycled after a few
- * dozen writes. It takes commands on its standard input, one JSON line each, and answers each with one line. The crash-point
+ * dozen writes. It takes commands on its standard input, one JSON line each, and answers each with one line, by its id. The crash-point
  * sweep (e2e/src/crash-points) runs it twice over: to be traced, and to open what a power cut may leave.
  */
 import { openSync, writeSync } from 'node:fs'
@@ -40,6 +40,8 @@ type Command =
   | { readonly flush: true }
   | { readonly stop: true }
   | { readonly read: readonly string[] }
+  /** Opens a file: the library that traces the process ends it there. */
+  | { readonly die: string }
 
 class SmallNode {
   private node: StorageNode | undefined
@@ -51,6 +53,7 @@ class SmallNode {
     if ('write' in command) return this.write(command.write, command.notes)
     if ('flush' in command) return this.flush()
     if ('stop' in command) return this.stop()
+    if ('die' in command) return openSync(command.die, 'r')
     return this.read(command.read)
   }
 
@@ -168,10 +171,14 @@ class SmallNode {
 }
 
 const node = new SmallNode()
-for await (const line of createInterface({ input: process.stdin })) {
+
+async function answer(line: string): Promise<void> {
+  const { id, command } = JSON.parse(line) as { id: number; command: Command }
   try {
-    process.stdout.write(`${JSON.stringify({ ok: (await node.run(JSON.parse(line) as Command)) ?? null })}\n`)
+    process.stdout.write(`${JSON.stringify({ id, ok: (await node.run(command)) ?? null })}\n`)
   } catch (error) {
-    process.stdout.write(`${JSON.stringify({ error: String(error) })}\n`)
+    process.stdout.write(`${JSON.stringify({ id, error: String(error) })}\n`)
   }
 }
+
+createInterface({ input: process.stdin }).on('line', (line) => void answer(line))

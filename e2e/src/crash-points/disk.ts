@@ -3,8 +3,9 @@
  *
  * Files. What fsync, fdatasync or a durable write has covered is there. Of the writes since, each 512-byte sector holds what
  * any of them, or none, left in it, whatever the others hold: so a write may be kept, lost, torn, or overtaken by a later
- * one. A file is as long as the last sector kept of it, the gaps zero. A truncation reaches the disk in its order: what was
- * written after one that is lost is lost too.
+ * one. What lengthens a file comes by pages of 4 KiB, each as it stood after any of the writes: both file systems let a
+ * file's length grow over a page only when that page was written. Pages between that were not are zero. A truncation reaches
+ * the disk in its order: what was written after one that is lost is lost too.
  *
  * Folders. A name made, renamed or removed is there to stay once its folder was synced; before, the changes of a folder
  * reach the disk in their order, each whole, any number of them; those of different folders do not wait for each other.
@@ -17,6 +18,7 @@ import { basename, dirname, join } from 'node:path/posix'
 import { type Call, describeCall, Kind } from './call.ts'
 
 const SECTOR_BYTES = 512
+const PAGE_BYTES = 4096
 const FALLOCATE_KEEPS_SIZE = 1
 
 interface WriteChange {
@@ -94,8 +96,16 @@ function resized(bytes: Buffer, size: number): Buffer<ArrayBuffer> {
 export interface Fate {
   /** How many of a folder's unsynced changes reach the disk. */
   changes(count: number): number
-  /** How the unsynced writes of one file fare: asked anew for every sector and truncation. */
-  file(): { sector(): boolean; truncation(): boolean }
+  /** How the unsynced writes of one file fare. */
+  file(): FileFate
+}
+
+interface FileFate {
+  /** Whether one sector of one write is kept. */
+  sector(): boolean
+  /** How many of the file's changes are in a page that lengthens it. */
+  page(count: number): number
+  truncation(): boolean
 }
 
 /** What is on the disk after a power cut: paths of folders, and of files with their bytes. */
@@ -263,19 +273,28 @@ export class Disk {
 }
 
 function afterCut(node: FileNode, fate: Fate): Buffer {
-  if (node.pending.length === 0) return node.durable
+  const { durable, pending } = node
+  if (pending.length === 0) return durable
   const fateOf = fate.file()
-  let bytes = node.durable
-  for (const change of node.pending) {
+  const pages = new Map<number, number>()
+  const isKept = (at: number, number: number): boolean => {
+    if (at < durable.length) return fateOf.sector()
+    const page = Math.floor(at / PAGE_BYTES)
+    if (!pages.has(page)) pages.set(page, fateOf.page(pending.length))
+    return number < (pages.get(page) as number)
+  }
+  let bytes = durable
+  for (const [number, change] of pending.entries()) {
     if ('size' in change) {
       if (!fateOf.truncation()) return bytes
       bytes = applied(bytes, change)
       continue
     }
-    const { offset } = change
-    for (let at = 0; at < change.bytes.length; ) {
-      const to = Math.min(change.bytes.length, (Math.floor((offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - offset)
-      if (fateOf.sector()) bytes = applied(bytes, { offset: offset + at, bytes: change.bytes.subarray(at, to), request: undefined })
+    const end = change.offset + change.bytes.length
+    for (let at = change.offset; at < end; ) {
+      const to = Math.min(end, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES)
+      const sector = change.bytes.subarray(at - change.offset, to - change.offset)
+      if (isKept(at, number)) bytes = applied(bytes, { offset: at, bytes: sector, request: undefined })
       at = to
     }
   }

@@ -2,10 +2,16 @@
 import type { Fate } from './disk.ts'
 
 /** The page cache survived: the process was killed, not the machine. */
-export const ALL_KEPT: Fate = { changes: (count) => count, file: () => ({ sector: () => true, truncation: () => true }) }
+export const ALL_KEPT: Fate = {
+  changes: (count) => count,
+  file: () => ({ sector: () => true, page: (count) => count, truncation: () => true }),
+}
 
 /** Nothing reached the disk that was not synced. */
-export const ALL_LOST: Fate = { changes: () => 0, file: () => ({ sector: () => false, truncation: () => false }) }
+export const ALL_LOST: Fate = {
+  changes: () => 0,
+  file: () => ({ sector: () => false, page: () => 0, truncation: () => false }),
+}
 
 /** By chance: folders up to any change; of the files some whole, some not at all, some by sector. */
 export function mixed(random: () => number): Fate {
@@ -13,7 +19,8 @@ export function mixed(random: () => number): Fate {
     changes: (count) => Math.floor(random() * (count + 1)),
     file: () => {
       const kept = [0, 1, 0.5, 0.9, 0.1][Math.floor(random() * 5)] as number
-      return { sector: () => random() < kept, truncation: () => random() < 0.5 }
+      const page = (count: number): number => (kept === 0 || kept === 1 ? kept * count : Math.floor(random() * (count + 1)))
+      return { sector: () => random() < kept, page, truncation: () => random() < 0.5 }
     },
   }
 }

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Call, endRecord, readTrace } from './call.ts'
 import { Disk } from './disk.ts'
+import { ALL_KEPT } from './fates.ts'
 import type { Write } from './promises.ts'
 import { seeded } from './seeded.ts'
 import { SmallNode } from './small-node.ts'
@@ -44,9 +45,10 @@ class Script {
       await node.run({ topology: 1 })
       await this.work(node, 4)
       await node.run({ flush: true })
-      for (let i = 0; i < 4; i++) {
+      // Writes go on during these flushes, enough of them to recycle what a flush releases.
+      for (let i = 0; i < 2; i++) {
         await this.work(node, 4)
-        await node.run({ flush: true })
+        await Promise.all([node.run({ flush: true }), this.work(node, 14)])
       }
       await this.work(node, 1)
       // Killed with a batch under way.
@@ -73,7 +75,7 @@ class Script {
     const node = new SmallNode({ LD_PRELOAD: this.library, CRASH_ROOT: this.root, CRASH_TRACE: this.trace })
     await node.run({ open: this.root })
     await what(node)
-    await node.kill()
+    await node.run({ die: join(this.root, 'die') }).catch(() => {})
     writeFileSync(this.trace, endRecord(), { flag: 'a' })
   }
 
@@ -103,7 +105,7 @@ export function traceRun(folder: string, library: string, seed: number): Promise
 function assertComplete(calls: readonly Call[], root: string): void {
   const disk = new Disk()
   for (const call of calls) disk.apply(call)
-  const everything = disk.image({ changes: (count) => count, file: () => ({ sector: () => true, truncation: () => true }) })
+  const everything = disk.image(ALL_KEPT)
   for (const [path, bytes] of everything) {
     if (bytes !== 'folder' && !readFileSync(join(root, path)).equals(bytes))
       throw new Error(`the trace does not explain what is in ${path}`)

@@ -1,44 +1,64 @@
-/** A process of the program `node/src/small-node.fixture.ts`: commands in, answers out, one at a time. */
+/** A process of the program `node/src/small-node.fixture.ts`: commands in, answers out. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../../../node/src/small-node.fixture.ts', import.meta.url))
 
+interface Answer {
+  readonly id: number
+  readonly ok?: unknown
+  readonly error?: string
+}
+
+interface Waiting {
+  resolve(ok: unknown): void
+  reject(error: Error): void
+}
+
 export class SmallNode {
   private readonly child: ChildProcess
-  private readonly answers: AsyncIterator<string>
+  private readonly waiting = new Map<number, Waiting>()
+  private lastId = 0
   private said = ''
+  private ended: Error | undefined
 
   constructor(env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM], { env: { ...process.env, ...env } })
-    this.child.stderr?.on('data', (chunk: Buffer) => {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM], { env: { ...process.env, ...env } })
+    this.child = child
+    child.stderr.on('data', (chunk: Buffer) => {
       this.said += chunk.toString()
     })
-    // It may be gone before it has read a command: its answer says so.
-    this.child.stdin?.on('error', () => {})
-    this.answers = (createInterface({ input: this.child.stdout as NonNullable<ChildProcess['stdout']> }) as Interface)[
-      Symbol.asyncIterator
-    ]()
+    // It may be gone before it has read a command: its end says so.
+    child.stdin.on('error', () => {})
+    createInterface({ input: child.stdout }).on('line', (line) => this.take(JSON.parse(line) as Answer))
+    child.once('close', (code, signal) => {
+      this.ended = new Error(`the process ended with ${signal ?? code}: ${this.said.trim()}`)
+      for (const { reject } of this.waiting.values()) reject(this.ended)
+    })
   }
 
   /** Resolves to the answer. @throws what the program reports, or what it said at its end. */
-  async run(command: object): Promise<unknown> {
-    this.child.stdin?.write(`${JSON.stringify(command)}\n`)
-    const { value, done } = await this.answers.next()
-    if (done === true) {
-      if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit')
-      throw new Error(`the process ended with ${this.child.signalCode ?? this.child.exitCode}: ${this.said.trim()}`)
-    }
-    const answer = JSON.parse(value as string) as { ok?: unknown; error?: string }
-    if (answer.error !== undefined) throw new Error(answer.error)
-    return answer.ok
+  run(command: object): Promise<unknown> {
+    if (this.ended !== undefined) return Promise.reject(this.ended)
+    const id = ++this.lastId
+    this.child.stdin?.write(`${JSON.stringify({ id, command })}\n`)
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject })
+    })
+  }
+
+  private take({ id, ok, error }: Answer): void {
+    const waiting = this.waiting.get(id)
+    this.waiting.delete(id)
+    if (error === undefined) waiting?.resolve(ok)
+    else waiting?.reject(new Error(error))
   }
 
   async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return
-    const ended = once(this.child, 'exit')
+    if (this.ended !== undefined) return
+    const ended = once(this.child, 'close')
     this.child.kill('SIGKILL')
     await ended
   }

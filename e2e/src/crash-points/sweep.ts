@@ -19,6 +19,8 @@ const FOLDER = '/dev/shm'
 const WORKERS = 2
 /** Folders that one process opens before it makes room for another: it never closes them. */
 const MOST_OPENED = 25
+/** After so many the rest would say the same. */
+const MOST_FAILURES = 20
 const PROOF = { number: 0, series: 'proof', ms: 1, value: 'it serves' }
 
 export interface SweepOptions {
@@ -108,24 +110,29 @@ class Sweep {
 
   private async work(trials: Generator<Trial>): Promise<void> {
     let node: SmallNode | undefined
-    let uses = 0
+    let folders: string[] = []
+    // A process may still flush what it has opened: its folders go when it has gone.
+    const replace = async (): Promise<void> => {
+      await node?.kill()
+      node = undefined
+      for (const folder of folders) rmSync(folder, { recursive: true })
+      folders = []
+    }
     for (const trial of trials) {
-      if (node === undefined || uses++ === MOST_OPENED) {
-        await node?.kill()
-        node = new SmallNode()
-        uses = 1
-      }
-      const wrong = await this.judge(node, trial)
+      if (folders.length === MOST_OPENED) await replace()
+      node ??= new SmallNode()
+      const folder = join(this.folder, String(this.opened++))
+      folders.push(folder)
+      const wrong = await this.judge(node, trial, folder)
       if (wrong === undefined) continue
       this.failures.push(`${trial.name}: ${wrong}`)
-      await node.kill()
-      node = undefined
+      if (this.failures.length >= MOST_FAILURES) break
+      await replace()
     }
-    await node?.kill()
+    await replace()
   }
 
-  private async judge(node: SmallNode, { image, promises }: Trial): Promise<string | undefined> {
-    const folder = join(this.folder, String(this.opened++))
+  private async judge(node: SmallNode, { image, promises }: Trial, folder: string): Promise<string | undefined> {
     place(image, folder)
     try {
       const state = await node.run({ open: folder })
@@ -136,8 +143,6 @@ class Sweep {
       return undefined
     } catch (error) {
       return (error as Error).message
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
     }
   }
 }

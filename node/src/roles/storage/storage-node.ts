@@ -89,7 +89,7 @@ export class StorageNode implements DataService, AdminService {
     this.world = world
     this.volume = volume
     this.bootNonce = world.randomHex(8)
-    this.store = new TopologyStore(world.stateFiles, config.clusterId)
+    this.store = new TopologyStore(world.stateFiles, config.clusterId, (what, fields) => world.log.warn(fields, what))
     this.server = this.makeServer()
     this.budget = divideMemory(config.memoryBytes)
     this.startedMs = world.clock.nowMs()
@@ -143,7 +143,12 @@ export class StorageNode implements DataService, AdminService {
     }
     if (await this.store.install(topology)) {
       this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
-      await this.followTopology()
+      try {
+        await this.followTopology()
+      } catch (error) {
+        this.fail(error as Error)
+        throw error
+      }
     }
   }
 
@@ -199,7 +204,12 @@ export class StorageNode implements DataService, AdminService {
     if (this.state === 'failed') return
     this.state = 'failed'
     this.reason = reason
-    await saveVolume(this.world.stateFiles, { ...this.volume, rejoin: { reason, dropEngine } })
+    try {
+      await saveVolume(this.world.stateFiles, { ...this.volume, rejoin: { reason, dropEngine } })
+    } catch (error) {
+      this.fail(new Error(`${reason}; and that could not be noted: ${(error as Error).message}`, { cause: error }))
+      return
+    }
     this.world.restart(reason)
   }
 
@@ -281,7 +291,7 @@ export class StorageNode implements DataService, AdminService {
       warn: (what, fields) => world.log.warn(fields, what),
       fatal: (error) => this.fail(error),
       onRejected: (message) => void this.orderRejoin(message, false),
-      onComplete: () => void this.endLearning(),
+      onComplete: () => void this.endLearning().catch((error: unknown) => this.fail(error as Error)),
     })
   }
 
