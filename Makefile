@@ -5,7 +5,7 @@ SEEDS ?= 500
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench sim mutants campaign e2e
+.PHONY: help setup demo test check fix bench sim mutants campaign crash-points e2e
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -32,6 +32,9 @@ mutants: setup ## planted bugs: the simulator must catch each of them
 
 campaign: setup ## real processes under faults, judged by the checker: make campaign MINUTES=60 [ONLY="kill|wipe"]
 	@scripts/with-lock.sh campaign node --disable-warning=ExperimentalWarning e2e/src/campaign/main.ts --minutes $(MINUTES) $(if $(ONLY),--only "$(ONLY)")
+
+crash-points: setup ## cut the power after every write of a run, and open what is left: make crash-points [SEED=1]
+	@scripts/with-lock.sh crash-points node --disable-warning=ExperimentalWarning e2e/src/crash-points/main.ts $(SEED)
 
 e2e: setup ## drive a local cluster as a user would
 	@scripts/with-lock.sh e2e scripts/e2e.sh

@@ -3,13 +3,14 @@
  * on; started again on a disk that works, it has everything that it had acknowledged and catches up.
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readBack, waitForAgreement } from './agreement.ts'
 import { Load } from './load.ts'
+import { waitUntilServing } from './node-http.ts'
+import { buildPreload } from './preload.ts'
 import { StorageProcess } from './storage-process.ts'
 import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder.ts'
 import { Up } from './up.ts'
@@ -24,8 +25,7 @@ test('a failed durable write ends the node at once, and costs nothing that was a
   timeout: 120_000,
 }, async (t: TestContext) => {
   const folder = makeTemporaryFolder()
-  const library = join(folder, 'fail-writes.so')
-  execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, join(import.meta.dirname, 'fail-writes', 'fail-writes.c'), '-ldl'])
+  const library = buildPreload('fail-writes/fail-writes.c', folder)
   const flag = join(folder, 'flag')
   Object.assign(process.env, { LD_PRELOAD: library, FAIL_WRITES: flag })
   const up = await Up.fresh('--no-restart')
@@ -55,7 +55,7 @@ test('a failed durable write ends the node at once, and costs nothing that was a
     await delay(1500)
     rmSync(flag)
     const again = StorageProcess.start(up, 1)
-    await delay(1500)
+    await waitUntilServing(up.http[1] as string)
     await load.stop()
     assert.deepEqual(load.failures, [])
     t.diagnostic(`${load.writes} writes, longest gap ${load.longestGapMs.toFixed(0)} ms`)

@@ -44,6 +44,19 @@ export async function replicaStatus(http: string): Promise<ReplicaStatus> {
   return (await getJson(`${http}/v1/admin/status`)) as ReplicaStatus
 }
 
+/** Resolves once the replica serves. */
+export async function waitUntilServing(http: string): Promise<void> {
+  const untilMs = performance.now() + REQUEST_TIMEOUT_MS
+  for (;;) {
+    // It does not listen yet.
+    const status = await replicaStatus(http).catch(() => undefined)
+    if (status?.state === 'serving') return
+    if (performance.now() > untilMs)
+      throw new Error(`${http} does not serve after ${REQUEST_TIMEOUT_MS} ms: ${status?.state ?? 'no answer'}`)
+    await delay(100)
+  }
+}
+
 /** Gives a replica that lost its disk the topology that another one has, as the operator does. */
 export async function handTopology({ http, folder }: { http: readonly string[]; folder: string }, to: number): Promise<void> {
   const topology = await getJson(`${http[(to + 1) % http.length]}/v1/admin/topology`)

@@ -3,11 +3,12 @@
  * whole by the others, and votes again; no request fails, nothing acknowledged is lost.
  */
 import assert from 'node:assert/strict'
-import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readBack, waitForAgreement } from './agreement.ts'
+import { filesOf, flipBit } from './corruption/damage.ts'
 import { Load } from './load.ts'
 import { replicaStatus, scanReplica } from './node-http.ts'
 import { Up } from './up.ts'
@@ -85,23 +86,9 @@ async function survive(
   for (const http of up.http) assert.equal(await readBack(http, load.acknowledged), load.writes)
 }
 
-function flipBit(file: string, offset: number): void {
-  const bytes = readFileSync(file)
-  bytes[offset] = (bytes[offset] as number) ^ 0x10
-  writeFileSync(file, bytes)
-}
-
-/** The files of the folder with this ending, by name. */
-function filesOf(folder: string, ending: string): string[] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(ending))
-    .toSorted((a, b) => (a < b ? -1 : 1))
-    .map((name) => join(folder, name))
-}
-
 /** There are some after a SIGTERM: a stop flushes. */
 function tablesOf(volume: string): string[] {
-  const tables = filesOf(join(volume, 'engine'), '.sst')
+  const tables = filesOf(join(volume, 'engine'), /\.sst$/)
   assert.ok(tables.length > 0, 'nothing was flushed')
   return tables
 }
@@ -114,7 +101,7 @@ test('a wiped volume', async (t) => {
 
 test('a bit flips in the middle of the log', async (t) => {
   await survive(t, 2, 'flipped-log', (volume) => {
-    const [first] = filesOf(join(volume, 'log'), '.log')
+    const [first] = filesOf(join(volume, 'log'), /\.log$/)
     // Far behind the last write there are later ones that prove that this one was durable.
     flipBit(first as string, 8192)
   })
@@ -122,7 +109,7 @@ test('a bit flips in the middle of the log', async (t) => {
 
 test('a log segment is gone', async (t) => {
   await survive(t, 0, 'lost-log', (volume) => {
-    for (const file of filesOf(join(volume, 'log'), '.log')) rmSync(file)
+    for (const file of filesOf(join(volume, 'log'), /\.log$/)) rmSync(file)
   })
 })
 

@@ -19,6 +19,7 @@ export class StorageProcess {
       if (child.pid !== undefined && this.isRunning) process.kill(-child.pid, 'SIGKILL')
     }
     process.once('exit', this.kill)
+    child.once('exit', () => process.removeListener('exit', this.kill))
   }
 
   /** Replica `at` of a cluster with one group. */
@@ -38,6 +39,11 @@ export class StorageProcess {
     const child = spawn(EXECUTABLE, ['node', ...args], { detached: true, stdio: ['ignore', log, log] })
     closeSync(log)
     return new StorageProcess(child)
+  }
+
+  /** How it ended: an exit code, or the name of a signal; undefined while it runs. */
+  get ending(): number | string | undefined {
+    return this.child.signalCode ?? this.child.exitCode ?? undefined
   }
 
   get isRunning(): boolean {

@@ -2,6 +2,7 @@
 // family, and RocksDB links all of them in by one atomic, synced manifest write. So the database needs no log, and what
 // it holds is always the state after some whole ingest.
 #include <dirent.h>
+#include <fcntl.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/sst_file_writer.h>
@@ -25,9 +26,12 @@ using rocksdb::Status;
 Slice sliceOf(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view viewOf(const Slice& bytes) { return {bytes.data(), bytes.size()}; }
 
+const char* codeOf(const Status& status) {
+  return status.IsCorruption() ? "corrupt" : status.IsNoSpace() ? "disk_full" : "internal";
+}
+
 [[noreturn]] void throwStatus(const Status& status, const std::string& doing) {
-  const char* code = status.IsCorruption() ? "corrupt" : status.IsNoSpace() ? "disk_full" : "internal";
-  throw EngineError(ErrorKind::error, code, doing + ": " + status.ToString());
+  throw EngineError(ErrorKind::error, codeOf(status), doing + ": " + status.ToString());
 }
 
 void check(const Status& status, const std::string& doing) {
@@ -95,10 +99,27 @@ class RocksIterator final : public StoreIterator {
   const std::unique_ptr<rocksdb::Iterator> it_;
 };
 
+// Makes the folder if there is none; its name is durable before anything in it is.
+void makeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return;
+    throw EngineError(ErrorKind::error, "internal", "could not make the folder " + path + ": " + strerror(errno));
+  }
+  const size_t slash = path.find_last_of('/');
+  const std::string above = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int parent = open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool isSynced = parent >= 0 && fsync(parent) == 0;
+  const std::string why = strerror(errno);
+  if (parent >= 0) close(parent);
+  if (!isSynced) throw EngineError(ErrorKind::error, "internal", "could not sync the folder " + above + ": " + why);
+}
+
 class RocksStore final : public SortedStore {
  public:
   RocksStore(const std::string& path, uint64_t blockCacheBytes)
       : incoming_(path + "/incoming"), cache_(rocksdb::NewLRUCache(blockCacheBytes, -1, false, 0.5)) {
+    makeFolder(path);
+    refuseHeadless(path);
     clearIncoming();
     database_ = databaseOptions();
     std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -118,9 +139,7 @@ class RocksStore final : public SortedStore {
       delete open;
     });
     for (int i = 0; i < kFamilyCount; i++) handles_[i] = handles[static_cast<size_t>(i) + 1];
-    if (mkdir(incoming_.c_str(), 0700) != 0 && errno != EEXIST) {
-      throw EngineError(ErrorKind::error, "internal", "could not make the folder " + incoming_ + ": " + strerror(errno));
-    }
+    makeFolder(incoming_);
   }
 
   bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) override {
@@ -189,7 +208,23 @@ class RocksStore final : public SortedStore {
     if (text.find("lock ") != std::string::npos || text.find("LOCK") != std::string::npos) {
       throw EngineError(ErrorKind::error, "locked", "the engine's folder " + path + " is in use by another process: " + text);
     }
-    throwStatus(status, "opening the engine's folder " + path);
+    // A file that another one names is missing: what is there is not whole.
+    const char* code = status.IsPathNotFound() || status.IsNotFound() ? "corrupt" : codeOf(status);
+    throw EngineError(ErrorKind::error, code, "opening the engine's folder " + path + ": " + text);
+  }
+
+  // Without CURRENT, RocksDB would begin anew and delete the tables.
+  static void refuseHeadless(const std::string& path) {
+    if (access((path + "/CURRENT").c_str(), F_OK) == 0) return;
+    DIR* folder = opendir(path.c_str());
+    if (folder == nullptr) return;
+    bool hasTables = false;
+    while (const dirent* file = readdir(folder)) {
+      const char* ending = strrchr(file->d_name, '.');
+      hasTables = hasTables || (ending != nullptr && strcmp(ending, ".sst") == 0);
+    }
+    closedir(folder);
+    if (hasTables) throwCorrupt("the engine's folder " + path + " holds tables, but its file CURRENT is gone");
   }
 
   // Tables of an ingest that never was.

@@ -12,11 +12,21 @@ namespace thermocline {
 namespace {
 
 constexpr uint64_t kMagic = 0x48434143524556;  // "VERCACH"
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr size_t kBlocks = 65536;
 
 [[noreturn]] void throwErrno(const std::string& doing, const std::string& path) {
   throw EngineError(ErrorKind::error, "internal", doing + " the version cache " + path + ": " + strerror(errno));
+}
+
+// Names this run of the machine. A file on a disk may come back from a power cut older than the engine.
+std::string machineBoot() {
+  std::string boot(64, '\0');
+  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  const ssize_t length = file < 0 ? 0 : read(file, boot.data(), boot.size());
+  if (file >= 0) close(file);
+  boot.resize(length < 0 ? 0 : static_cast<size_t>(length));
+  return boot;
 }
 
 // Closes the descriptor when it goes; the mapping outlives it.
@@ -32,7 +42,8 @@ VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::s
   while (rows * 2 * sizeof(Row) <= bytes) rows *= 2;
   const size_t fixedBytes = sizeof(Header) + kBlocks * sizeof(uint32_t);
   mappedBytes_ = fixedBytes + rows * sizeof(Row);
-  const uint64_t incarnationHash = XXH3_64bits(incarnation.data(), incarnation.size());
+  const std::string owner = incarnation + "/" + machineBoot();
+  const uint64_t ownerHash = XXH3_64bits(owner.data(), owner.size());
 
   void* mapped = MAP_FAILED;
   if (path.empty()) {
@@ -49,8 +60,9 @@ VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::s
     }
     // Allocated for real: a store into a hole of a full tmpfs would kill the process.
     if (const int failed = posix_fallocate(file.fd, 0, static_cast<off_t>(mappedBytes_)); failed != 0) {
-      errno = failed;
-      throwErrno("could not allocate", path);
+      throw EngineError(ErrorKind::error, failed == ENOSPC ? "disk_full" : "internal",
+                        "could not allocate " + std::to_string(mappedBytes_) + " bytes for the version cache " + path + ": " + strerror(failed) +
+                            "; give its file system more space, or choose another --version-cache-dir");
     }
     mapped = mmap(nullptr, mappedBytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
     if (mapped == MAP_FAILED) throwErrno("could not map", path);
@@ -60,8 +72,11 @@ VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::s
   rows_ = reinterpret_cast<Row*>(mapped_ + fixedBytes);
   rowMask_ = rows - 1;
 
-  Header wanted = {kMagic, kFormat, kRowEntries, rows, incarnationHash, {}};
-  warm_ = !path.empty() && memcmp(mapped_, &wanted, sizeof wanted) == 0;
+  const Header wanted = {kMagic, kFormat, kRowEntries, rows, ownerHash, 0, {}};
+  header_ = reinterpret_cast<Header*>(mapped_);
+  Header found = *header_;
+  found.generationsSum = 0;
+  warm_ = !path.empty() && memcmp(&found, &wanted, sizeof wanted) == 0 && header_->generationsSum == sumOfGenerations();
   if (warm_ || path.empty()) return;
   // The header comes last: a process that dies in between leaves a file that is emptied again.
   memset(mapped_, 0, mappedBytes_);
@@ -119,6 +134,21 @@ void VersionCache::put(const SeriesRef& series, uint64_t slice, uint64_t version
   moveToFront(*place.row, from, {place.fingerprint, place.fingerprintRest, checkOf(place.fingerprint, place.fingerprintRest, version), version});
 }
 
-void VersionCache::raiseGeneration(uint16_t block) { generations_[block]++; }
+uint64_t VersionCache::partOf(uint32_t block, uint32_t generation) {
+  const uint64_t words[2] = {block, generation};
+  return generation == 0 ? 0 : XXH3_64bits(words, sizeof words);
+}
+
+uint64_t VersionCache::sumOfGenerations() const {
+  uint64_t sum = 0;
+  for (uint32_t block = 0; block < kBlocks; block++) sum += partOf(block, generations_[block]);
+  return sum;
+}
+
+// A process that dies between the two stores leaves a sum that is wrong: the next one starts empty.
+void VersionCache::raiseGeneration(uint16_t block) {
+  const uint32_t generation = ++generations_[block];
+  header_->generationsSum += partOf(block, generation) - partOf(block, generation - 1);
+}
 
 }  // namespace thermocline

@@ -6,8 +6,10 @@
 // check over both, so that an entry half written by a dying process is never served. Raising a block's generation makes
 // every entry of it unfindable at once. A version of 0 says that the page is known not to exist.
 //
-// The file starts with a magic, a format version, its dimensions and a hash of the volume's incarnation; anything else
-// than expected starts it empty. Generations stand in the file too: an old one must not come back with a restart.
+// The file starts with a magic, a format version, its dimensions and a hash of the volume's incarnation and of the run of
+// the machine (a file that outlived a power cut may be older than the engine); anything else
+// than expected starts it empty. Generations stand in the file too, with their sum in the header: an old one must come
+// back neither with a restart nor by a flipped bit.
 #pragma once
 
 #include <string>
@@ -50,8 +52,9 @@ class VersionCache {
     uint32_t format;
     uint32_t rowEntries;
     uint64_t rows;
-    uint64_t incarnationHash;
-    uint64_t reserved[4];
+    uint64_t ownerHash;
+    uint64_t generationsSum;
+    uint64_t reserved[3];
   };
   static_assert(sizeof(Entry) == 24 && sizeof(Header) == 64);
 
@@ -61,11 +64,14 @@ class VersionCache {
     uint32_t fingerprintRest;
   };
   Place placeOf(const SeriesRef& series, uint64_t slice) const;
+  static uint64_t partOf(uint32_t block, uint32_t generation);
+  uint64_t sumOfGenerations() const;
   static uint32_t checkOf(uint64_t fingerprint, uint32_t rest, uint64_t version);
   static void moveToFront(Row& row, size_t from, const Entry& entry);
 
   uint8_t* mapped_ = nullptr;
   size_t mappedBytes_ = 0;
+  Header* header_ = nullptr;
   uint32_t* generations_ = nullptr;
   Row* rows_ = nullptr;
   uint64_t rowMask_ = 0;

@@ -14,6 +14,8 @@ export interface NodeConfig {
   /** Addresses that others use to reach this node, if they differ from where it listens. */
   readonly memoryBytes: number
   readonly logBytes: number
+  /** Log segments are this large. */
+  readonly segmentBytes: number
   readonly tokenFile: string | undefined
   readonly versionCacheDir: string | undefined
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -53,6 +55,7 @@ export const FLAGS = {
 
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
 const MIN_LOG_BYTES = 64 * 1024 * 1024
+export const SEGMENT_BYTES = 16 * 1024 * 1024
 
 const size = (least: number) =>
   z
@@ -123,6 +126,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     http: data.http,
     memoryBytes: data.memory,
     logBytes: data['log-bytes'],
+    segmentBytes: SEGMENT_BYTES,
     tokenFile: data['token-file'],
     versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
     logLevel: data['log-level'],

@@ -19,7 +19,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { formatProcessId, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
+import { formatProcessId, ThermoclineError, type Topology } from '@thermocline/protocol'
+import { SEGMENT_BYTES } from './config.ts'
 import { type Engine, openEngine } from './engine/mod.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import type { LogFolder } from './io/ports.ts'
@@ -30,12 +31,9 @@ import { ProcessTable } from './paxos/processes.ts'
 import { Applier } from './replica/applier.ts'
 import { PeerMemories } from './replica/peer-memory.ts'
 import { Recovery } from './replica/recovery.ts'
-import { parseVolume, VOLUME_FILE } from './replica/volume.ts'
-import { TOPOLOGY_FILE } from './roles/storage/topology-store.ts'
+import { parseVolume, VOLUME_FILE, verifyVolume } from './replica/volume.ts'
+import { parseTopologyFile, TOPOLOGY_FILE } from './roles/storage/topology-store.ts'
 import { type Replayed, replayLog } from './wal/replay.ts'
-
-/** Segments are read whole, up to this size. */
-const MAX_SEGMENT_BYTES = 256 * 1024 * 1024
 
 export interface Inspection {
   readonly volume: ReturnType<typeof parseVolume>
@@ -73,8 +71,9 @@ export async function inspectVolume(dataDir: string): Promise<Inspection> {
     )
   }
   const volume = parseVolume(readFileSync(volumeFile))
+  verifyVolume(volume)
   const topologyFile = join(dataDir, TOPOLOGY_FILE)
-  const topology = existsSync(topologyFile) ? parseTopology(JSON.parse(readFileSync(topologyFile, 'utf8'))) : undefined
+  const topology = existsSync(topologyFile) ? parseTopologyFile(readFileSync(topologyFile)) : undefined
   const shadow = mkdtempSync(join(tmpdir(), 'thermocline-inspect-'))
   try {
     return await replayShadow(dataDir, shadow, volume, topology)
@@ -112,7 +111,7 @@ async function replayShadow(
   const flushed = new Map(core.known.map((state) => [state.block, state.chosen]))
   const applier = new Applier(core, engine, undefined)
   const folder = readOnly(new OsLogFolder(join(dataDir, 'log')))
-  const replayed = await replayLog(folder, MAX_SEGMENT_BYTES, volume.incarnation.nonce, processes, recovery, async () => applier.run())
+  const replayed = await replayLog(folder, SEGMENT_BYTES, volume.incarnation.nonce, processes, recovery, async () => applier.run())
   applier.run()
   const blocks = describeBlocks(core, engine, flushed)
   await engine.close()

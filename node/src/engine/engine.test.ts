@@ -1,6 +1,6 @@
 /** What the engine promises case by case: apply's rules, bounds, malformed input, life cycle, options. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -384,6 +384,31 @@ test('the version cache survives a restart, and serves only its own volume', asy
   assert.equal(await hitsAfterOpen({ versionCacheBytes: 128 << 10 }), 0)
   writeFileSync(own.versionCachePath, 'damaged')
   assert.equal(await hitsAfterOpen({}), 0)
+})
+
+test('a flipped bit anywhere in the version cache is never served', async () => {
+  const path = newPath()
+  const versionCachePath = newPath()
+  const opened = (): OpenedEngine => openEngine({ ...options, path, versionCachePath })
+  const slices = [1, 2, 3]
+  const first = opened()
+  for (const slice of slices) for (let i = 0; i <= slice; i++) await write(first, 1, [request([put(ms(slice * DAY_MS + i), 'v')])])
+  const truth = await Promise.all(slices.map((slice) => version(first, slice)))
+  await flush(first)
+  await first.close()
+  const bytes = readFileSync(versionCachePath)
+  const used = [...bytes.keys()].filter((at) => bytes[at] !== 0)
+  assert.ok(used.length > 60, 'header and entries')
+  const generationOfBlock1 = 64 + 4
+  for (const at of [...used, generationOfBlock1]) {
+    const damaged = Buffer.from(bytes)
+    damaged[at] = (damaged[at] as number) ^ (1 << (at % 8))
+    writeFileSync(versionCachePath, damaged)
+    const engine = opened()
+    for (const [i, slice] of slices.entries()) assert.equal(await version(engine, slice), truth[i], `byte ${at}, page ${slice}`)
+    if (at <= generationOfBlock1) assert.equal(figure(engine, 'versionCacheWarm'), 0, `byte ${at} starts it empty`)
+    await engine.close()
+  }
 })
 
 test('a version from beyond what is applied is not served after a restart', async () => {

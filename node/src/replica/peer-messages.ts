@@ -28,6 +28,8 @@ export interface PeerMessagesOptions {
   readonly sendPositions: (to: number) => void
   /** Puts what is remembered of peers into the log; returns the write that carries it. */
   readonly recordMemories: () => number
+  /** What was durable cannot be read. */
+  readonly onUnreadable: (error: Error) => void
   readonly soon: () => void
 }
 
@@ -99,7 +101,7 @@ export class PeerMessages implements PeerHandler {
   }
 
   onFetch(block: number, from: number): void {
-    void this.serveFetch(this.from, block, from)
+    this.serveFetch(this.from, block, from).catch((error: unknown) => this.options.onUnreadable(error as Error))
   }
 
   onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {

@@ -242,6 +242,7 @@ export class Replica {
         this.memories.drain((memory) => this.log.peer(memory))
         return this.log.force()
       },
+      onUnreadable: (error) => options.fatal(error),
       soon: () => this.soon(),
     })
   }

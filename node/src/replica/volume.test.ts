@@ -50,7 +50,24 @@ test('a newer format is refused by name, a damaged file as corrupt', async () =>
   put(files, new TextDecoder().decode(files.content.get(VOLUME_FILE)).replace('"formatVersion": 1', '"formatVersion": 2'))
   await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('unsupported_version')(error) && /format 2/.test(String(error)))
   put(files, '{"formatVersion": 1')
+  await assert.rejects(openVolume(files, OWNER), /volume\.json is not JSON; remove what is in the data directory/)
   await assert.rejects(openVolume(files, OWNER), code('corrupt'))
   put(files, '{"formatVersion": 1, "clusterId": "x"}')
   await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('corrupt')(error) && /clusterId/.test(String(error)))
+})
+
+test('a file that reads well and says something else than was written is refused', async () => {
+  const files = memoryFiles()
+  await openVolume(files, OWNER)
+  const text = new TextDecoder().decode(files.content.get(VOLUME_FILE))
+  for (const [from, to] of [
+    ['"boot": 1', '"boot": 0'],
+    ['0123456789abcdef', '0123456789abcdee'],
+    ['"number": 0', '"number": 1'],
+    ['"fresh"', '"voter"'],
+  ] as const) {
+    assert.ok(text.includes(from))
+    put(files, text.replace(from, to))
+    await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('corrupt')(error) && /fails its checksum/.test(String(error)))
+  }
 })

@@ -9,11 +9,16 @@
  *
  * ⚖15: a fresh volume votes nowhere; it becomes a voter at once only by the topology that fills its slot, once.
  */
+import { crc32 } from 'node:zlib'
 import { DISK_VERSION, type Incarnation, ThermoclineError } from '@thermocline/protocol'
 import { z } from 'zod'
 import type { StateFiles } from '../io/ports.ts'
 
 export const VOLUME_FILE = 'volume.json'
+
+/** What to do about a file that cannot be trusted: everything else in the folder hangs on what it says. */
+const NEXT_STEP =
+  'remove what is in the data directory and start the node again: the replica comes back empty and learns everything from its peers'
 
 const nonceSchema = z.string().regex(/^[0-9a-f]{16}$/)
 
@@ -27,6 +32,8 @@ const volumeSchema = z.strictObject({
   standing: z.enum(['fresh', 'voter', 'learner']),
   /** Why the volume must take a new incarnation before it may be a member again. */
   rejoin: z.strictObject({ reason: z.string(), dropEngine: z.boolean() }).optional(),
+  /** CRC-32 of all the rest: a wrong boot or nonce would be believed. */
+  check: z.string(),
 })
 
 /** Whether the volume's blocks vote: `learner` leaves it to what the log says of each. */
@@ -73,7 +80,7 @@ export async function openVolume(files: StateFiles, owner: VolumeOwner): Promise
           boot: 0,
           standing: 'fresh' as const,
         }
-      : withoutVersion(parseVolume(bytes))
+      : parseVolume(bytes)
   if (found.clusterId !== owner.clusterId) {
     throw new ThermoclineError(
       'wrong_cluster',
@@ -86,27 +93,49 @@ export async function openVolume(files: StateFiles, owner: VolumeOwner): Promise
       `the data directory belongs to group ${found.group} replica ${found.replica}, not to group ${owner.group} replica ${owner.replica}; choose another directory`,
     )
   }
+  if (bytes !== undefined) verifyVolume(parseVolume(bytes))
   return await saveVolume(files, { ...found, boot: found.boot + 1 })
 }
 
 /** Replaces the volume's file; what it says is durable when this resolves. */
 export async function saveVolume(files: StateFiles, volume: Volume): Promise<Volume> {
-  const document = { formatVersion: DISK_VERSION, ...volume }
+  const { clusterId, group, replica, incarnation, boot, standing, rejoin } = volume
+  const document = {
+    formatVersion: DISK_VERSION,
+    clusterId,
+    group,
+    replica,
+    incarnation,
+    boot,
+    standing,
+    rejoin,
+    check: checkOf(volume),
+  }
   await files.replace(VOLUME_FILE, new TextEncoder().encode(`${JSON.stringify(document, undefined, 2)}\n`))
   return volume
 }
 
-function withoutVersion({ formatVersion: _, ...volume }: z.infer<typeof volumeSchema>): Volume {
-  return volume
+function checkOf({ clusterId, group, replica, incarnation, boot, standing, rejoin }: Volume): string {
+  const { number, nonce } = incarnation
+  const all = [clusterId, group, replica, number, nonce, boot, standing, rejoin?.reason ?? null, rejoin?.dropEngine ?? null]
+  return crc32(JSON.stringify(all)).toString(16).padStart(8, '0')
 }
 
+/** @throws ThermoclineError `corrupt` if anything in the file has changed. */
+export function verifyVolume(volume: StoredVolume): void {
+  if (volume.check === checkOf(volume)) return
+  throw new ThermoclineError('corrupt', `${VOLUME_FILE} fails its checksum; ${NEXT_STEP}`)
+}
+
+export type StoredVolume = z.infer<typeof volumeSchema>
+
 /** @throws ThermoclineError as `openVolume`. */
-export function parseVolume(bytes: Uint8Array): z.infer<typeof volumeSchema> {
+export function parseVolume(bytes: Uint8Array): StoredVolume {
   let document: unknown
   try {
     document = JSON.parse(new TextDecoder().decode(bytes))
   } catch (cause) {
-    throw new ThermoclineError('corrupt', `${VOLUME_FILE} is not JSON`, { cause })
+    throw new ThermoclineError('corrupt', `${VOLUME_FILE} is not JSON; ${NEXT_STEP}`, { cause })
   }
   const version = (document as { formatVersion?: unknown }).formatVersion
   if (typeof version === 'number' && version > DISK_VERSION) {
@@ -118,7 +147,10 @@ export function parseVolume(bytes: Uint8Array): z.infer<typeof volumeSchema> {
   const parsed = volumeSchema.safeParse(document)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    throw new ThermoclineError('corrupt', `${VOLUME_FILE}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`)
+    throw new ThermoclineError(
+      'corrupt',
+      `${VOLUME_FILE}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}; ${NEXT_STEP}`,
+    )
   }
   return parsed.data
 }

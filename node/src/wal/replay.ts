@@ -46,7 +46,8 @@ export async function replayLog(
   for (const name of (await folder.list()).filter((entry) => entry.endsWith('.log')).toSorted((a, b) => (a < b ? -1 : 1))) {
     const file = await folder.open(name)
     const head = await file.read(0, SEGMENT_HEAD_BYTES)
-    const generation = head.length < SEGMENT_HEAD_BYTES ? 0 : readSegmentHead(head, name, volumeNonce)
+    if (head.length < SEGMENT_HEAD_BYTES) throw cutShort(name, head.length, segmentBytes)
+    const generation = readSegmentHead(head, name, volumeNonce)
     if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
     else segments.push({ name, file, generation, bytes: new Uint8Array(0), writes: [] })
   }
@@ -93,6 +94,7 @@ class Replay {
     const written: Segment[] = []
     for (const segment of this.segments) {
       segment.bytes = await segment.file.read(0, this.segmentBytes)
+      if (segment.bytes.length < this.segmentBytes) throw cutShort(segment.name, segment.bytes.length, this.segmentBytes)
       const end = this.scan(segment)
       const later = laterWrite(segment.bytes, end, segment.generation, this.lastWrite)
       if (later !== undefined) this.damaged(segment, end, later)
@@ -177,6 +179,11 @@ class Replay {
       last.file.write(last.bytes, last.offset, (error) => (error === undefined ? resolve() : reject(error))),
     )
   }
+}
+
+/** A segment gets its name once all of it is there. */
+function cutShort(name: string, bytes: number, segmentBytes: number): ThermoclineError {
+  return new ThermoclineError('corrupt', `log segment ${name} is cut short: it has ${bytes} bytes, not ${segmentBytes}`)
 }
 
 function bind(handler: RecordHandler): RecordHandler {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { ThermoclineError } from '@thermocline/protocol'
 import type { LogFolder } from '../io/ports.ts'
 import { LogFixture, SEGMENT_BYTES } from './log.fixture.ts'
+import { WRITE_ALIGN } from './records.ts'
 import { SEGMENT_HEAD_BYTES } from './segment.ts'
 
 async function withLog(run: (log: LogFixture) => Promise<void>, wrap?: (folder: LogFolder) => LogFolder): Promise<void> {
@@ -79,6 +82,39 @@ test('entries are read back by block and instance, across segments, until their 
     assert.equal(await read(60), '60')
     assert.equal(await read(61), undefined)
     await log.close()
+  }))
+
+test('an entry that was damaged after its write is told and not served', () =>
+  withLog(async (log) => {
+    await log.open(1)
+    await log.accept(7, 1, 'one')
+    await log.accept(7, 2, 'two')
+    const [name] = log.segments()
+    // The boot has the first sector behind the head, the entries have those that follow.
+    log.damage(name as string, (bytes) => {
+      const at = SEGMENT_HEAD_BYTES + WRITE_ALIGN + 100
+      bytes[at] = (bytes[at] as number) ^ 1
+    })
+    assert.equal(await log.log.readEntry(7, 1), undefined)
+    assert.match(log.damages.join(), /the write at offset 1024 was durable and fails its checksum now/)
+    const whole = await log.log.readEntry(7, 2)
+    assert.ok(whole !== undefined && whole !== 'later')
+    assert.equal(new TextDecoder().decode(whole.entry), 'two')
+  }))
+
+test('a segment that is cut short is corruption', () =>
+  withLog(async (log) => {
+    await log.open(1)
+    await log.accept(7, 1, 'one')
+    await log.close()
+    const [name] = log.segments()
+    for (const keptBytes of [SEGMENT_BYTES - 1, 2048, 0]) {
+      truncateSync(join(log.path, name as string), keptBytes)
+      await assert.rejects(log.open(2), {
+        code: 'corrupt',
+        message: `log segment ${name} is cut short: it has ${keptBytes} bytes, not ${SEGMENT_BYTES}`,
+      })
+    }
   }))
 
 test('a torn tail is cut: the writes before it are all there, and the log goes on', () =>

@@ -8,7 +8,7 @@
  */
 import { close, constants, fsync, open, read, write } from 'node:fs'
 import { mkdir, open as openFile, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { getSystemErrorName, promisify } from 'node:util'
 import { native } from '@thermocline/native'
 import type { LogFile, LogFolder } from '../ports.ts'
@@ -21,10 +21,12 @@ const fsyncAsync = promisify(fsync)
 const NO_DIRECT_WRITES = -1
 
 class OsLogFile implements LogFile {
+  private readonly path: string
   private readonly fd: number
   private readonly directFd: number
 
-  constructor(fd: number, directFd: number) {
+  constructor(path: string, fd: number, directFd: number) {
+    this.path = path
     this.fd = fd
     this.directFd = directFd
   }
@@ -40,7 +42,7 @@ class OsLogFile implements LogFile {
   }
 
   private onWritten(result: number, bytes: Uint8Array, offset: number, done: (error: Error | undefined) => void): void {
-    if (result < 0) done(new Error(`a log write of ${bytes.length} bytes at ${offset} failed: ${getSystemErrorName(result)}`))
+    if (result < 0) done(new Error(`${this.path}: a log write of ${bytes.length} bytes at ${offset} failed: ${getSystemErrorName(result)}`))
     else if (result < bytes.length) this.write(bytes.subarray(result), offset + result, done)
     else done(undefined)
   }
@@ -58,13 +60,18 @@ class OsLogFile implements LogFile {
     return new Promise((resolve, reject) => {
       const more = (at: number): void => {
         read(this.fd, bytes, at, length - at, offset + at, (error, count) => {
-          if (error !== null) reject(error)
+          if (error !== null) reject(this.unreadable(error))
           else if (count === 0 || at + count === length) resolve(bytes.subarray(0, at + count))
           else more(at + count)
         })
       }
       more(0)
     })
+  }
+
+  private unreadable(cause: Error): Error {
+    const what = `log segment ${this.path} could not be read: ${cause.message}`
+    return new Error(`${what}; if the disk has failed, give the node another one: the replica learns from its peers`, { cause })
   }
 
   async close(): Promise<void> {
@@ -81,13 +88,14 @@ export class OsLogFolder implements LogFolder {
   }
 
   async list(): Promise<string[]> {
-    await mkdir(this.path, { recursive: true })
+    // A new folder's name is durable before anything in it is.
+    if ((await mkdir(this.path, { recursive: true })) !== undefined) await syncFolder(dirname(this.path))
     return readdir(this.path)
   }
 
   async open(name: string): Promise<LogFile> {
     const path = join(this.path, name)
-    return new OsLogFile(await openAsync(path, constants.O_RDWR | constants.O_DSYNC), native.openDirect(path))
+    return new OsLogFile(path, await openAsync(path, constants.O_RDWR | constants.O_DSYNC), native.openDirect(path))
   }
 
   async create(name: string, bytes: number): Promise<LogFile> {

@@ -1,6 +1,7 @@
 /** Small files replaced as a whole: written beside, synced, renamed over, and the name synced. */
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ThermoclineError } from '@thermocline/protocol'
 import type { StateFiles } from '../ports.ts'
 import { syncFolder } from './log-folder.ts'
 
@@ -16,11 +17,19 @@ export class OsStateFiles implements StateFiles {
       return await readFile(join(this.path, name))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw error
+      throw failure('read', join(this.path, name), error)
     }
   }
 
   async replace(name: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.tryReplace(name, bytes)
+    } catch (error) {
+      throw failure('written', join(this.path, name), error)
+    }
+  }
+
+  private async tryReplace(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.path, name)
     const file = await open(`${path}.new`, 'w', 0o600)
     try {
@@ -32,4 +41,12 @@ export class OsStateFiles implements StateFiles {
     await rename(`${path}.new`, path)
     await syncFolder(this.path)
   }
+}
+
+function failure(what: string, path: string, cause: unknown): Error {
+  const message = `${path} could not be ${what}: ${(cause as Error).message}`
+  if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') {
+    return new ThermoclineError('disk_full', `${message}; free space on the volume and start the node again`, { cause })
+  }
+  return new Error(`${message}; if the disk has failed, give the node another one: the replica learns from its peers`, { cause })
 }

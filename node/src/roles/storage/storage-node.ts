@@ -35,8 +35,6 @@ import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
 import { TopologyStore } from './topology-store.ts'
 
-/** Log segments are this large. */
-const SEGMENT_BYTES = 16 * 1024 * 1024
 const ANSWER_AGE_MS = 10 * 60 * 1000
 const MAX_WAITING_WRITES = 65_536
 const MAX_WAITING_READS = 65_536
@@ -93,7 +91,7 @@ export class StorageNode implements DataService, AdminService {
     this.world = world
     this.volume = volume
     this.bootNonce = world.randomHex(8)
-    this.store = new TopologyStore(world.stateFiles, config.clusterId)
+    this.store = new TopologyStore(world.stateFiles, config.clusterId, (what, fields) => world.log.warn(fields, what))
     this.server = this.makeServer()
     this.budget = divideMemory(config.memoryBytes)
     this.startedMs = world.clock.nowMs()
@@ -147,7 +145,12 @@ export class StorageNode implements DataService, AdminService {
     }
     if (await this.store.install(topology)) {
       this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
-      await this.followTopology()
+      try {
+        await this.followTopology()
+      } catch (error) {
+        this.fail(error as Error)
+        throw error
+      }
     }
   }
 
@@ -205,7 +208,12 @@ export class StorageNode implements DataService, AdminService {
     if (this.state === 'failed') return
     this.state = 'failed'
     this.reason = reason
-    await saveVolume(this.world.stateFiles, { ...this.volume, rejoin: { reason, dropEngine } })
+    try {
+      await saveVolume(this.world.stateFiles, { ...this.volume, rejoin: { reason, dropEngine } })
+    } catch (error) {
+      this.fail(new Error(`${reason}; and that could not be noted: ${(error as Error).message}`, { cause: error }))
+      return
+    }
     this.world.restart(reason)
   }
 
@@ -274,8 +282,8 @@ export class StorageNode implements DataService, AdminService {
       random: world.random,
       logFolder: world.logFolder,
       network: world.network,
-      segmentBytes: SEGMENT_BYTES,
-      retainSegments: Math.max(2, Math.floor(config.logBytes / SEGMENT_BYTES)),
+      segmentBytes: config.segmentBytes,
+      retainSegments: Math.max(2, Math.floor(config.logBytes / config.segmentBytes)),
       limits: { maxWrites: MAX_WAITING_WRITES, maxWriteBytes: budget.queueBytes, maxReads: MAX_WAITING_READS },
       maxAnswers: budget.blockAnswers,
       answerAgeMs: ANSWER_AGE_MS,
@@ -287,7 +295,7 @@ export class StorageNode implements DataService, AdminService {
       warn: (what, fields) => world.log.warn(fields, what),
       fatal: (error) => this.fail(error),
       onRejected: (message) => void this.orderRejoin(message, false),
-      onComplete: () => void this.endLearning(),
+      onComplete: () => void this.endLearning().catch((error: unknown) => this.fail(error as Error)),
     })
   }
 

@@ -2,6 +2,7 @@
  * The topology that is in force on this node: persisted, handed out, watched. The operator is its only writer; a node
  * takes over a newer epoch and refuses an older one, or the same with other content (design §8).
  */
+import { crc32 } from 'node:zlib'
 import { canonicalTopology, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
 import type { StateFiles } from '../../io/ports.ts'
 
@@ -12,30 +13,29 @@ const MAX_WATCHERS = 16_384
 export class TopologyStore {
   private readonly files: StateFiles
   private readonly clusterId: string
+  private readonly warn: (what: string, fields: Record<string, unknown>) => void
   private readonly watchers = new Set<() => void>()
   private saving: Promise<void> = Promise.resolve()
   current: Topology | undefined
 
-  constructor(files: StateFiles, clusterId: string) {
+  constructor(files: StateFiles, clusterId: string, warn: (what: string, fields: Record<string, unknown>) => void) {
     this.files = files
     this.clusterId = clusterId
+    this.warn = warn
   }
 
   get epoch(): number {
     return this.current?.epoch ?? 0
   }
 
+  /** A file that cannot be read is as good as none: the volume waits, and the operator hands the topology in again. */
   async load(): Promise<void> {
     const bytes = await this.files.read(TOPOLOGY_FILE)
     if (bytes === undefined) return
     try {
-      this.current = parseTopology(JSON.parse(new TextDecoder().decode(bytes)))
-    } catch (cause) {
-      throw new ThermoclineError(
-        'corrupt',
-        `${TOPOLOGY_FILE} cannot be read: ${String(cause)}; remove the file, and the operator writes it anew`,
-        { cause },
-      )
+      this.current = parseTopologyFile(bytes)
+    } catch (error) {
+      this.warn(`${TOPOLOGY_FILE} is damaged; the node waits for the topology to be written to it again`, { error: String(error) })
     }
   }
 
@@ -65,7 +65,7 @@ export class TopologyStore {
         `topology.epoch: ${next.epoch} ${why}; fetch the current topology, edit that and raise its epoch`,
       )
     }
-    await this.files.replace(TOPOLOGY_FILE, new TextEncoder().encode(`${canonicalTopology(next)}\n`))
+    await this.files.replace(TOPOLOGY_FILE, encodeTopologyFile(next))
     this.current = next
     for (const wake of [...this.watchers]) wake()
     return true
@@ -96,4 +96,21 @@ export class TopologyStore {
   releaseWatchers(): void {
     for (const wake of [...this.watchers]) wake()
   }
+}
+
+function checkOf(topology: Topology): string {
+  return crc32(canonicalTopology(topology)).toString(16).padStart(8, '0')
+}
+
+/** A changed address or incarnation would be believed: the document is stored with its CRC-32. */
+function encodeTopologyFile(topology: Topology): Uint8Array {
+  return new TextEncoder().encode(`{"topology":${canonicalTopology(topology)},"check":"${checkOf(topology)}"}\n`)
+}
+
+/** @throws ThermoclineError, SyntaxError */
+export function parseTopologyFile(bytes: Uint8Array): Topology {
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as { topology?: unknown; check?: unknown } | null
+  const topology = parseTopology(document?.topology)
+  if (document?.check !== checkOf(topology)) throw new ThermoclineError('corrupt', `${TOPOLOGY_FILE} fails its checksum`)
+  return topology
 }
