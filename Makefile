@@ -7,7 +7,7 @@ MINUTES ?= 60
 
 .PHONY: help setup demo test check fix bench sim mutants campaign crash-points e2e
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## install what is missing and build the addon
 	@scripts/setup.sh
