@@ -9,7 +9,6 @@
 #include "install.h"
 #include "js.h"
 #include "log_writer.h"
-#include "socket.h"
 
 namespace thermocline {
 namespace {
@@ -612,7 +611,6 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"stats", stats},
         {"storeOptions", storeOptions},
         {"lockFile", lockFile},
-        {"send", sendOnSocket},
     };
     for (const auto& [name, function] : functions) {
       napi_value value;

@@ -91,7 +91,11 @@ export class BlockState {
 
   /** Highest index any peer is known to have chosen. */
   knownChosen = 0
+  /** `chosen` of the peer that answered the last fetch. */
+  peerChosen = 0
   fetchingFrom = -1
+  /** Whom the last fetch went to. */
+  askedLast = 0
   fetchAtMs = 0
   /** `chosen` when the fetch was sent. */
   fetchAfter = 0

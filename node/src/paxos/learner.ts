@@ -89,6 +89,7 @@ export class Learner {
     const out = core.outbox.now(from)
     if (out === undefined) return
     state.fetchingFrom = from
+    state.askedLast = from
     state.fetchAtMs = core.nowMs
     state.fetchAfter = state.chosen
     this.fetching++
@@ -118,6 +119,7 @@ export class Learner {
     const state = this.core.block(block)
     if (state.fetchingFrom !== from) return
     this.endFetch(state)
+    state.peerChosen = chosen
     this.core.noteBehind(state, chosen)
     if (status === FetchStatus.needsSnapshot) {
       if (state.chosen < chosen) this.takeSnapshot(state, from)
@@ -140,26 +142,27 @@ export class Learner {
     const kept: BlockState[] = []
     for (const state of core.behind) {
       const late = state.fetchingFrom >= 0 && core.nowMs - state.fetchAtMs > FETCH_RETRY_MS
-      const last = state.fetchingFrom
       if (late || (state.fetchingFrom >= 0 && state.chosen >= state.knownChosen)) this.endFetch(state)
       if (state.chosen >= state.knownChosen) {
         state.inBehind = false
         continue
       }
       kept.push(state)
-      if (state.fetchingFrom < 0 && !state.isCopying) this.fetchFromAny(state, last)
+      if (state.fetchingFrom < 0 && !state.isCopying) this.fetchFromAny(state)
     }
     core.behind = kept
   }
 
-  private fetchFromAny(state: BlockState, notFirst: number): void {
-    const { replicaCount, replica } = this.core
-    for (let step = 1; step <= replicaCount; step++) {
-      const candidate = (Math.max(notFirst, 0) + step) % replicaCount
-      if (candidate !== replica && (this.core.live & (1 << candidate)) !== 0) {
-        this.fetch(state, candidate)
-        return
-      }
+  /** The next live peer after the one asked last; one that votes in the block if there is any, since others may know less. */
+  private fetchFromAny(state: BlockState): void {
+    const { core } = this
+    const live = core.live & ~(1 << core.replica)
+    const best = core.votersAmong(live, state.block) || live
+    for (let step = 1; step <= core.replicaCount; step++) {
+      const candidate = (state.askedLast + step) % core.replicaCount
+      if ((best & (1 << candidate)) === 0) continue
+      this.fetch(state, candidate)
+      return
     }
   }
 }

@@ -25,6 +25,8 @@ export interface RejoinPorts {
   digest(block: number): string
   /** Replaces the block's content by a peer's, if it is not at it already. */
   copy(state: BlockState, from: number): void
+  /** Changes whenever a later incarnation of some replica becomes known. */
+  namesVersion(): number
   /** Every block votes, and durably so: called once. */
   onComplete(): void
 }
@@ -61,7 +63,9 @@ export class Rejoin {
   /** Per block: bit r if replica r, a voter of it, has answered. */
   private readonly answers = new Uint8Array(BLOCK_COUNT)
   private readonly barriers = new Float64Array(BLOCK_COUNT)
-  private readonly known = new BlockSet()
+  private known = new BlockSet()
+  /** Names that `answers` were taken under. */
+  private namesVersion = -1
   /** `core.votes` and what is to be added to it. */
   private readonly promoted = new BlockSet()
   /** Blocks of `promoted` that no log write carries yet. */
@@ -71,6 +75,7 @@ export class Rejoin {
   private loggedAt = 0
   /** Blocks that learn or compare, with what is read of them first. */
   private learning: BlockState[] = []
+  private readonly isLearning = new BlockSet()
   private readonly comparisons = new Map<number, Comparison>()
   private readonly settleAtMs = new Map<number, number>()
   private readonly wanted = new Set<number>()
@@ -165,9 +170,10 @@ export class Rejoin {
 
   /** The answer is whole; it counts for the blocks that its sender votes in. */
   onBarrierEnd(from: number, votes: Uint8Array | undefined): void {
-    const { answer } = this
+    const { answer, core } = this
     this.answer = []
-    if (this.isComplete) return
+    this.noticeNames()
+    if (this.isComplete || (core.countable & (1 << from)) === 0) return
     for (let i = 0; i < answer.length; i += 2) {
       const block = answer[i] as number
       this.barriers[block] = Math.max(this.barriers[block] as number, answer[i + 1] as number)
@@ -179,10 +185,24 @@ export class Rejoin {
     }
   }
 
+  /**
+   * ⚖5 holds for barrier answers too: those of an incarnation that was replaced do not count, and who has answered since is
+   * asked again. What was promoted stays: enough of the newest had answered for it.
+   */
+  private noticeNames(): void {
+    const version = this.ports.namesVersion()
+    if (version === this.namesVersion) return
+    this.namesVersion = version
+    this.answers.fill(0)
+    this.known = new BlockSet()
+    this.comparisons.clear()
+    for (const state of this.learning) if (!state.needsCopy) state.holdAt = 0
+  }
+
   private setBarrier(block: number): void {
     const { core } = this
     this.known.add(block)
-    if (core.votes.has(block)) return
+    if (this.promoted.has(block)) return
     const barrier = this.barriers[block] as number
     const state = core.peek(block)
     if (barrier === 0 && (state === undefined || state.chosen === 0)) {
@@ -193,6 +213,8 @@ export class Rejoin {
     const learning = core.block(block)
     learning.barrier = barrier
     core.noteBehind(learning, barrier)
+    if (this.isLearning.has(block)) return
+    this.isLearning.add(block)
     this.learning.push(learning)
   }
 
@@ -237,6 +259,7 @@ export class Rejoin {
   sweep(): void {
     const { core } = this
     if (this.isComplete) return
+    this.noticeNames()
     if (this.known.size < BLOCK_COUNT && core.nowMs - this.askedAtMs > BARRIER_RETRY_MS) this.ask()
     this.putWantedFirst()
     for (const comparison of [...this.comparisons.values()]) {
@@ -248,7 +271,7 @@ export class Rejoin {
       if (core.nowMs - comparison.progressAtMs > COMPARE_RETRY_MS || (core.live & (1 << peer)) === 0) this.stopComparing(state)
     }
     for (const state of this.learning) {
-      if (this.promoted.has(state.block)) continue
+      if (this.promoted.has(state.block) || !this.known.has(state.block)) continue
       if (state.needsCopy) this.copyAgain(state)
       else if (state.chosen < state.barrier) this.haveSettled(state)
       else if (!state.isCopying && !this.comparisons.has(state.block) && this.comparisons.size < MAX_COMPARING) this.beginComparing(state)
@@ -278,7 +301,8 @@ export class Rejoin {
     const { core } = this
     core.noteBehind(state, state.barrier)
     const dueAtMs = this.settleAtMs.get(state.block) ?? 0
-    if (state.isCopying || core.nowMs < dueAtMs) return
+    // While a peer has more to give, nothing says that the instance is open.
+    if (state.isCopying || state.chosen < state.peerChosen || core.nowMs < dueAtMs) return
     this.settleAtMs.set(state.block, core.nowMs + LEARNER_SETTLE_MS)
     const best = core.bestLive(state.block)
     const out = best === core.replica ? undefined : core.outbox.now(best)

@@ -180,7 +180,8 @@ export class Copier {
   /** A peer asks for a part of a block's snapshot; part 0 opens it. */
   onWant(from: number, block: number, part: number, atLeast: number): void {
     // Snapshots are of what is flushed: the next try finds more.
-    if (part === 0 && this.engine.flushedIndex(block) < atLeast && this.core.block(block).chosen >= atLeast) this.wantFlush()
+    if (part === 0 && this.core.votes.has(block) && this.engine.flushedIndex(block) < atLeast && this.core.block(block).chosen >= atLeast)
+      this.wantFlush()
     let served = this.served.find((one) => one.to === from && one.block === block)
     if (served !== undefined && part === 0) {
       this.release(served)

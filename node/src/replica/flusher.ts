@@ -105,7 +105,7 @@ export class Flusher {
         if (state.promisedRound !== NO_ROUND) log.promise(state.block, instance, state.promisedRound, state.promisedProcess)
       }
     }
-    for (const memory of memories.all()) log.peer(memory)
+    memories.logAll(log)
     if (!core.votes.isFull || this.options.isLearner()) log.votes(core.votes)
     core.writeMarks()
     this.syncedAt = log.force()

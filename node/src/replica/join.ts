@@ -56,7 +56,7 @@ function askIncarnations(volume: Volume, { network, replicaCount, onWaiting }: J
   return new Promise((resolve) => {
     network.start((link, dialled) => {
       if (dialled !== undefined) sendStrangerHello(link, volume)
-      return strangerEvents(volume, link, dialled !== undefined, (replica, named) => {
+      return strangerEvents(volume, link, dialled !== undefined, (replica, named, votesInAll) => {
         if (named === undefined) {
           const isNews = !strangers.has(replica)
           strangers.add(replica)
@@ -65,7 +65,8 @@ function askIncarnations(volume: Volume, { network, replicaCount, onWaiting }: J
         }
         strangers.delete(replica)
         highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)
-        answered.add(replica)
+        // Before anything is dropped here, others must have what it may be the last to hold: a learner may not.
+        if (votesInAll) answered.add(replica)
         if (answered.size >= needed) resolve(highest)
       })
     })
@@ -98,7 +99,7 @@ function strangerEvents(
   volume: Volume,
   link: PeerLink,
   isDialled: boolean,
-  take: (replica: number, named: ReadonlyMap<number, Incarnation> | undefined) => void,
+  take: (replica: number, named: ReadonlyMap<number, Incarnation> | undefined, votesInAll: boolean) => void,
 ): PeerLinkEvents {
   const { clusterId, group, replica } = volume
   const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
@@ -107,7 +108,8 @@ function strangerEvents(
     // One in the same state has to hear of it too.
     if (hello.isStranger && !isDialled) sendStrangerHello(link, volume)
     const isOfGroup = hello.version === WIRE_VERSION && hello.clusterId === clusterId && hello.process.group === group
-    if (isOfGroup && hello.process.replica !== replica) take(hello.process.replica, hello.isStranger ? undefined : hello.incarnations)
+    if (isOfGroup && hello.process.replica !== replica)
+      take(hello.process.replica, hello.isStranger ? undefined : hello.incarnations, hello.votesInAll)
     link.close()
   })
   return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PeerHello } from '../paxos/frames.ts'
+import type { PeerMemory } from '../wal/records.ts'
 import { PeerMemories } from './peer-memory.ts'
 
 const NONCE = 'aaaaaaaaaaaaaaaa'
@@ -45,9 +46,12 @@ test('what is remembered survives through the log', () => {
   before.check(hello(3, 'one', 40))
   before.noteWrite(2, 50)
   const after = new PeerMemories()
-  before.drain((memory) => after.restore(memory))
+  const log = { peer: (memory: PeerMemory) => after.restore(memory), named: after.name.bind(after) }
+  before.name(1, { number: 4, nonce: NONCE })
+  before.logChanges(log)
+  assert.equal(after.named.get(1)?.number, 4, 'what was only heard of is remembered too')
   assert.equal(after.check(hello(4, 'two', 49)).ok, false)
   let drained = 0
-  before.drain(() => drained++)
+  before.logChanges({ peer: () => drained++, named: () => drained++ })
   assert.equal(drained, 0, 'nothing has changed since')
 })

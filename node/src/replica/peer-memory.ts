@@ -9,12 +9,20 @@ import { compareIncarnations, type Incarnation } from '@thermocline/protocol'
 import { encodeNaming, type Naming, type PeerHello } from '../paxos/frames.ts'
 import type { PeerMemory } from '../wal/records.ts'
 
+/** Where memories are kept. */
+export interface MemoryLog {
+  peer(memory: PeerMemory): void
+  named(replica: number, incarnation: Incarnation): void
+}
+
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
 export class PeerMemories {
   private readonly memories = new Map<number, PeerMemory>()
   /** Replicas whose memory has changed since it was last put into the log. */
   private readonly dirty = new Set<number>()
+  /** Replicas whose name has. */
+  private readonly dirtyNames = new Set<number>()
   /** Highest incarnation of each replica that anybody has named. */
   readonly named = new Map<number, Incarnation>()
   /** What every frame names: it changes with `named`. */
@@ -30,6 +38,7 @@ export class PeerMemories {
     const known = this.named.get(replica)
     if (known !== undefined && compareIncarnations(known, incarnation) >= 0) return false
     this.named.set(replica, incarnation)
+    this.dirtyNames.add(replica)
     this.naming = encodeNaming(this.naming.version + 1, this.named)
     return true
   }
@@ -84,13 +93,20 @@ export class PeerMemories {
     this.dirty.add(memory.replica)
   }
 
-  /** Hands over what changed since the last call, to ride in the next log write. */
-  drain(write: (memory: PeerMemory) => void): void {
-    for (const replica of this.dirty) write(this.memories.get(replica) as PeerMemory)
+  /** Puts what changed since the last call into the log, to ride in its next write. */
+  logChanges(log: MemoryLog): void {
+    for (const replica of this.dirty) log.peer(this.memories.get(replica) as PeerMemory)
+    for (const replica of this.dirtyNames) log.named(replica, this.named.get(replica) as Incarnation)
     this.dirty.clear()
+    this.dirtyNames.clear()
   }
 
-  /** All of it: at the start of every log segment. */
+  /** Puts all of it into the log: what stands in older segments may go. */
+  logAll(log: MemoryLog): void {
+    for (const memory of this.memories.values()) log.peer(memory)
+    for (const [replica, incarnation] of this.named) log.named(replica, incarnation)
+  }
+
   all(): PeerMemory[] {
     return [...this.memories.values()]
   }

@@ -3,7 +3,7 @@
  * what is *proven* chosen is applied: by a mark, by a learned record, or by an Accept that names the value id of the
  * instance before it.
  */
-import { ByteReader, ThermoclineError } from '@thermocline/protocol'
+import { ByteReader, type Incarnation, ThermoclineError } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
 import { BlockSet } from '../paxos/block-set.ts'
 import { type BlockState, NO_ROUND } from '../paxos/block-state.ts'
@@ -120,6 +120,10 @@ export class Recovery implements RecordHandler {
     const state = this.core.block(block)
     if (state.chosen < index) throw this.corrupt(block, index, `was installed from a snapshot, but the engine is at ${state.chosen}`)
     state.snapshotIndex = Math.max(state.snapshotIndex, index)
+  }
+
+  onNamed(replica: number, incarnation: Incarnation): void {
+    this.memories.name(replica, incarnation)
   }
 
   onVotes(firstBlock: number, lastBlock: number): void {

@@ -138,7 +138,7 @@ export class Replica {
       onDamage: (message) => this.members.reject(message),
       beforeWrite: () => {
         this.core.writeMarks()
-        this.memories.drain((memory) => this.log.peer(memory))
+        this.memories.logChanges(this.log)
       },
     })
     this.peers = this.makePeers(self)
@@ -209,6 +209,7 @@ export class Replica {
       logVotes: (votes) => this.log.votes(votes),
       digest: (block) => engine.digest(block),
       copy: (state, from) => this.copier.start(state, from),
+      namesVersion: () => this.memories.naming.version,
       onComplete: () => options.onComplete(),
     })
     this.requests = new Requests({
@@ -239,7 +240,7 @@ export class Replica {
       takeForwarded: (from, id, timeoutMs, body) => this.requests.takeForwarded(from, id, timeoutMs, body),
       sendPositions: (to) => this.sendPositions(to),
       recordMemories: () => {
-        this.memories.drain((memory) => this.log.peer(memory))
+        this.memories.logChanges(this.log)
         return this.log.force()
       },
       onUnreadable: (error) => options.fatal(error),
@@ -325,7 +326,7 @@ export class Replica {
     const firstWrite = found.lastWrite + Math.max(1, volume.boot - found.lastBoot)
     this.log.open({ pool, index: found.index, lastWrite: found.lastWrite, firstWrite })
     const bootWrite = this.log.boot(volume.boot)
-    for (const memory of this.memories.all()) this.log.peer(memory)
+    this.memories.logAll(this.log)
     if (this.isLearner) this.log.votes(this.core.votes)
     // On a full volume the first write waits for a segment: look for space until there is some.
     const stopTrying = clock.every(SPACE_CHECK_MS, () => pool.prepare())

@@ -23,7 +23,7 @@ import {
   writeGoodbye,
   writeHelloOk,
 } from '@thermocline/protocol'
-import { plainBytes, SocketWriter } from '../io/socket-writer.ts'
+import { plainBytes } from '../io/plain-bytes.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { ReplyTarget } from '../paxos/pending.ts'
 
@@ -51,7 +51,6 @@ export interface ConnectionHost {
 
 export class Connection implements ReplyTarget {
   private readonly socket: Socket
-  private readonly writer: SocketWriter
   private readonly host: ConnectionHost
   private readonly decoder: FrameDecoder
   private out = new ByteWriter(4096)
@@ -65,7 +64,6 @@ export class Connection implements ReplyTarget {
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket
-    this.writer = new SocketWriter(socket)
     this.host = host
     this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader))
     socket.on('data', (chunk: Buffer) => this.onData(plainBytes(chunk)))
@@ -176,7 +174,8 @@ export class Connection implements ReplyTarget {
     out.patchU16(this.countAt, this.count)
     endFrame(out, this.frameAt)
     this.count = 0
-    this.writer.send(out.written())
+    // Buffer.from copies: `out` is written over by the next responses.
+    socket.write(Buffer.from(out.written()))
     if (socket.writableLength > ABANDON_BYTES) {
       this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes: socket.writableLength })
       socket.destroy()

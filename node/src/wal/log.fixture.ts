@@ -93,6 +93,7 @@ export class LogFixture {
       onCopyBegin: (block) => say(`copyBegin ${block}`),
       onCopyEnd: (block, index) => say(`copyEnd ${block}/${index}`),
       onBoot: (boot) => say(`boot ${boot}`),
+      onNamed: (replica, { number }) => say(`named ${replica} ${number}`),
       onVotes: (first, last) => say(`votes ${first} to ${last}`),
     }
   }

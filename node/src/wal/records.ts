@@ -16,6 +16,7 @@
  *     copyEnd    u8 7 | u16 block | u48 index | value id
  *     boot       u8 8 | u32 boot
  *     votes      u8 9 | u32 count | (u16 first | u16 last)*: blocks that a replica which had to learn votes in again
+ *     named      u8 10 | u8 replica | incarnation: the highest that anybody has named of it
  *
  * ballot = u32 round | process; value id = process | u48 counter.
  */
@@ -23,7 +24,18 @@ import { type ByteReader, type ByteWriter, DecodeError, type Incarnation, readIn
 import type { BlockSet } from '../paxos/block-set.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
 
-export const RecordType = { promise: 1, accept: 2, learned: 3, chosen: 4, peer: 5, copyBegin: 6, copyEnd: 7, boot: 8, votes: 9 } as const
+export const RecordType = {
+  promise: 1,
+  accept: 2,
+  learned: 3,
+  chosen: 4,
+  peer: 5,
+  copyBegin: 6,
+  copyEnd: 7,
+  boot: 8,
+  votes: 9,
+  named: 10,
+} as const
 
 /** What a replica remembers of a peer's volume, to notice when it was rolled back (⚖5). */
 export interface PeerMemory {
@@ -55,6 +67,7 @@ export interface RecordHandler {
   onCopyEnd(block: number, index: number, valueProcess: ProcessRef, valueCounter: number): void
   onBoot(boot: number): void
   onVotes(firstBlock: number, lastBlock: number): void
+  onNamed(replica: number, incarnation: Incarnation): void
 }
 
 export class RecordWriter {
@@ -138,6 +151,12 @@ export class RecordWriter {
     w.u32(boot)
   }
 
+  named(w: ByteWriter, replica: number, incarnation: Incarnation): void {
+    w.u8(RecordType.named)
+    w.u8(replica)
+    writeIncarnation(w, incarnation)
+  }
+
   votes(w: ByteWriter, votes: BlockSet): void {
     const ranges = votes.ranges()
     w.u8(RecordType.votes)
@@ -192,6 +211,9 @@ export function readRecord(r: ByteReader, processes: ProcessTable, handler: Reco
       break
     case RecordType.boot:
       handler.onBoot(r.u32())
+      break
+    case RecordType.named:
+      handler.onNamed(r.u8(), readIncarnation(r))
       break
     case RecordType.votes:
       for (let left = r.u32(); left > 0; left--) handler.onVotes(r.u16(), r.u16())

@@ -197,6 +197,7 @@ function bind(handler: RecordHandler): RecordHandler {
     onCopyEnd: (...a) => handler.onCopyEnd(...a),
     onBoot: (...a) => handler.onBoot(...a),
     onVotes: (...a) => handler.onVotes(...a),
+    onNamed: (...a) => handler.onNamed(...a),
   }
 }
 

@@ -5,7 +5,7 @@
  * Invariants: write N+1 starts only after sync N returned (⚖12); a failed write ends the log for good, and the process
  * with it; chosen marks never cause a write of their own (⚖11); numbers of writes never repeat, also across boots.
  */
-import { ByteReader, ByteWriter } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, type Incarnation } from '@thermocline/protocol'
 import type { BlockSet } from '../paxos/block-set.ts'
 import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
@@ -171,6 +171,11 @@ export class SharedLog implements LogSink {
   boot(boot: number): number {
     this.records.boot(this.room(true), boot)
     return this.filling.number
+  }
+
+  /** Rides along, like a mark. */
+  named(replica: number, incarnation: Incarnation): void {
+    this.records.named(this.room(false), replica, incarnation)
   }
 
   votes(votes: BlockSet): number {

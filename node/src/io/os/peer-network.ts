@@ -4,8 +4,8 @@
  */
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '../address.ts'
+import { plainBytes } from '../plain-bytes.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
-import { plainBytes, SocketWriter } from '../socket-writer.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -70,10 +70,9 @@ export class OsPeerNetwork implements PeerNetwork {
 
   private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined): void {
     this.sockets.add(socket)
-    const writer = new SocketWriter(socket)
     const link: PeerLink = {
       send: (bytes) => {
-        if (!socket.destroyed) writer.send(bytes)
+        if (!socket.destroyed) socket.write(Buffer.from(bytes))
       },
       close: () => {
         socket.destroySoon()

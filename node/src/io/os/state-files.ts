@@ -7,6 +7,7 @@ import { syncFolder } from './log-folder.ts'
 
 export class OsStateFiles implements StateFiles {
   private readonly path: string
+  private replacing: Promise<void> = Promise.resolve()
 
   constructor(path: string) {
     this.path = path
@@ -21,12 +22,13 @@ export class OsStateFiles implements StateFiles {
     }
   }
 
-  async replace(name: string, bytes: Uint8Array): Promise<void> {
-    try {
-      await this.tryReplace(name, bytes)
-    } catch (error) {
+  /** One after the other: all write beside the file under one name. */
+  replace(name: string, bytes: Uint8Array): Promise<void> {
+    const done = this.replacing.then(() => this.tryReplace(name, bytes))
+    this.replacing = done.catch(() => {})
+    return done.catch((error: unknown) => {
       throw failure('written', join(this.path, name), error)
-    }
+    })
   }
 
   private async tryReplace(name: string, bytes: Uint8Array): Promise<void> {

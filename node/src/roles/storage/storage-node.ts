@@ -258,6 +258,7 @@ export class StorageNode implements DataService, AdminService {
   }
 
   private noteStanding(): void {
+    if (this.state === 'failed') return
     const isLearning = this.volume.standing === 'learner'
     this.state = isLearning ? 'learning' : 'serving'
     this.reason = isLearning ? 'the volume is a new incarnation: it learns from the other replicas before it votes' : undefined
@@ -265,6 +266,8 @@ export class StorageNode implements DataService, AdminService {
 
   /** The learner votes in every block again: that is durable in the log, and from now on in the volume's file. */
   private async endLearning(): Promise<void> {
+    // An order to rejoin stands in the file, and must stay.
+    if (this.state === 'failed') return
     this.volume = await saveVolume(this.world.stateFiles, { ...this.volume, standing: 'voter' })
     this.replica?.noteVoter()
     this.noteStanding()
