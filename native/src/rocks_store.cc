@@ -143,7 +143,11 @@ class RocksStore final : public SortedStore {
   }
 
   bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) override {
+    value.clear();
     const Status status = db_->Get(readOptions(snapshot, tier), handles_[static_cast<int>(family)], sliceOf(key), &value);
+    // A table that is not open yet counts as "may hold the key" in the cached tier: RocksDB says ok and gives no value. No row
+    // is empty.
+    if (status.ok() && value.empty() && tier == ReadTier::cached) throw NeedsIo();
     if (status.ok()) return true;
     if (status.IsNotFound()) return false;
     if (status.IsIncomplete()) throw NeedsIo();
