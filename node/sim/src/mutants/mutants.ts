@@ -117,7 +117,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    for (const block of this.halfCopied) {',
     replace:
       '    for (const state of this.core.known) if (state.acceptedRound !== NO_ROUND) this.choose(state)\n    for (const block of this.halfCopied) {',
-    caughtBy: ['chosen-is-durable', 'chosen-never-changes'],
+    caughtBy: ['chosen-is-durable', 'chosen-never-changes', 'restarts'],
     why: '⚖11: replay applies what was only accepted',
   },
   {
