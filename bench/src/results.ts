@@ -4,17 +4,8 @@ import { median, type Spread, spread } from './statistics.ts'
 import type { Workload } from './workloads.ts'
 
 /** Medians over the rounds. */
-export interface Side {
+export interface Side extends Sample {
   readonly name: string
-  readonly opsPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly serverCpuUsPerOp: number
-  readonly loaderCpuUsPerOp: number
-  /** Of the busiest loader process. */
-  readonly loaderCores: number
-  readonly loaders: number
-  readonly errors: number
   readonly spread: { readonly opsPerSecond: readonly [number, number]; readonly serverCpuUsPerOp: readonly [number, number] }
 }
 
