@@ -13,6 +13,7 @@ import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
+import { logOutput } from './log-output.ts'
 import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
@@ -34,7 +35,7 @@ async function inspect(args: readonly string[]): Promise<void> {
 
 async function serve(): Promise<void> {
   const config = readConfig(process.argv.slice(2), process.env)
-  const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } })
+  const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } }, logOutput)
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   lockFile(join(config.dataDir, LOCK_FILE))
   const stateFiles = new OsStateFiles(config.dataDir)
