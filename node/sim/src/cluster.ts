@@ -30,6 +30,9 @@ export interface ClusterOptions {
 }
 
 class Machine {
+  readonly number: number
+  /** Where the network finds it: elsewhere, once another machine has taken its place. */
+  place: number
   volume: SimVolume
   /** Of the volume that the topology fills the slot with. */
   readonly namedNonce: string
@@ -41,20 +44,34 @@ class Machine {
   /** Wall clocks are wrong, each by its own amount. */
   readonly wallSkewMs: number
 
-  constructor(scheduler: Scheduler) {
+  constructor(scheduler: Scheduler, number: number, namedNonce?: string) {
+    this.number = number
+    this.place = number
     this.volume = new SimVolume(scheduler)
-    this.namedNonce = this.volume.freshNonce
+    this.namedNonce = namedNonce ?? this.volume.freshNonce
     this.wallSkewMs = scheduler.random.between(-500, 500)
   }
 }
 
 export class Cluster {
   readonly machines: Machine[] = []
+  /** Machines whose process lives on although another machine has taken their place. */
+  readonly zombies: Machine[] = []
   private readonly scheduler: Scheduler
   private readonly network: SimNetwork
   private readonly watch: Watch
   readonly options: ClusterOptions
-  readonly hits = { crashes: 0, restarts: 0, cutTails: 0, fatalSyncs: 0, rejoins: 0, rejoined: 0, rollBacks: 0 }
+  readonly hits = {
+    crashes: 0,
+    restarts: 0,
+    cutTails: 0,
+    fatalSyncs: 0,
+    rejoins: 0,
+    rejoined: 0,
+    rollBacks: 0,
+    zombies: 0,
+    zombiesFound: 0,
+  }
   readonly engineHits = { misses: 0, wrongCopies: 0 }
   /** Of all lives: what an ended process would have left to the system to free. */
   private readonly engines: Engine[] = []
@@ -66,7 +83,7 @@ export class Cluster {
     this.network = network
     this.watch = watch
     this.options = options
-    for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler))
+    for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler, replica))
   }
 
   get replicas(): (Replica | undefined)[] {
@@ -92,8 +109,8 @@ export class Cluster {
       if (replica.replayed.cutTail) this.hits.cutTails++
     } catch (error) {
       if (!life.isAlive) return
-      if (isFailedSync(error)) this.endAfterFailedSync(life)
-      else if (machine.isDamaged && isCorrupt(error)) void this.orderRejoin(life, error.message)
+      if (isFailedSync(error)) this.endAfterFailedSync(machine)
+      else if (machine.isDamaged && isCorrupt(error)) void this.orderRejoin(life, machine, error.message)
       else this.watch.refusedStart(life, error as Error)
     }
   }
@@ -162,10 +179,15 @@ export class Cluster {
       isNamed,
       onEpochSeen: () => {},
       warn: (what, fields) => watch.warned(what, fields),
-      fatal: (error) => this.ended(life, error),
+      fatal: (error) => this.ended(life, machine, error),
       onRejected: (message) => {
+        if (this.isZombie(machine)) {
+          this.hits.zombiesFound++
+          this.end(machine)
+          return
+        }
         if (machine.isVoter && !machine.isDamaged) watch.rejected(life, message)
-        void this.orderRejoin(life, message)
+        void this.orderRejoin(life, machine, message)
       },
       onComplete: () => void this.endLearning(life, machine),
       observer: watch.observer(life, () => made, engine),
@@ -182,15 +204,15 @@ export class Cluster {
   }
 
   /** The process has ended itself: after a failed sync it must, anything else is a bug. */
-  private ended(life: Life, error: Error): void {
-    if (isFailedSync(error)) this.endAfterFailedSync(life)
+  private ended(life: Life, machine: Machine, error: Error): void {
+    if (isFailedSync(error)) this.endAfterFailedSync(machine)
     else this.watch.failed(life, error)
   }
 
-  private endAfterFailedSync(life: Life): void {
+  private endAfterFailedSync(machine: Machine): void {
     this.hits.fatalSyncs++
-    this.crash(life.number)
-    this.restartWithin(life.number, 600)
+    this.end(machine)
+    if (!this.isZombie(machine)) this.restartWithin(machine.number, 600)
   }
 
   private clock(machine: Machine, life: Life): Clock {
@@ -228,13 +250,13 @@ export class Cluster {
   }
 
   /** The volume cannot go on as it is: the next process takes a new incarnation. */
-  private async orderRejoin(life: Life, reason: string): Promise<void> {
+  private async orderRejoin(life: Life, machine: Machine, reason: string): Promise<void> {
     const { stateFiles } = life.volume.disk.open(() => life.isAlive)
     if (life.found === undefined) return
     await saveVolume(stateFiles, { ...life.found, rejoin: { reason, dropEngine: false } })
     if (!life.isAlive) return
-    this.crash(life.number)
-    this.restartWithin(life.number, 600)
+    this.end(machine)
+    if (!this.isZombie(machine)) this.restartWithin(machine.number, 600)
   }
 
   /** The volume is to learn anew: what it voted counts no more, as if it were another. */
@@ -265,6 +287,31 @@ export class Cluster {
     machine.isDamaged = false
   }
 
+  /**
+   * The replica's machine is given up although its process lives on, with its disk and its connections; another machine,
+   * with an empty disk, takes its place. Returns where the old process is found; undefined if there is none to live on.
+   */
+  replace(number: number): number | undefined {
+    const old = this.machines[number] as Machine
+    if (old.life?.replica === undefined || this.zombies.some((zombie) => zombie.number === number)) return undefined
+    old.place = this.network.moveElsewhere(number)
+    this.zombies.push(old)
+    const machine = new Machine(this.scheduler, number, old.namedNonce)
+    machine.isVoter = false
+    this.machines[number] = machine
+    this.hits.zombies++
+    return old.place
+  }
+
+  private isZombie(machine: Machine): boolean {
+    return this.machines[machine.number] !== machine
+  }
+
+  /** The processes that clients find under the replica's number. */
+  livesOf(number: number): (Life | undefined)[] {
+    return [...this.machines, ...this.zombies].filter((machine) => machine.number === number).map(({ life }) => life)
+  }
+
   /** The fault that calls it has changed something on the machine's disk. */
   damage(number: number): void {
     const machine = this.machines[number] as Machine
@@ -288,7 +335,10 @@ export class Cluster {
 
   /** The process dies, and with it everything that was not durable. */
   crash(number: number): void {
-    const machine = this.machines[number] as Machine
+    this.end(this.machines[number] as Machine)
+  }
+
+  private end(machine: Machine): void {
     const { life } = machine
     if (life === undefined) return
     this.count(life.replica)
@@ -297,13 +347,14 @@ export class Cluster {
     machine.life = undefined
     this.watch.crashed(life.volume)
     life.volume.disk.crash()
-    this.network.dropAll(number)
+    this.network.dropAll(machine.place)
     this.hits.crashes++
+    if (this.isZombie(machine)) this.zombies.splice(this.zombies.indexOf(machine), 1)
   }
 
   /** All disks work. */
   mend(): void {
-    for (const { volume } of this.machines) volume.disk.mend()
+    for (const { volume } of [...this.machines, ...this.zombies]) volume.disk.mend()
   }
 
   /** A new process starts on the machine after at most `downMs`, unless one did before. */
@@ -316,7 +367,7 @@ export class Cluster {
 
   /** The run is over: ends all processes, and frees what they held. */
   async close(): Promise<void> {
-    for (const replica of this.machines.keys()) this.crash(replica)
+    for (const machine of [...this.machines, ...this.zombies]) this.end(machine)
     await Promise.all(this.engines.map((engine) => engine.close()))
   }
 

@@ -15,9 +15,13 @@ export interface NetworkFaults {
   maxDelayMs: number
 }
 
+/** Added to a replica's number: where its process is found that lives on beside a newer one. */
+const ELSEWHERE = 8
+
+/** Both ends are *places*: the number of a replica, or elsewhere. */
 interface End {
-  readonly replica: number
-  readonly peer: number
+  replica: number
+  peer: number
   events: PeerLinkEvents | undefined
   isOpen: boolean
   sent: number
@@ -32,6 +36,7 @@ interface Listener {
 export class SimNetwork {
   private readonly scheduler: Scheduler
   readonly faults: NetworkFaults
+  /** By place. */
   private readonly listeners = new Map<number, Listener>()
   private readonly ends = new Set<End>()
   /** `from * 16 + to` of directions that carry nothing. */
@@ -48,8 +53,7 @@ export class SimNetwork {
     return {
       start: (onLink) => {
         this.listeners.set(replica, { onLink, isAlive })
-        for (let peer = 0; peer < replicaCount; peer++)
-          if (peer !== replica) this.dialSoon(Math.max(peer, replica), Math.min(peer, replica))
+        for (let peer = 0; peer < replicaCount; peer++) if (peer !== replica) this.dialSoon(peer, replica)
       },
       setAddresses: () => {},
       stop: () => this.dropAll(replica),
@@ -60,6 +64,20 @@ export class SimNetwork {
   dropAll(replica: number): void {
     this.listeners.delete(replica)
     for (const end of [...this.ends]) if (end.replica === replica) this.close(end, 'the process ended')
+  }
+
+  /** The process of the replica is at another place from now on, with all its connections; returns the place. */
+  moveElsewhere(replica: number): number {
+    const place = replica + ELSEWHERE
+    const listener = this.listeners.get(replica)
+    this.listeners.delete(replica)
+    if (listener !== undefined) this.listeners.set(place, listener)
+    for (const end of this.ends) {
+      if (end.replica === replica) end.replica = place
+      if (end.peer === replica) end.peer = place
+    }
+    for (const other of this.listeners.keys()) if (replicaAt(other) !== replica) this.dialSoon(place, other)
+    return place
   }
 
   cutConnections(a: number, b: number): void {
@@ -77,7 +95,9 @@ export class SimNetwork {
     return false
   }
 
-  private dialSoon(from: number, to: number): void {
+  /** The one of the higher number dials the other. */
+  private dialSoon(a: number, b: number): void {
+    const [from, to] = replicaAt(a) > replicaAt(b) ? [a, b] : [b, a]
     this.scheduler.at(this.scheduler.random.between(1, 30), () => this.dial(from, to))
   }
 
@@ -95,7 +115,7 @@ export class SimNetwork {
     this.ends.add(a)
     this.ends.add(b)
     b.events = acceptor.onLink(this.link(b), undefined)
-    a.events = dialler.onLink(this.link(a), to)
+    a.events = dialler.onLink(this.link(a), replicaAt(to))
     this.scheduler.hasReactions = true
   }
 
@@ -160,6 +180,10 @@ export class SimNetwork {
         this.scheduler.hasReactions = true
       })
     }
-    this.dialSoon(Math.max(end.replica, end.peer), Math.min(end.replica, end.peer))
+    this.dialSoon(end.replica, end.peer)
   }
+}
+
+function replicaAt(place: number): number {
+  return place % ELSEWHERE
 }

@@ -19,6 +19,8 @@ const BRANCHES = [
   'cluster.fatalSyncs',
   'cluster.rejoined',
   'cluster.rollBacks',
+  'cluster.zombies',
+  'cluster.zombiesFound',
   'engine.misses',
   'engine.wrongCopies',
   'paxos.mismatches',

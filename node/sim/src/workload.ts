@@ -110,7 +110,7 @@ export class Client {
   private send(replica: number, operation: number, body: Uint8Array, onAnswer: (error: number, body: Uint8Array) => void): void {
     const { scheduler, cluster } = this
     const { random } = scheduler
-    const life = cluster.machines[replica]?.life
+    const life = random.pick(cluster.livesOf(replica))
     scheduler.at(random.between(0.1, 2), () => {
       if (life?.replica === undefined || !life.isAlive) {
         onAnswer(ERRORS.unavailable.number, new Uint8Array(14))

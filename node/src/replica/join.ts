@@ -53,6 +53,7 @@ function askIncarnations(volume: Volume, { network, replicaCount, onWaiting }: J
   const answered = new Set<number>()
   const strangers = new Set<number>()
   let highest = 0
+  if (replicaCount - 1 < needed) onWaiting(nobodyToAsk(volume))
   return new Promise((resolve) => {
     network.start((link, dialled) => {
       if (dialled !== undefined) sendStrangerHello(link, volume)
@@ -92,6 +93,11 @@ function sendStrangerHello(link: PeerLink, volume: Volume): void {
 function tooManyLost(replicas: readonly number[]): string {
   const names = replicas.toSorted((a, b) => a - b).join(' and ')
   return `NeedsOperator: replicas ${names} have lost their volumes, and the rest are too few to know all that was promised; put a volume back, or restore the group`
+}
+
+/** A group of one: no other replica can say what was promised, however long it waits. */
+function nobodyToAsk({ group, replica, rejoin }: Volume): string {
+  return `NeedsOperator: replica ${replica} is the only one of group ${group}, so that nobody can say what it has forgotten (${rejoin?.reason ?? ''}); nothing was deleted: put an intact copy of the volume back, or restore the group from a backup`
 }
 
 /** Reads the hello of a peer (its names, or undefined from one in the same state), whoever dialled, and hangs up: there is nothing else to say to it yet. */

@@ -19,6 +19,7 @@ import { slowDisk } from './slow-disk.ts'
 import { stalledDisk } from './stalled-disk.ts'
 import { swizzle } from './swizzle.ts'
 import { wipedDisk } from './wiped-disk.ts'
+import { zombie } from './zombie.ts'
 
 export const FAULTS: readonly Fault[] = [
   crash,
@@ -34,6 +35,7 @@ export const FAULTS: readonly Fault[] = [
   failedSync,
   fullDisk,
   wipedDisk,
+  zombie,
   rolledBackVolume,
   corruptSector,
 ]
