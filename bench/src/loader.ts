@@ -15,7 +15,6 @@ const WARM_UP_MS = 500
 const FILL_AT_ONCE = 500
 /** Clients that connect at once, and calls by which each finds all replicas. */
 const CONNECT_AT_ONCE = 100
-const FIRST_CALLS = 12
 
 const { values } = parseArgs({
   options: {
@@ -105,11 +104,11 @@ async function fill(client: Client): Promise<void> {
   }
 }
 
-/** A client opens a connection when a call needs it: calls to some series need each. */
+/** A client opens a connection when a call needs it, and learns where a block stands by its first call: here for all that is measured. */
 async function openAll(pool: readonly Client[]): Promise<void> {
   for (let first = 0; first < pool.length; first += CONNECT_AT_ONCE) {
     const some = pool.slice(first, first + CONNECT_AT_ONCE)
-    await Promise.all(some.flatMap((client) => Array.from({ length: FIRST_CALLS }, (_, key) => client.get(seriesOf(key), idOf(key)))))
+    await Promise.all(some.flatMap((client) => Array.from({ length: series }, (_, key) => client.get(seriesOf(key), idOf(key)))))
   }
 }
 

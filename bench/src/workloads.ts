@@ -78,8 +78,8 @@ const manyConnections = (mode: 'put' | 'get'): Workload => ({
   ...single(mode, 128),
   name: `${mode}, 128 clients, ${MANY_CONNECTIONS.toLocaleString('en')} connections`,
   connections: MANY_CONNECTIONS,
-  against: { ...single(mode, 128), name: '128 connections', connections: 128 },
-  caveat: `${MANY_CONNECTIONS} and 128 open connections; each of 128 clients makes every call over one of them chosen by chance.`,
+  against: { ...single(mode, 128), name: '128 clients, own connections', connections: 'clients' },
+  caveat: `128 clients on both sides, one call each at a time: over one of ${MANY_CONNECTIONS} open connections chosen by chance, and over connections of their own.`,
 })
 
 export const WORKLOADS: readonly Workload[] = [
