@@ -420,6 +420,13 @@ napi_value flushedIndex(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value flushNumber(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    return js::number(env, static_cast<double>(engineOf(env, arguments).flushNumber()));
+  });
+}
+
 napi_value digest(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
@@ -595,6 +602,7 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"positions", positions},
         {"appliedIndex", appliedIndex},
         {"flushedIndex", flushedIndex},
+        {"flushNumber", flushNumber},
         {"digest", digest},
         {"requestTable", requestTable},
         {"proposeHorizon", proposeHorizon},

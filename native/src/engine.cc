@@ -55,6 +55,10 @@ void Engine::load() {
                       "the engine's folder " + config_.path + " has disk version " + std::to_string(loadU32(row.data())) +
                           "; this program knows versions up to " + std::to_string(kDiskVersion) + ": start it with a newer one");
   }
+  if (store_->get(Family::meta, flushKey(), nullptr, ReadTier::disk, row)) {
+    if (row.size() != 8) throwCorrupt("the number of the last flush of " + config_.path + " is unreadable");
+    flushNumber_ = loadU64(row.data());
+  }
   const auto it = store_->iterate(Family::meta, nullptr, ReadTier::disk);
   for (it->seek("p"); it->valid() && it->key().size() == 3 && it->key()[0] == 'p'; it->next()) {
     BlockState& state = blockState(loadU16BigEndian(it->key().data() + 1));

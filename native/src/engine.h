@@ -110,6 +110,8 @@ class Engine {
 
   bool rotationDue() const { return active_->bytes() >= config_.memtableBytes; }
   void rotate();
+  // Of the last flush that is on disk; grows by one with each, over the life of the store.
+  uint64_t flushNumber() const { return flushNumber_; }
   // Null if nothing is frozen.
   std::unique_ptr<Task> flushTask();
 
@@ -185,6 +187,7 @@ class Engine {
   uint64_t cachedReads_ = 0;
   uint64_t needsIo_ = 0;
   uint64_t flushes_ = 0;
+  uint64_t flushNumber_ = 0;
   uint64_t appliedEntries_ = 0;
 };
 

@@ -94,7 +94,10 @@ std::shared_ptr<const RecentHeaders> recentHeaders(const std::vector<const Serie
 }
 
 // Also says which row each block's answers became, empty (0, 0) if none.
-void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
+void writeMeta(Ingest& ingest, uint64_t flush, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
+  char number[8];
+  storeU64(number, flush);
+  ingest.put(Family::meta, flushKey(), {number, sizeof number});
   for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
   for (const BlockLog* log : logs) {
     for (const AnswerRowRange& expired : log->expiredRows) ingest.remove(Family::meta, answersKey(log->block, expired.firstIndex));
@@ -110,7 +113,7 @@ void writeMeta(Ingest& ingest, const std::vector<const BlockLog*>& logs, std::ve
 
 class FlushTask final : public Task {
  public:
-  FlushTask(Engine& engine, std::shared_ptr<const C0> frozen) : engine_(engine), store_(engine.store_), frozen_(std::move(frozen)) {
+  FlushTask(Engine& engine, std::shared_ptr<const C0> frozen) : engine_(engine), store_(engine.store_), number_(engine.flushNumber_ + 1), frozen_(std::move(frozen)) {
     for (const auto& log : frozen_->logs()) {
       if (!log->dropped) logs_.push_back(log.get());
     }
@@ -123,7 +126,7 @@ class FlushTask final : public Task {
     try {
       writePages(*ingest, sorted);
       writeRecords(*ingest, sorted);
-      writeMeta(*ingest, logs_, answerRows_);
+      writeMeta(*ingest, number_, logs_, answerRows_);
       ingest->prepare();
     } catch (const EngineError& error) {
       // The new tables are thrown away whole; a later flush may find room.
@@ -137,6 +140,7 @@ class FlushTask final : public Task {
   void finish(bool failed) override {
     engine_.endIngest(failed && !mayRetry_);
     if (failed) return;
+    engine_.flushNumber_ = number_;
     for (size_t i = 0; i < logs_.size(); i++) {
       BlockState& state = *engine_.blocks_[logs_[i]->block];
       state.flushedIndex = logs_[i]->position.index;
@@ -157,6 +161,7 @@ class FlushTask final : public Task {
 
   Engine& engine_;
   const std::shared_ptr<SortedStore> store_;
+  const uint64_t number_;
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
   std::vector<AnswerRowRange> answerRows_;

@@ -3,7 +3,8 @@
 //
 //     pages    block u16 | series | inverted slice u48           a block is one range; newest slice first in a series
 //     records  slice u48 | block u16 | series | id u64           a finished slice is one range; so is a block within it
-//     meta     'v'                                               disk version
+//     meta     'f'                                               number of the last flush
+//              'v'                                               disk version
 //              'p' | block u16                                   position of a block
 //              'r' | block u16 | first index u48                 answers one flush added to the block's request table
 #pragma once
@@ -70,6 +71,7 @@ inline void recordKey(std::string& key, uint64_t slice, uint16_t block, std::str
   appendU64(key, id);
 }
 
+inline std::string flushKey() { return "f"; }
 inline std::string versionKey() { return "v"; }
 inline std::string positionKey(uint16_t block) {
   std::string key = "p";

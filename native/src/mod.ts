@@ -58,6 +58,7 @@ export interface Native {
   positions(engine: number): NativePosition[]
   appliedIndex(engine: number, block: number): number
   flushedIndex(engine: number, block: number): number
+  flushNumber(engine: number): number
   digest(engine: number, block: number): string
   requestTable(engine: number, block: number): { answers: number; oldestIndex: number; horizon: number }
   proposeHorizon(engine: number, block: number, maxAnswers: number, beforeMs: number): number

@@ -3,6 +3,7 @@
 //     page      u8 1 | u8 state (0 hot) | version u48 | count u32 | bytes u64 | floor u48
 //     record    version u48 | value
 //     position  u8 1 | index u48 | value id 28 bytes | horizon u48 | digest u64
+//     flush     u64
 //     answers   (request id 16 bytes | index u48 | code u8 | detail 8 bytes | proposed at u48)*
 #pragma once
 

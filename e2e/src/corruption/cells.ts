@@ -4,6 +4,7 @@
  *
  *     log write in the middle: bit flip; log segment: lost; table: bit flip, truncation; volume: wiped, rolled back    rejoin.test.ts
  *     log: write fails with EIO                                                                     failed-write.test.ts
+ *     tables: an older state                                             corruption/older-tables.test.ts
  *     log segment, table: ENOSPC                                                                       full-disk.test.ts
  *     version cache: bit flip, truncation; snapshot part: any change            node/src/engine/engine.test.ts
  *     entry served from the log: bit flip                                         node/src/wal/shared-log.test.ts

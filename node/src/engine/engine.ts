@@ -132,6 +132,10 @@ class NativeEngine implements Engine {
     return native.flushedIndex(this.id, block)
   }
 
+  flushNumber(): number {
+    return native.flushNumber(this.id)
+  }
+
   snapshotOpen(block: number): SnapshotHead | undefined {
     try {
       return native.snapshotOpen(this.id, block)

@@ -121,6 +121,8 @@ export interface Engine {
   flush(): Promise<void>
   /** Positions as of the last finished flush: what a restart would find. */
   flushedIndex(block: number): number
+  /** Number of the last finished flush. It stands with the flushed state and never goes back, unless that state did. */
+  flushNumber(): number
 
   /**
    * Opens a snapshot of a block as of the last flush; at most 64 at a time, then throws `overloaded`. Undefined if

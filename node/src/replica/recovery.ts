@@ -10,10 +10,11 @@ import { type BlockState, NO_ROUND } from '../paxos/block-state.ts'
 import { type Core, positionHash } from '../paxos/core.ts'
 import type { Learner } from '../paxos/learner.ts'
 import type { ProcessRef } from '../paxos/processes.ts'
-import type { PeerMemory, RecordHandler } from '../wal/records.ts'
+import type { PeerMemory } from '../wal/records.ts'
+import type { ReplayHandler } from '../wal/replay.ts'
 import type { PeerMemories } from './peer-memory.ts'
 
-export class Recovery implements RecordHandler {
+export class Recovery implements ReplayHandler {
   private readonly core: Core
   private readonly learner: Learner
   private readonly memories: PeerMemories
@@ -21,6 +22,7 @@ export class Recovery implements RecordHandler {
   private readonly halfCopied = new Set<number>()
   /** Positions that the engine held at the start. */
   private readonly flushed = new Map<number, number>()
+  private flushNumber = 0
   /** Blocks that the log says this replica votes in again, if it had to learn. */
   readonly votes = new BlockSet()
   replayed = 0
@@ -33,6 +35,7 @@ export class Recovery implements RecordHandler {
 
   /** Takes over what the engine had flushed. */
   takePositions(engine: Engine): void {
+    this.flushNumber = engine.flushNumber()
     const reader = new ByteReader()
     for (const position of engine.positions()) {
       reader.reset(position.valueId)
@@ -49,6 +52,15 @@ export class Recovery implements RecordHandler {
       const state = this.core.block(block)
       state.snapshotIndex = Math.max(state.snapshotIndex, this.flushed.get(block) ?? 0)
     }
+  }
+
+  /** An older state of the engine would pass for one to replay on, and nothing in the log would tell of what it lacks. */
+  onFlushed(flush: number): void {
+    if (this.flushNumber >= flush) return
+    throw new ThermoclineError(
+      'corrupt',
+      `the engine opened an older state: flush ${this.flushNumber}, but the log relies on flush ${flush}`,
+    )
   }
 
   onPromise(block: number, instance: number, round: number, process: ProcessRef): void {

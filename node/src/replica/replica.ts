@@ -314,6 +314,7 @@ export class Replica {
         segmentBytes: options.segmentBytes,
         retainSegments: options.retainSegments,
         volumeNonce: volume.incarnation.nonce,
+        flushNumber: () => options.engine.flushNumber(),
         onSpare: () => {
           this.log.start()
           this.soon()

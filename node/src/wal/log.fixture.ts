@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { OsLogFolder } from '../io/os/log-folder.ts'
 import type { LogFolder } from '../io/ports.ts'
 import { type ProcessRef, ProcessTable } from '../paxos/processes.ts'
-import type { RecordHandler } from './records.ts'
-import { type Replayed, replayLog } from './replay.ts'
+import { type Replayed, type ReplayHandler, replayLog } from './replay.ts'
 import { SegmentPool } from './segment-pool.ts'
 import { SharedLog } from './shared-log.ts'
 
@@ -23,6 +22,10 @@ export class LogFixture {
   /** What replay handed over, one line per record. */
   records: string[] = []
   readonly damages: string[] = []
+  /** What the engine would say. */
+  flushNumber = 0
+  /** What replay said of it. */
+  flushed = 0
   log!: SharedLog
   pool!: SegmentPool
   private readonly wrap: (folder: LogFolder) => LogFolder
@@ -42,6 +45,7 @@ export class LogFixture {
         segmentBytes: SEGMENT_BYTES,
         retainSegments: 1,
         volumeNonce: NONCE,
+        flushNumber: () => this.flushNumber,
         onSpare: () => this.log.start(),
         onFull: () => {},
       },
@@ -78,12 +82,15 @@ export class LogFixture {
     return write
   }
 
-  private recorder(): RecordHandler {
+  private recorder(): ReplayHandler {
     const say = (line: string): void => {
       this.records.push(line)
     }
     const text = new TextDecoder()
     return {
+      onFlushed: (flush) => {
+        this.flushed = flush
+      },
       onPromise: (block, instance, round) => say(`promise ${block}/${instance} ${round}`),
       onAccept: (block, instance, round, _p, _pp, _pc, _vp, counter, entry) =>
         say(`accept ${block}/${instance} ${round} #${counter} ${text.decode(entry)}`),

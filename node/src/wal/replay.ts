@@ -31,26 +31,41 @@ interface Opened {
   writes: number[]
 }
 
+export interface ReplayHandler extends RecordHandler {
+  /** Comes before all records: the log has let go of some that only this flush of the engine, or a later one, holds. */
+  onFlushed(flush: number): void
+}
+
 /** @throws ThermoclineError `corrupt` if a write is damaged that a later one proves durable; `unsupported_version`. */
 export async function replayLog(
   folder: LogFolder,
   segmentBytes: number,
   volumeNonce: string,
   processes: ProcessTable,
-  handler: RecordHandler,
+  handler: ReplayHandler,
   /** Called after each segment: the place to apply and flush what it held. */
   afterSegment: () => Promise<void>,
 ): Promise<Replayed> {
   const segments: Opened[] = []
   const spares: Segment[] = []
+  let flush = 0
   for (const name of (await folder.list()).filter((entry) => entry.endsWith('.log')).toSorted((a, b) => (a < b ? -1 : 1))) {
     const file = await folder.open(name)
     const head = await file.read(0, SEGMENT_HEAD_BYTES)
     if (head.length < SEGMENT_HEAD_BYTES) throw cutShort(name, head.length, segmentBytes)
-    const generation = readSegmentHead(head, name, volumeNonce)
-    if (generation === 0) spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
-    else segments.push({ name, file, generation, bytes: new Uint8Array(0), writes: [] })
+    const found = readSegmentHead(head, name, volumeNonce)
+    if (found === undefined) {
+      // Zeros instead of a head would make a spare of a segment that holds what was promised.
+      if (hasBytes(await file.read(0, segmentBytes), SEGMENT_HEAD_BYTES)) {
+        throw new ThermoclineError('corrupt', `log segment ${name} has lost its head: zeros stand before what was written`)
+      }
+      spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
+      continue
+    }
+    flush = Math.max(flush, found.flush)
+    segments.push({ name, file, generation: found.generation, bytes: new Uint8Array(0), writes: [] })
   }
+  handler.onFlushed(flush)
   segments.sort((a, b) => a.generation - b.generation)
   return new Replay(segments, spares, segmentBytes, processes, handler, afterSegment).run()
 }

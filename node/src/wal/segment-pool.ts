@@ -12,6 +12,8 @@ export interface SegmentPoolOptions {
   /** Segments kept for peers to catch up from, beyond those that replay needs. */
   readonly retainSegments: number
   readonly volumeNonce: string
+  /** Number of the engine's last finished flush. */
+  readonly flushNumber: () => number
   /** A spare was made. */
   readonly onSpare: () => void
   /** A spare could not be made, for the first time in a row. */
@@ -96,7 +98,7 @@ export class SegmentPool {
   activate(done: (error: Error | undefined) => void): void {
     const segment = this.spares.shift() as Segment
     const generation = ++this.generation
-    segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce), 0, (error) => {
+    segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce, this.options.flushNumber()), 0, (error) => {
       if (error !== undefined) {
         done(error)
         return

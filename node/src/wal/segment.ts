@@ -27,28 +27,38 @@ export interface Segment {
   writes: number[]
 }
 
-/** The head of a segment: `u32 magic | u32 crc of the rest | u16 version | u32 generation | 8 bytes nonce of the volume`. */
-export function encodeSegmentHead(generation: number, volumeNonce: string): Uint8Array {
+/**
+ * The head of a segment: `u32 magic | u32 crc of the rest | u16 version | u32 generation | 8 bytes nonce of the volume |
+ * u48 flush`. What the segment held before is gone with the same write, so `flush` is the engine's last one by then: an
+ * engine that holds an older one lacks what only the segment had.
+ */
+export function encodeSegmentHead(generation: number, volumeNonce: string, flush: number): Uint8Array {
   const w = new ByteWriter(SEGMENT_HEAD_BYTES)
   w.u32(SEGMENT_MAGIC)
   w.u32(0)
   w.u16(DISK_VERSION)
   w.u32(generation)
   w.hex(volumeNonce)
+  w.u48(flush)
   w.claim(SEGMENT_HEAD_BYTES - w.length)
   w.patchU32(4, crc32(w.bytes.subarray(8, SEGMENT_HEAD_BYTES)))
   return w.written()
 }
 
+export interface SegmentHead {
+  readonly generation: number
+  readonly flush: number
+}
+
 /**
- * The generation in a segment's head; 0 if the segment was never used or belongs to another volume.
- * @throws ThermoclineError `unsupported_version` for a newer format, `corrupt` for a damaged head.
+ * What a segment's head says; undefined if it is zeros, as those of segments that were never used.
+ * @throws ThermoclineError `unsupported_version` for a newer format, `corrupt` for a damaged head or another volume's.
  */
-export function readSegmentHead(bytes: Uint8Array, name: string, volumeNonce: string): number {
+export function readSegmentHead(bytes: Uint8Array, name: string, volumeNonce: string): SegmentHead | undefined {
   const r = new ByteReader(bytes)
   const magic = r.u32()
   const crc = r.u32()
-  if (magic === 0 && bytes.every((byte) => byte === 0)) return 0
+  if (magic === 0 && bytes.every((byte) => byte === 0)) return undefined
   if (magic !== SEGMENT_MAGIC || crc32(bytes.subarray(8, SEGMENT_HEAD_BYTES)) !== crc) {
     throw new ThermoclineError('corrupt', `log segment ${name}: its head failed its checksum`)
   }
@@ -57,7 +67,9 @@ export function readSegmentHead(bytes: Uint8Array, name: string, volumeNonce: st
     throw new ThermoclineError('unsupported_version', `log segment ${name} has format ${version}; this program reads up to ${DISK_VERSION}`)
   }
   const generation = r.u32()
-  return r.hex(8) === volumeNonce ? generation : 0
+  // A volume's log is removed before it takes another nonce, so this file stands where one of its own may have been.
+  if (r.hex(8) !== volumeNonce) throw new ThermoclineError('corrupt', `log segment ${name} is another volume's`)
+  return { generation, flush: r.u48() }
 }
 
 export interface FoundWrite {

@@ -163,6 +163,45 @@ test('a missing segment is noticed', () =>
     await assert.rejects(log.open(2), isCorrupt)
   }))
 
+test('a segment of another volume, or one that lost its head, is corruption and no spare', () =>
+  withLog(async (log) => {
+    await log.open(1)
+    for (let instance = 1; instance <= 30; instance++) await log.accept(3, instance, 'x'.repeat(1500))
+    const newest = log.pool.active?.name ?? ''
+    await log.close()
+    const { crc32 } = await import('node:zlib')
+    const change = (bytes: Buffer): void => {
+      bytes.writeUInt8(bytes.readUInt8(14) ^ 1, 14)
+    }
+    log.damage(newest, change)
+    await assert.rejects(log.open(2), isCorrupt, 'a bit of the nonce')
+    const seal = (bytes: Buffer): void => void bytes.writeUInt32LE(crc32(bytes.subarray(8, SEGMENT_HEAD_BYTES)), 4)
+    log.damage(newest, seal)
+    await assert.rejects(log.open(2), /is another volume's/)
+    log.damage(newest, change)
+    log.damage(newest, seal)
+    await log.open(2)
+    await log.close()
+    log.damage(newest, (bytes) => bytes.fill(0, 0, 4096))
+    await assert.rejects(log.open(3), /has lost its head/)
+  }))
+
+test('a segment that takes the place of another names the flush that holds what was in it', () =>
+  withLog(async (log) => {
+    await log.open(1)
+    const fill = async (): Promise<void> => {
+      for (let instance = 1; instance <= 40; instance++) await log.accept(3, instance, 'x'.repeat(1500))
+    }
+    await fill()
+    log.flushNumber = 7
+    log.pool.release(log.pool.active?.generation ?? 0)
+    await fill()
+    await log.close()
+    await log.open(2)
+    assert.equal(log.flushed, 7)
+    await log.close()
+  }))
+
 test('records of an earlier life of a recycled segment never continue a new one (⚖11)', () =>
   withLog(async (log) => {
     await log.open(1)

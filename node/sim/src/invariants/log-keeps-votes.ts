@@ -2,6 +2,7 @@
  * A log segment is written anew only when no promise or accept of an open instance stands in it alone (⚖10): a crash at
  * any later moment would lose that vote.
  */
+import type { Engine } from '../../../src/engine/mod.ts'
 import type { BlockState } from '../../../src/paxos/block-state.ts'
 import type { Invariant, Vote } from '../invariant.ts'
 import { mapEntry } from '../map-entry.ts'
@@ -31,9 +32,10 @@ export class LogKeepsVotes implements Invariant {
     else held.promise = vote
   }
 
-  onRecycled(replica: number, volume: SimVolume, writes: ReadonlySet<number>): void {
+  onRecycled(replica: number, volume: SimVolume, writes: ReadonlySet<number>, engine: Engine): void {
     for (const { instance, state, promise, accept } of this.held.get(volume)?.values() ?? []) {
-      if (state.chosen >= instance) continue
+      // A later process may have learned it and never voted in the block: `state` is of the one that voted.
+      if (Math.max(state.chosen, engine.appliedIndex(state.block)) >= instance) continue
       // An accept is a promise too.
       const isPromiseOpen = promise !== undefined && (accept === undefined || promise.round > accept.round)
       for (const vote of [accept, isPromiseOpen ? promise : undefined]) {
