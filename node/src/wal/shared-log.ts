@@ -235,6 +235,9 @@ export class SharedLog implements LogSink {
 
   private put(segment: Segment, next: Filling): void {
     const { index } = this
+    // The largest entry and a write at its limit are less than half a segment; past the end nothing would be found again.
+    if (segment.end + alignUp(next.writer.length) > this.pool.segmentBytes)
+      throw new Error(`a write of ${next.writer.length} bytes at ${segment.end} does not fit a segment of ${this.pool.segmentBytes}`)
     this.starting = undefined
     const offset = segment.end
     const bytes = sealWrite(next.writer, segment.generation, offset, next.number, this.lastStarted)
