@@ -1,14 +1,20 @@
 /**
- * Planted bugs: each breaks one rule by a change of one place in shipped code, and names the invariant that must catch it.
- * A simulator that misses one of them would miss the same mistake made by hand.
+ * Planted bugs: each breaks one rule by a change of shipped code, and names the invariant that must catch it. A simulator
+ * that misses one of them would miss the same mistake made by hand. Where several defences hold one rule, the bug has to
+ * break all of them, so that the rule itself is broken.
  */
-export interface Mutant {
-  readonly name: string
+export interface Edit {
   /** Path below `node/src`. */
   readonly file: string
   /** Stands exactly once in the file. */
   readonly find: string
   readonly replace: string
+}
+
+export interface Mutant extends Edit {
+  readonly name: string
+  /** The other places, of a bug that takes several. */
+  readonly also?: readonly Edit[]
   /** What must report it first: one invariant, or those that see the same mistake at two moments. */
   readonly caughtBy: readonly string[]
   readonly why: string
@@ -279,5 +285,61 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const index = state.chosen',
     caughtBy: ['chosen-never-changes'],
     why: '⚖15: the barrier leaves out what was promised and accepted',
+  },
+  {
+    name: 'replaced-peer-counted',
+    file: 'replica/members.ts',
+    find: 'if (this.isNewest(peer.process)) countable |= 1 << peer.replica',
+    replace: 'if (true) countable |= 1 << peer.replica',
+    caughtBy: ['no-replaced-vote-counted'],
+    why: '⚖5: a process counts although a later incarnation of its replica is named',
+  },
+  {
+    name: 'votes-outlive-incarnation',
+    file: 'replica/replica.ts',
+    find: '      this.proposer.forgetVotes(peer.replica)\n',
+    replace: '',
+    caughtBy: ['no-replaced-vote-counted'],
+    why: '⚖5: what an incarnation voted counts as a vote of its successor',
+  },
+  {
+    name: 'names-not-heard',
+    file: 'replica/peers.ts',
+    find: '      isNews = this.options.memories.name(replica, incarnation) || isNews\n    })',
+    replace: '      isNews = false && this.options.memories.name(replica, incarnation)\n    })',
+    caughtBy: ['no-replaced-vote-counted'],
+    why: '⚖5: votes count together although one of them names a later incarnation than that of another',
+  },
+  {
+    name: 'incarnation-reused',
+    file: 'replica/join.ts',
+    find: '        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)\n',
+    replace: '        Object.assign(volume.incarnation, named.get(volume.replica))\n',
+    also: [
+      {
+        file: 'replica/join.ts',
+        find: 'incarnation: { number: Math.max(highest, volume.incarnation.number) + 1, nonce: options.randomHex(8) },',
+        replace: 'incarnation: volume.incarnation,',
+      },
+      { file: 'replica/peers.ts', find: "if (!verdict.ok) throw new ThermoclineError('rolled_back', verdict.reason)", replace: '' },
+    ],
+    caughtBy: ['one-volume-per-incarnation'],
+    why: '⚖5: a volume that was wiped takes the incarnation of the one before it, and nobody compares what it remembers of that',
+  },
+  {
+    name: 'barrier-before-sync',
+    file: 'paxos/rejoin.ts',
+    find: 'const out = core.outbox.afterSync(from, write)',
+    replace: 'const out = core.outbox.now(from)',
+    caughtBy: ['barrier-names-durably'],
+    why: '⚖15: barriers are answered before the record of the incarnation that asks is durable',
+  },
+  {
+    name: 'entry-below-snapshot-served',
+    file: 'replica/peer-messages.ts',
+    find: 'const found = index <= state.snapshotIndex ? undefined : await readEntry(block, index)',
+    replace: 'const found = await readEntry(block, index)',
+    caughtBy: ['serves-what-it-saw-chosen'],
+    why: '⚖13: what was accepted below a snapshot is handed on as chosen',
   },
 ]
