@@ -31,6 +31,8 @@ export const SWEEP_MS = 20
 export const HEARTBEAT_MS = 100
 /** A peer that sent nothing for this long is not live: writes go to the next replica. */
 export const PEER_SILENT_MS = 600
+/** A read of a block that too few of the answering replicas vote in ends this long before its deadline. */
+export const SCARCE_READ_LEAD_MS = 50
 /** Most blocks in one read round; the rest take the next. */
 export const MAX_ROUND_BLOCKS = 8192
 /** A learner asks again for the barriers that it does not know. */

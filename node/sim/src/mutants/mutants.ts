@@ -200,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read-of-a-minority',
-    file: 'paxos/reader.ts',
+    file: 'paxos/read-round.ts',
     find: 'this.answered = 1 << core.replica\n',
     replace: 'this.answered = (1 << core.replicaCount) - 1\n',
     caughtBy: ['linearizable'],
@@ -210,7 +210,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'read-joins-round-in-flight',
     file: 'paxos/reader.ts',
     find: '    this.pending.push(read)\n',
-    replace: '    if (this.slots[read.block] !== 0) this.reads.push(read)\n    else this.pending.push(read)\n',
+    replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
     why: '⚖6: a round answers a read that came after it began',
   },
