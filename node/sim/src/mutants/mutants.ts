@@ -303,14 +303,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖5: what an incarnation voted counts as a vote of its successor',
   },
   {
-    name: 'names-not-heard',
-    file: 'replica/peers.ts',
-    find: '      isNews = this.options.memories.name(replica, incarnation) || isNews\n    })',
-    replace: '      isNews = false && this.options.memories.name(replica, incarnation)\n    })',
-    caughtBy: ['no-replaced-vote-counted'],
-    why: '⚖5: votes count together although one of them names a later incarnation than that of another',
-  },
-  {
     name: 'incarnation-reused',
     file: 'replica/join.ts',
     find: '        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)\n',
@@ -333,13 +325,5 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const out = core.outbox.now(from)',
     caughtBy: ['barrier-names-durably'],
     why: '⚖15: barriers are answered before the record of the incarnation that asks is durable',
-  },
-  {
-    name: 'entry-below-snapshot-served',
-    file: 'replica/peer-messages.ts',
-    find: 'const found = index <= state.snapshotIndex ? undefined : await readEntry(block, index)',
-    replace: 'const found = await readEntry(block, index)',
-    caughtBy: ['serves-what-it-saw-chosen'],
-    why: '⚖13: what was accepted below a snapshot is handed on as chosen',
   },
 ]
