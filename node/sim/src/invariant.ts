@@ -2,12 +2,13 @@
  * An invariant of the simulation: one file in `invariants/` each, named as it is reported. It sees events as they happen
  * (`on…`), and the run's end. It throws a `Violation` of its name, and never changes anything.
  */
+import type { Incarnation } from '@thermocline/protocol'
 import type { Engine } from '../../src/engine/mod.ts'
 import type { ModelAnswer, ModelBlock } from '../../src/engine/model.ts'
 import type { BlockState } from '../../src/paxos/block-state.ts'
 import type { Core } from '../../src/paxos/core.ts'
 import type { ProcessRef } from '../../src/paxos/processes.ts'
-import type { Ballot } from './ballot-ledger.ts'
+import type { Ballot, Names } from './ballot-ledger.ts'
 import type { HistoryRecord } from './history.ts'
 import type { SimVolume } from './volume.ts'
 
@@ -18,6 +19,9 @@ import type { SimVolume } from './volume.ts'
 export interface Vote {
   readonly kind: 'promise' | 'accept' | 'learned'
   readonly replica: number
+  readonly incarnation: Incarnation
+  /** The incarnations that the replica names as it casts the vote. */
+  readonly names: Names
   readonly volume: SimVolume
   readonly block: number
   readonly instance: number
@@ -33,6 +37,24 @@ export interface Vote {
   readonly ballot: Ballot
 }
 
+/** A vote that a proposer has taken. */
+export interface CountedVote {
+  readonly replica: number
+  /** Of the process whose message it came by. */
+  readonly incarnation: Incarnation
+  /** It would count if the votes at hand were a majority. */
+  readonly isCountable: boolean
+}
+
+/** A learner takes a peer's answer to its question for barriers. */
+export interface BarrierTaken {
+  readonly learner: number
+  readonly incarnation: Incarnation
+  readonly from: number
+  /** The latest incarnation of the learner that the peer's disk durably names. */
+  readonly durablyNamed: Incarnation | undefined
+}
+
 /** A proposer's running attempt, and whose votes it has counted. */
 export interface Attempt {
   readonly replica: number
@@ -40,8 +62,9 @@ export interface Attempt {
   readonly instance: number
   readonly round: number
   readonly kind: 'promise' | 'accept'
-  /** Bit r: replica r's vote is counted. */
-  readonly votes: number
+  readonly votes: readonly CountedVote[]
+  /** The incarnations that the proposer names. */
+  readonly names: Names
   readonly ballot: Ballot
 }
 
@@ -81,10 +104,11 @@ export interface Invariant {
   onDurableEntry?(record: Vote): void
   /** A log segment begins anew: the writes that stood in it are gone. */
   onRecycled?(replica: number, volume: SimVolume, writes: ReadonlySet<number>, engine: Engine): void
-  /** A proposer has taken a peer's vote for its running attempt. */
+  /** A proposer has taken a vote for its running attempt, has a majority, or a peer of it has connected. */
   onCounted?(attempt: Attempt): void
+  onBarrierTaken?(taken: BarrierTaken): void
   /** A replica hands an entry to a peer as chosen. */
-  onServed?(replica: number, block: number, index: number, value: string): void
+  onServed?(replica: number, volume: SimVolume, block: number, index: number, value: string): void
   onApplied?(applied: Applied): void
   /** A replica warns. */
   onWarning?(what: string, fields: Record<string, unknown>): void

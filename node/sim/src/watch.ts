@@ -8,7 +8,9 @@ import type { ChosenEntry } from '../../src/paxos/core.ts'
 import { NO_PROCESS, type ProcessRef, ProcessTable } from '../../src/paxos/processes.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import type { Volume } from '../../src/replica/volume.ts'
-import { BallotLedger } from './ballot-ledger.ts'
+import type { SharedLog } from '../../src/wal/shared-log.ts'
+import { BallotLedger, type Names } from './ballot-ledger.ts'
+import { CountedVotes } from './counted-votes.ts'
 import { Decided } from './decided.ts'
 import type { HistoryRecord } from './history.ts'
 import type { Invariant, Vote } from './invariant.ts'
@@ -38,6 +40,8 @@ export class Watch {
   readonly history: HistoryRecord[] = []
   private readonly invariants: readonly Invariant[]
   private readonly volumes = new Set<SimVolume>()
+  /** What each process keeps its log on. */
+  private readonly volumeOf = new Map<ProcessRef, SimVolume>()
   /** The first violation of the run. */
   failure: Error | undefined
 
@@ -67,12 +71,18 @@ export class Watch {
       if (gone !== undefined) this.show((invariant) => invariant.onRecycled?.(number, volume, gone, engine))
     }
     const shared = this.shared(processes)
-    this.followLog(life, replica, shared)
-    this.followProposer(number, replica, shared)
-    this.followServing(number, replica, shared)
+    const names = this.namesOf(replica)
+    this.volumeOf.set(shared(replica.core.self), volume)
+    this.followLog(life, replica, names, shared)
+    this.followNames(life, replica)
+    this.followProposer(number, replica, names, shared)
+    this.followChosen(life, replica, shared)
+    this.followRejoin(number, replica, shared)
+    this.followServing(life, replica, shared)
   }
 
-  private followLog({ number, volume }: Life, { log, core }: Replica, shared: Shared): void {
+  private followLog({ number, volume }: Life, { log, core }: Replica, names: () => Names, shared: Shared): void {
+    const { incarnation } = core.processes.get(core.self)
     const note = (
       kind: Vote['kind'],
       block: number,
@@ -86,7 +96,8 @@ export class Watch {
       const process = shared(by)
       const ballot = this.ledger.ballot(block, instance, round, process)
       const state = core.block(block)
-      const vote: Vote = { kind, replica: number, volume, block, instance, round, process, value, write, state, ballot }
+      const voter = { replica: number, incarnation, names: names(), volume }
+      const vote: Vote = { kind, ...voter, block, instance, round, process, value, write, state, ballot }
       volume.votes.add(vote)
       if (kind === 'learned') return
       this.show((invariant) => invariant.onVote?.(vote))
@@ -112,30 +123,64 @@ export class Watch {
     }
   }
 
-  private followProposer(number: number, { core, proposer }: Replica, shared: Shared): void {
-    const counted = (block: number): void => {
-      const state = core.block(block)
-      if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
-      this.settle()
-      const { round, votes } = state
-      const instance = state.chosen + 1
-      const kind = state.phase === Phase.preparing ? 'promise' : 'accept'
-      const ballot = this.ledger.ballot(block, instance, round, shared(core.self))
-      this.show((invariant) => invariant.onCounted?.({ replica: number, block, instance, round, kind, votes, ballot }))
-    }
-    const onPromise = proposer.onPromise.bind(proposer)
-    proposer.onPromise = (from, block, ...rest) => {
-      onPromise(from, block, ...rest)
-      counted(block)
-    }
-    const onAccepted = proposer.onAccepted.bind(proposer)
-    proposer.onAccepted = (from, block, instance, round) => {
-      onAccepted(from, block, instance, round)
-      counted(block)
+  /** The names of a process at this moment: they are copied once each time they change. */
+  private namesOf({ memories }: Replica): () => Names {
+    let naming: object | undefined
+    let names: Names = new Map()
+    return () => {
+      if (memories.naming !== naming) names = new Map(memories.named)
+      naming = memories.naming
+      return names
     }
   }
 
-  private followServing(number: number, { peers: { messages } }: Replica, shared: Shared): void {
+  private followNames({ volume }: Life, { log }: Replica): void {
+    volume.names.follow(log, volume.onDurableName)
+    const named = log.named.bind(log)
+    log.named = (replica, incarnation) => {
+      named(replica, incarnation)
+      volume.names.add({ replica, incarnation, write: fillingWrite(log) })
+    }
+    const peer = log.peer.bind(log)
+    log.peer = (memory) => {
+      peer(memory)
+      volume.names.add({ replica: memory.replica, incarnation: memory.incarnation, write: fillingWrite(log) })
+    }
+  }
+
+  private followProposer(number: number, replica: Replica, names: () => Names, shared: Shared): void {
+    const { core } = replica
+    new CountedVotes(replica, ({ block, chosen, round, phase }, votes) => {
+      this.settle()
+      const instance = chosen + 1
+      const kind = phase === Phase.preparing ? 'promise' : 'accept'
+      const ballot = this.ledger.ballot(block, instance, round, shared(core.self))
+      this.show((invariant) => invariant.onCounted?.({ replica: number, block, instance, round, kind, votes, names: names(), ballot }))
+    })
+  }
+
+  private followChosen({ volume }: Life, { proposer }: Replica, shared: Shared): void {
+    const beforeChosen = proposer.beforeChosen.bind(proposer)
+    proposer.beforeChosen = (state, valueProcess, valueCounter) => {
+      volume.noteChosen(state.block, state.chosen + 1, `${shared(valueProcess)}#${valueCounter}`)
+      return beforeChosen(state, valueProcess, valueCounter)
+    }
+  }
+
+  private followRejoin(number: number, { core, rejoin }: Replica, shared: Shared): void {
+    const { incarnation } = core.processes.get(core.self)
+    const onBarrierEnd = rejoin.onBarrierEnd.bind(rejoin)
+    rejoin.onBarrierEnd = (from, votes) => {
+      if (!rejoin.isComplete && (core.countable & (1 << from)) !== 0) {
+        this.settle()
+        const durablyNamed = this.volumeOf.get(shared(core.peerProcess[from] as ProcessRef))?.durableNames.get(number)
+        this.show((invariant) => invariant.onBarrierTaken?.({ learner: number, incarnation, from, durablyNamed }))
+      }
+      onBarrierEnd(from, votes)
+    }
+  }
+
+  private followServing({ number, volume }: Life, { peers: { messages } }: Replica, shared: Shared): void {
     let block = 0
     let next = 0
     const entriesBegin = messages.entriesBegin.bind(messages)
@@ -149,7 +194,7 @@ export class Watch {
       entry(out, valueProcess, valueCounter, bytes)
       this.settle()
       const index = next++
-      this.show((invariant) => invariant.onServed?.(number, block, index, `${shared(valueProcess)}#${valueCounter}`))
+      this.show((invariant) => invariant.onServed?.(number, volume, block, index, `${shared(valueProcess)}#${valueCounter}`))
     }
   }
 
@@ -169,18 +214,22 @@ export class Watch {
 
   crashed(volume: SimVolume): void {
     volume.votes.crash(this.onDurable)
+    volume.names.crash(volume.onDurableName)
     this.show((invariant) => invariant.onCrash?.(volume))
   }
 
   private settle(): void {
-    for (const volume of this.volumes) volume.votes.settle(this.onDurable)
+    for (const volume of this.volumes) {
+      volume.votes.settle(this.onDurable)
+      volume.names.settle(volume.onDurableName)
+    }
   }
 
   private readonly onDurable = (vote: Vote): void => {
-    const { kind, block, instance, ballot, replica } = vote
+    const { kind, block, instance, ballot } = vote
     if (kind !== 'promise') this.show((invariant) => invariant.onDurableEntry?.(vote))
     if (kind === 'learned') return
-    this.ledger.note(kind, block, instance, ballot, replica)
+    this.ledger.note(kind, block, instance, ballot, vote)
     this.show((invariant) => invariant.onDurableVote?.(vote))
   }
 
@@ -238,4 +287,9 @@ export class Watch {
       this.failure ??= error as Error
     }
   }
+}
+
+/** The write that takes the next record: the log itself tells it only of records that are waited for. */
+function fillingWrite(log: SharedLog): number {
+  return (log as unknown as { filling: { number: number } }).filling.number
 }

@@ -31,6 +31,8 @@ export const SWEEP_MS = 20
 export const HEARTBEAT_MS = 100
 /** A peer that sent nothing for this long is not live: writes go to the next replica. */
 export const PEER_SILENT_MS = 600
+/** A read of a block that too few of the answering replicas vote in ends this long before its deadline. */
+export const SCARCE_READ_LEAD_MS = 50
 /** Most blocks in one read round; the rest take the next. */
 export const MAX_ROUND_BLOCKS = 8192
 /** A learner asks again for the barriers that it does not know. */
@@ -39,6 +41,10 @@ export const BARRIER_RETRY_MS = 500
 export const LEARNER_SETTLE_MS = 250
 /** A comparison of digests that has not come to an end starts over, with another peer. */
 export const COMPARE_RETRY_MS = 1000
+/** Times that a learner copies a block anew because its digest differs from that of every voter it could ask. */
+export const MAX_RECOPIES = 4
+/** Blocks that one sweep of a long list looks at: the next goes on where it stopped. */
+export const MAX_SWEPT_BLOCKS = 4096
 /** Blocks whose digests a learner compares at once. */
 export const MAX_COMPARING = 64
 /** Mean rate at which a replica takes in snapshots of blocks. */

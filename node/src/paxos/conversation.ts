@@ -21,9 +21,10 @@ import { type ChosenEntry, Core, type EntrySource, type LogSink, type Outbox } f
 import { Learner } from './learner.ts'
 import { FetchStatus, MessageWriter, type PeerHandler, readMessages } from './messages.ts'
 import { PendingWrite } from './pending.ts'
+import { PendingRead } from './pending-read.ts'
 import { type ProcessRef, ProcessTable } from './processes.ts'
 import { Proposer } from './proposer.ts'
-import { PendingRead, Reader, UNPROVEN_ROUND } from './reader.ts'
+import { Reader, UNPROVEN_ROUND } from './reader.ts'
 
 interface LogRecord {
   readonly write: number

@@ -6,7 +6,7 @@
  * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS.
  */
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { FETCH_RETRY_MS, MAX_FETCHES } from './constants.ts'
+import { FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
 import { type Core, positionHash } from './core.ts'
 import { FetchStatus } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
@@ -21,6 +21,8 @@ export class Learner {
   /** Starts copying a block from a peer whose log no longer reaches back. */
   private readonly takeSnapshot: (state: BlockState, from: number) => void
   private fetching = 0
+  /** Where the next sweep of the blocks that are behind begins. */
+  private sweptTo = 0
 
   constructor(core: Core, beforeChosen: BeforeChosen, takeSnapshot: (state: BlockState, from: number) => void) {
     this.core = core
@@ -139,8 +141,12 @@ export class Learner {
   /** Drops blocks that caught up from the list and restarts fetches that got no answer. */
   sweep(): void {
     const { core } = this
+    const { behind } = core
+    const from = this.sweptTo < behind.length ? this.sweptTo : 0
+    const until = Math.min(from + MAX_SWEPT_BLOCKS, behind.length)
     const kept: BlockState[] = []
-    for (const state of core.behind) {
+    for (let at = from; at < until; at++) {
+      const state = behind[at] as BlockState
       const late = state.fetchingFrom >= 0 && core.nowMs - state.fetchAtMs > FETCH_RETRY_MS
       if (late || (state.fetchingFrom >= 0 && state.chosen >= state.knownChosen)) this.endFetch(state)
       if (state.chosen >= state.knownChosen) {
@@ -150,7 +156,15 @@ export class Learner {
       kept.push(state)
       if (state.fetchingFrom < 0 && !state.isCopying) this.fetchFromAny(state)
     }
-    core.behind = kept
+    if (kept.length < until - from) behind.splice(from, until - from, ...kept)
+    this.sweptTo = from + kept.length
+  }
+
+  /** These blocks are fetched before the others. */
+  putFirst(isFirst: (state: BlockState) => boolean): void {
+    const { core } = this
+    core.behind = core.behind.filter(isFirst).concat(core.behind.filter((state) => !isFirst(state)))
+    this.sweptTo = 0
   }
 
   /** The next live peer after the one asked last; one that votes in the block if there is any, since others may know less. */

@@ -7,44 +7,26 @@
  * it knows more, so the usual answer is empty. ⚖6: a round answers only reads that came before it began; reads that
  * arrive while one is in flight share the next.
  *
+ * A peer that only learns a block says nothing of it. A block that lacks a majority for this reason holds no other: its
+ * reads leave the round and take one of their own kind, which asks everybody (*scarce*).
+ *
  * Where a peer names an open instance: equal durable ballots at a majority prove it chosen, without a fetch; else the
  * read waits for it, asks the block's best live replica to settle it, and prepares itself only later (reads must not
  * steal round 0). No clock takes part in any of this but to decide when to ask again.
  */
-import { BLOCK_COUNT, type ByteWriter } from '@thermocline/protocol'
+import type { ByteWriter } from '@thermocline/protocol'
 import type { BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
-import { MAX_ROUND_BLOCKS, READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS } from './constants.ts'
+import { READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
-import type { ReplyTarget } from './pending.ts'
+import type { PendingRead } from './pending-read.ts'
 import type { ProcessRef } from './processes.ts'
 import type { Proposer } from './proposer.ts'
+import { ReadRound } from './read-round.ts'
 
 /** Stands for a ballot that is not durable: equal to no other. */
 export const UNPROVEN_ROUND = 0xffff_ffff
-
-export class PendingRead {
-  readonly block: number
-  readonly operation: number
-  readonly body: Uint8Array
-  readonly deadlineMs: number
-  readonly target: ReplyTarget
-  readonly token: number
-  /** Index that must be applied before it is answered; set by its round. */
-  need = 0
-  sinceMs = 0
-  settleAsked = 0
-
-  constructor(block: number, operation: number, body: Uint8Array, deadlineMs: number, target: ReplyTarget, token: number) {
-    this.block = block
-    this.operation = operation
-    this.body = body
-    this.deadlineMs = deadlineMs
-    this.target = target
-    this.token = token
-  }
-}
 
 export class Reader {
   private readonly core: Core
@@ -54,31 +36,15 @@ export class Reader {
   private readonly fail: (read: PendingRead, message: string) => void
 
   private pending: PendingRead[] = []
-  /** The round in flight, 0 if none. */
-  private round = 0
   private lastRound = 0
-  private reads: PendingRead[] = []
-  private blocks: number[] = []
-  /** `chosen` of each block when the round began, as the question said it. */
-  private asked: number[] = []
-  private need: number[] = []
-  /** Bit r: replica r durably has the ballot `sameRound`, `sameProcess` in instance `sameInstance`, as this one has. */
-  private sameBallot: number[] = []
-  private sameInstance: number[] = []
-  private sameRound: number[] = []
-  private sameProcess: ProcessRef[] = []
-  private answered = 0
-  /** Bit r: replica r has answered that it does not vote in the block, so its answer says nothing of it. */
-  private absent: number[] = []
-  private hasAbsent = false
-  private sentAtMs = 0
-  private isAllAsked = false
+  private readonly round: ReadRound
+  /** Of scarce reads: it waits for everybody, and holds no others. */
+  private readonly scarceRound: ReadRound
+  private scarce: PendingRead[] = []
   private lastAsked = 0
-  /** Slot + 1 of a block in the round in flight. */
-  private readonly slots = new Uint32Array(BLOCK_COUNT)
   /** Reads whose block has not applied far enough yet. */
   private waiting: PendingRead[] = []
-  /** Reads whose block had no majority of voters among all who answered: they take a round after the next sweep. */
+  /** Scarce reads whose block had no majority of voters among all who are there: they take a round after the next sweep. */
   private deferred: PendingRead[] = []
 
   /** The answer being built for a peer's round. */
@@ -98,10 +64,13 @@ export class Reader {
     this.learner = learner
     this.serve = serve
     this.fail = fail
+    this.round = new ReadRound(core)
+    this.scarceRound = new ReadRound(core)
   }
 
   get queued(): number {
-    return this.pending.length + this.reads.length + this.waiting.length + this.deferred.length
+    const begun = this.round.reads.length + this.scarceRound.reads.length
+    return this.pending.length + this.scarce.length + this.deferred.length + begun + this.waiting.length
   }
 
   submit(read: PendingRead): void {
@@ -111,68 +80,37 @@ export class Reader {
   /** Begins the next round with everything that waits, unless one is in flight. */
   begin(): void {
     const { core } = this
-    if (this.round !== 0 || this.pending.length === 0 || !core.isActive) return
-    this.round = ++this.lastRound
+    if (!core.isActive) return
+    if (this.round.number === 0 && this.pending.length > 0) {
+      core.counters.rounds++
+      this.pending = this.round.begin(++this.lastRound, this.pending)
+      this.askFew()
+      this.finishIfQuorum(this.round)
+    }
+    if (this.scarceRound.number !== 0 || this.scarce.length === 0) return
     core.counters.rounds++
-    this.takePending()
-    this.answered = 1 << core.replica
-    this.hasAbsent = false
-    this.sentAtMs = core.nowMs
-    const durable = core.log.durableWrite
-    for (let slot = 0; slot < this.blocks.length; slot++) {
-      const state = core.block(this.blocks[slot] as number)
-      this.asked[slot] = state.chosen
-      this.need[slot] = state.durableIndex(durable)
-      this.sameInstance[slot] = 0
-      this.absent[slot] = 0
-    }
-    this.isAllAsked = false
-    this.askFew()
-    this.finishIfQuorum()
-  }
-
-  private takePending(): void {
-    let taken = 0
-    for (const read of this.pending) {
-      if (this.slots[read.block] === 0) {
-        if (this.blocks.length === MAX_ROUND_BLOCKS) break
-        this.slots[read.block] = this.blocks.push(read.block)
-      }
-      taken++
-    }
-    this.reads = taken === this.pending.length ? this.pending : this.pending.slice(0, taken)
-    this.pending = taken === this.pending.length ? [] : this.pending.slice(taken)
+    this.scarce = this.scarceRound.begin(++this.lastRound, this.scarce)
+    this.scarceRound.askAll()
   }
 
   /** Asks as many peers as a majority needs, in turn; the others only if these do not answer soon. */
   private askFew(): void {
-    const { core } = this
+    const { core, round } = this
     const likely = core.live & core.countable
     let missing = core.quorum - 1
     for (let step = 0; step < core.replicaCount && missing > 0; step++) {
       this.lastAsked = (this.lastAsked + 1) % core.replicaCount
       const replica = this.lastAsked
       const isLikely = replica !== core.replica && (likely & (1 << replica)) !== 0 && (core.peerVotes[replica] as BlockSet).isFull
-      if (isLikely && this.ask(replica)) missing--
+      if (isLikely && round.ask(replica)) missing--
     }
-    if (missing > 0) this.askAll()
+    if (missing > 0) round.askAll()
   }
 
-  private askAll(): void {
-    this.isAllAsked = true
-    for (let replica = 0; replica < this.core.replicaCount; replica++) if ((this.answered & (1 << replica)) === 0) this.ask(replica)
-  }
-
-  /** False if the replica is not connected. */
-  private ask(replica: number): boolean {
-    const { core } = this
-    const out = core.outbox.now(replica)
-    if (out === undefined) return false
-    core.outbox.messages.readRound(out, this.round, this.blocks.length)
-    for (let slot = 0; slot < this.blocks.length; slot++) {
-      core.outbox.messages.readRoundBlock(out, this.blocks[slot] as number, this.asked[slot] as number)
-    }
-    return true
+  /** The round of the number that is in flight. */
+  private roundOf(number: number): ReadRound | undefined {
+    if (number === 0) return undefined
+    return number === this.round.number ? this.round : number === this.scarceRound.number ? this.scarceRound : undefined
   }
 
   /** A peer's round asks about one block. */
@@ -215,23 +153,20 @@ export class Reader {
   }
 
   /** A peer only learns a block of the round: its answer counts for the others. */
-  onAbsence(from: number, round: number, block: number): void {
-    if (round !== this.round || (this.answered & (1 << from)) !== 0) return
-    const slot = (this.slots[block] as number) - 1
-    if (slot < 0) return
-    this.absent[slot] = (this.absent[slot] as number) | (1 << from)
-    this.hasAbsent = true
+  onAbsence(from: number, number: number, block: number): void {
+    const round = this.roundOf(number)
+    if (round === undefined || (round.answered & (1 << from)) !== 0 || !round.hasAsked(block)) return
+    round.noteAbsent(block, from)
   }
 
   /** A peer's answer names more than this replica had chosen of a block. */
-  onException(from: number, round: number, block: number, chosen: number, acceptedRound: number, acceptedProcess: ProcessRef): void {
-    if (round !== this.round || (this.answered & (1 << from)) !== 0 || (this.core.countable & (1 << from)) === 0) return
-    const slot = (this.slots[block] as number) - 1
-    if (slot < 0) return
+  onException(from: number, number: number, block: number, chosen: number, acceptedRound: number, acceptedProcess: ProcessRef): void {
     const { core } = this
+    const round = this.roundOf(number)
+    if (round === undefined || (round.answered & (1 << from)) !== 0 || (core.countable & (1 << from)) === 0) return
+    if (!round.hasAsked(block)) return
     const state = core.block(block)
-    const top = acceptedRound === NO_ROUND ? chosen : chosen + 1
-    if (top > (this.need[slot] as number)) this.need[slot] = top
+    round.noteNeed(block, acceptedRound === NO_ROUND ? chosen : chosen + 1)
     if (chosen > state.chosen) {
       core.noteBehind(state, chosen)
       this.learner.fetch(state, from)
@@ -244,64 +179,48 @@ export class Reader {
       state.acceptedRound === acceptedRound &&
       state.acceptedProcess === acceptedProcess &&
       state.acceptedWrite <= core.log.durableWrite
-    if (!isSame) return
-    this.noteSame(slot, from, chosen + 1, acceptedRound, acceptedProcess)
-    if (!core.isQuorum(this.sameBallot[slot] as number)) return
+    if (!isSame || !core.isQuorum(round.noteSame(block, from, chosen + 1, acceptedRound, acceptedProcess))) return
     core.counters.proven++
     this.learner.chooseAccepted(state)
     core.notify(state)
   }
 
-  private noteSame(slot: number, from: number, instance: number, round: number, process: ProcessRef): void {
-    if (this.sameInstance[slot] !== instance || this.sameRound[slot] !== round || this.sameProcess[slot] !== process) {
-      this.sameInstance[slot] = instance
-      this.sameRound[slot] = round
-      this.sameProcess[slot] = process
-      this.sameBallot[slot] = 1 << this.core.replica
-    }
-    this.sameBallot[slot] = (this.sameBallot[slot] as number) | (1 << from)
+  onAnswerEnd(from: number, number: number): void {
+    const round = this.roundOf(number)
+    if (round === undefined || (this.core.countable & (1 << from)) === 0) return
+    round.answered |= 1 << from
+    this.finishIfQuorum(round)
   }
 
-  onAnswerEnd(from: number, round: number): void {
-    if (round !== this.round || (this.core.countable & (1 << from)) === 0) return
-    this.answered |= 1 << from
-    this.finishIfQuorum()
-  }
-
-  private finishIfQuorum(): void {
+  /** Reads whose block has a majority go on; a block without one holds no others, but waits in a round of its own kind. */
+  private finishIfQuorum(round: ReadRound): void {
     const { core } = this
-    if ((core.countable & (1 << core.replica)) === 0 || !core.isQuorum(this.answered)) return
-    if (this.hasAbsent && this.lacksMajority() && (core.live & core.countable & ~this.answered) !== 0) {
-      if (!this.isAllAsked) this.askAll()
-      return
-    }
-    for (const read of this.reads) {
-      const slot = (this.slots[read.block] as number) - 1
-      if (!core.isQuorum(this.answered & ~(this.absent[slot] as number))) {
-        this.deferred.push(read)
+    if ((core.countable & (1 << core.replica)) === 0 || !core.isQuorum(round.answered)) return
+    const lacking: PendingRead[] = []
+    for (const read of round.reads) {
+      if (!round.hasMajority(read.block)) {
+        lacking.push(read)
         continue
       }
-      read.need = this.need[slot] as number
+      read.need = round.needOf(read.block)
       read.sinceMs = core.nowMs
       this.waiting.push(read)
     }
-    for (const block of this.blocks) this.slots[block] = 0
-    this.reads = []
-    this.blocks = []
-    this.round = 0
-  }
-
-  private lacksMajority(): boolean {
-    return this.absent.some((absent, slot) => slot < this.blocks.length && !this.core.isQuorum(this.answered & ~absent))
+    const isScarce = round === this.scarceRound
+    if (isScarce && lacking.length > 0 && (core.live & core.countable & ~round.answered) !== 0) {
+      round.reads = lacking
+      return
+    }
+    for (const read of lacking) read.isScarce = true
+    const next = isScarce ? this.deferred : this.scarce
+    next.push(...lacking)
+    round.end()
   }
 
   /** Another incarnation has taken the replica's place: what the former one answered is void (⚖5). */
   forgetAnswers(replica: number): void {
-    this.answered &= ~(1 << replica)
-    for (let slot = 0; slot < this.blocks.length; slot++) {
-      this.sameBallot[slot] = (this.sameBallot[slot] as number) & ~(1 << replica)
-      this.absent[slot] = (this.absent[slot] as number) & ~(1 << replica)
-    }
+    this.round.forget(replica)
+    this.scarceRound.forget(replica)
   }
 
   /** Answers what may be answered; everything chosen has been applied before. */
@@ -318,18 +237,23 @@ export class Reader {
   /** Deadlines, rounds without a majority, and open instances that reads wait for. */
   sweep(): void {
     const { core } = this
-    this.pending = this.dropLate(this.deferred.concat(this.pending))
+    this.pending = this.dropLate(this.pending)
+    this.scarce = this.dropLate(this.deferred.concat(this.scarce))
     this.deferred = []
-    this.reads = this.dropLate(this.reads)
     this.waiting = this.dropLate(this.waiting)
-    const waitedMs = core.nowMs - this.sentAtMs
-    if (this.round !== 0 && !this.isAllAsked && waitedMs > ROUND_HEDGE_MS) this.askAll()
-    else if (this.round !== 0 && waitedMs > ROUND_RESEND_MS) {
-      this.sentAtMs = core.nowMs
-      core.counters.resends++
-      this.askAll()
+    for (const round of [this.round, this.scarceRound]) {
+      round.reads = this.dropLate(round.reads)
+      if (round.number === 0) continue
+      const waitedMs = core.nowMs - round.sentAtMs
+      if (!round.isAllAsked && waitedMs > ROUND_HEDGE_MS) round.askAll()
+      else if (waitedMs > ROUND_RESEND_MS) {
+        round.sentAtMs = core.nowMs
+        core.counters.resends++
+        round.askAll()
+      }
     }
-    if (this.hasAbsent && this.round !== 0) this.finishIfQuorum()
+    // Whoever it waits for may have gone.
+    if (this.scarceRound.number !== 0) this.finishIfQuorum(this.scarceRound)
     for (const read of this.waiting) this.askToSettle(read)
   }
 
@@ -351,11 +275,20 @@ export class Reader {
 
   private dropLate(reads: PendingRead[]): PendingRead[] {
     const { nowMs } = this.core
-    if (!reads.some((read) => read.deadlineMs <= nowMs)) return reads
+    if (!reads.some((read) => endOf(read) <= nowMs)) return reads
     return reads.filter((read) => {
-      if (read.deadlineMs > nowMs) return true
-      this.fail(read, 'no majority answered the read in time')
+      if (endOf(read) > nowMs) return true
+      const message = read.isScarce
+        ? `too few of the replicas that answered vote in block ${read.block}; the others learn it, or are away`
+        : 'no majority answered the read in time'
+      this.fail(read, message)
       return false
     })
   }
+}
+
+/** What is likely to fail is told while whoever asked still waits for it. */
+function endOf(read: PendingRead): number {
+  // Once its round has found a majority it is as any other.
+  return read.isScarce && read.sinceMs === 0 ? read.deadlineMs - SCARCE_READ_LEAD_MS : read.deadlineMs
 }

@@ -5,7 +5,7 @@
  *     asking ──n−q+1 voters have recorded the new incarnation and named their highest index──► learning
  *     learning ──everything up to the barrier is learned and applied──► comparing
  *     comparing ──digests equal at one index──► promoted, once that is durable ──► votes, above the barrier (⚖16)
- *        └──────digests differ──► copied anew from that peer ──► comparing
+ *        └──────digests differ──► compared with another voter ──► copied anew if that differs, too ──► comparing
  *
  * Why the barrier is safe: whoever counted a vote of the lost volume needed, besides it, a vote of one of the n−q+1 asked.
  * If that one voted before it was asked, its answer covers the instance; if after, its vote came in a frame that names the
@@ -14,7 +14,8 @@
 import { BLOCK_COUNT } from '@thermocline/protocol'
 import { BlockSet } from './block-set.ts'
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { BARRIER_RETRY_MS, COMPARE_RETRY_MS, LEARNER_SETTLE_MS, MAX_COMPARING } from './constants.ts'
+import { BARRIER_RETRY_MS, COMPARE_RETRY_MS, LEARNER_SETTLE_MS, MAX_COMPARING, MAX_RECOPIES, MAX_SWEPT_BLOCKS } from './constants.ts'
+import { CopyDoubts } from './copy-doubts.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
 
@@ -27,6 +28,8 @@ export interface RejoinPorts {
   copy(state: BlockState, from: number): void
   /** Changes whenever a later incarnation of some replica becomes known. */
   namesVersion(): number
+  /** The block stays without this replica's vote until an operator has done something. */
+  onStuck(block: number, reason: string): void
   /** Every block votes, and durably so: called once. */
   onComplete(): void
 }
@@ -37,7 +40,7 @@ export interface RejoinProgress {
   readonly voting: number
   /** Blocks whose barrier is known. */
   readonly barriers: number
-  /** Blocks that wait because too few other replicas vote in them: an operator has to help. */
+  /** Blocks that wait because too few other replicas vote in them, or differ however often they are copied: an operator has to help. */
   readonly stuck: number
   readonly elapsedMs: number
   /** Blocks that this process has got back to voting in. */
@@ -76,9 +79,16 @@ export class Rejoin {
   /** Blocks that learn or compare, with what is read of them first. */
   private learning: BlockState[] = []
   private readonly isLearning = new BlockSet()
+  /** Where the next sweep of `learning` begins. */
+  private sweptTo = 0
+  /** Blocks in `learning` that vote by now. */
+  private doneLearning = 0
+  private readonly doubts = new CopyDoubts()
   private readonly comparisons = new Map<number, Comparison>()
   private readonly settleAtMs = new Map<number, number>()
   private readonly wanted = new Set<number>()
+  /** Wanted blocks that are not at the front of the lists yet. */
+  private hasNewWants = false
   private askedAtMs = Number.NEGATIVE_INFINITY
   /** Learners' questions for digests, answered this turn. */
   private queries: { readonly from: number; readonly block: number }[] = []
@@ -116,7 +126,8 @@ export class Rejoin {
     if (!this.isComplete) {
       const others = core.peerVotes.filter((_, replica) => replica !== core.replica && (core.live & (1 << replica)) !== 0)
       for (let block = 0; block < BLOCK_COUNT; block++) {
-        if (!core.votes.has(block) && others.filter((votes) => votes.has(block)).length < this.needed) stuck++
+        if (core.votes.has(block)) continue
+        if (this.doubts.givenUp.has(block) || others.filter((votes) => votes.has(block)).length < this.needed) stuck++
       }
     }
     const { size } = core.votes
@@ -196,6 +207,7 @@ export class Rejoin {
     this.answers.fill(0)
     this.known = new BlockSet()
     this.comparisons.clear()
+    this.doubts.clear()
     for (const state of this.learning) if (!state.needsCopy) state.holdAt = 0
   }
 
@@ -226,7 +238,9 @@ export class Rejoin {
 
   /** Somebody asks for a block that is not served yet: it is learned first. */
   want(block: number): void {
+    if (this.wanted.has(block)) return
     this.wanted.add(block)
+    this.hasNewWants = true
   }
 
   /** Called every turn, after everything chosen is applied. */
@@ -250,8 +264,13 @@ export class Rejoin {
       const state = core.peek(block)
       if (state !== undefined) state.isVoter = true
     }
+    this.doneLearning += this.logged.length
     this.logged = []
-    this.learning = this.learning.filter((state) => !state.isVoter)
+    // The list is long, and this comes often.
+    if (this.doneLearning * 4 >= this.learning.length) {
+      this.learning = this.learning.filter((state) => !state.isVoter)
+      this.doneLearning = 0
+    }
     if (this.isComplete) this.ports.onComplete()
   }
 
@@ -270,12 +289,23 @@ export class Rejoin {
       }
       if (core.nowMs - comparison.progressAtMs > COMPARE_RETRY_MS || (core.live & (1 << peer)) === 0) this.stopComparing(state)
     }
-    for (const state of this.learning) {
-      if (this.promoted.has(state.block) || !this.known.has(state.block)) continue
-      if (state.needsCopy) this.copyAgain(state)
-      else if (state.chosen < state.barrier) this.haveSettled(state)
-      else if (!state.isCopying && !this.comparisons.has(state.block) && this.comparisons.size < MAX_COMPARING) this.beginComparing(state)
+    this.sweepLearning()
+  }
+
+  private sweepLearning(): void {
+    const { learning } = this
+    for (let left = Math.min(learning.length, MAX_SWEPT_BLOCKS); left > 0; left--) {
+      if (this.sweptTo >= learning.length) this.sweptTo = 0
+      this.goOn(learning[this.sweptTo++] as BlockState)
     }
+  }
+
+  private goOn(state: BlockState): void {
+    const { block } = state
+    if (this.promoted.has(block) || !this.known.has(block) || this.doubts.givenUp.has(block)) return
+    if (state.needsCopy) this.copyAgain(state)
+    else if (state.chosen < state.barrier) this.haveSettled(state)
+    else if (!state.isCopying && !this.comparisons.has(block) && this.comparisons.size < MAX_COMPARING) this.beginComparing(state)
   }
 
   private ask(): void {
@@ -289,11 +319,13 @@ export class Rejoin {
   }
 
   private putWantedFirst(): void {
-    if (this.wanted.size === 0) return
-    const isFirst = (state: BlockState): number => (this.wanted.has(state.block) ? 0 : 1)
-    this.learning.sort((a, b) => isFirst(a) - isFirst(b))
-    this.core.behind.sort((a, b) => isFirst(a) - isFirst(b))
-    this.wanted.clear()
+    if (!this.hasNewWants) return
+    this.hasNewWants = false
+    for (const block of this.wanted) if (this.promoted.has(block)) this.wanted.delete(block)
+    const isWanted = (state: BlockState): boolean => this.wanted.has(state.block)
+    this.learning = this.learning.filter(isWanted).concat(this.learning.filter((state) => !isWanted(state)))
+    this.sweptTo = 0
+    this.learner.putFirst(isWanted)
   }
 
   /** What is open up to the barrier never closes by itself: voters settle it, in idle blocks too. */
@@ -311,20 +343,23 @@ export class Rejoin {
 
   private beginComparing(state: BlockState): void {
     const { core } = this
-    const peer = this.anyVoter(state.block)
+    // Nobody new is there: the same again is better than to wait for one that may be gone.
+    const fresh = this.anyVoter(state.block, this.doubts.heard(state.block))
+    const peer = fresh >= 0 ? fresh : this.anyVoter(state.block)
     const out = peer < 0 ? undefined : core.outbox.now(peer)
     if (out === undefined) return
     this.comparisons.set(state.block, { state, with: peer, progressAtMs: core.nowMs, chosen: state.chosen, expected: undefined })
     core.outbox.messages.digestQuery(out, state.block)
   }
 
-  /** A live voter of the block, another one each time. */
-  private anyVoter(block: number): number {
+  /** A live voter of the block, another one each time, and none of those in `except`; -1 if there is none. */
+  private anyVoter(block: number, except = 0): number {
     const { core } = this
     for (let step = 0; step < core.replicaCount; step++) {
       this.nextPeer = (this.nextPeer + 1) % core.replicaCount
       const peer = this.nextPeer
-      if (peer !== core.replica && (core.live & (1 << peer)) !== 0 && core.votesIn(peer, block)) return peer
+      if (peer === core.replica || (except & (1 << peer)) !== 0) continue
+      if ((core.live & (1 << peer)) !== 0 && core.votesIn(peer, block)) return peer
     }
     return -1
   }
@@ -352,19 +387,37 @@ export class Rejoin {
     if (!isAtIndex) return
     this.counters.compared++
     if (this.ports.digest(state.block) === expected) {
+      this.doubts.settle(state.block)
       this.promote(state.block)
       return
     }
     this.counters.mismatches++
+    this.doubts.noteDiffers(state.block, peer)
+    // Another voter may say that it is the peer which is wrong: the next sweep asks it.
+    if (this.anyVoter(state.block, this.doubts.heard(state.block)) >= 0) return
+    this.copyAnew(state, peer)
+  }
+
+  private copyAnew(state: BlockState, peer: number): void {
+    if (!this.doubts.takeCopy(state.block)) {
+      this.ports.onStuck(
+        state.block,
+        `NeedsOperator: block ${state.block} differs from the other replicas after ${MAX_RECOPIES} copies, so that they differ from each other; compare their digests, and replace the volume that is wrong`,
+      )
+      return
+    }
     state.needsCopy = true
     // The copy is to be no older than what is here: that waits for it.
     state.holdAt = Math.max(state.chosen, 1)
+    this.doubts.noteSource(state.block, peer)
     this.ports.copy(state, peer)
   }
 
   private copyAgain(state: BlockState): void {
-    const peer = this.anyVoter(state.block)
-    if (peer >= 0) this.ports.copy(state, peer)
+    const peer = state.isCopying ? -1 : this.anyVoter(state.block)
+    if (peer < 0) return
+    this.doubts.noteSource(state.block, peer)
+    this.ports.copy(state, peer)
   }
 
   private stopComparing(state: BlockState): void {

@@ -5,7 +5,7 @@
 import { ERRORS, Operation } from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from '../engine/port.ts'
 import { writeFailure } from '../kv/answers.ts'
-import type { PendingRead } from '../paxos/reader.ts'
+import type { PendingRead } from '../paxos/pending-read.ts'
 
 const INITIAL_BYTES = 256 * 1024
 /** Largest answer to one read: it must fit in a frame beside others. */

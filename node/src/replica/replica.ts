@@ -210,6 +210,7 @@ export class Replica {
       digest: (block) => engine.digest(block),
       copy: (state, from) => this.copier.start(state, from),
       namesVersion: () => this.memories.naming.version,
+      onStuck: (block, reason) => options.warn(reason, { block }),
       onComplete: () => options.onComplete(),
     })
     this.requests = new Requests({

@@ -5,6 +5,7 @@ import type { Invariant } from '../invariant.ts'
 import { AcknowledgedIsKept } from './acknowledged-is-kept.ts'
 import { AppliedInOrder } from './applied-in-order.ts'
 import { AppliedOnce } from './applied-once.ts'
+import { BarrierNamesDurably } from './barrier-names-durably.ts'
 import { ChosenIsDurable } from './chosen-is-durable.ts'
 import { ChosenNeverChanges } from './chosen-never-changes.ts'
 import { Conditions } from './conditions.ts'
@@ -17,15 +18,18 @@ import { NeverRolledBack } from './never-rolled-back.ts'
 import { NoBallotReuse } from './no-ballot-reuse.ts'
 import { NoCrash } from './no-crash.ts'
 import { NoProtocolViolation } from './no-protocol-violation.ts'
+import { NoReplacedVoteCounted } from './no-replaced-vote-counted.ts'
 import { NoVoteAtOrBelowBarrier } from './no-vote-at-or-below-barrier.ts'
 import { OldRecordsAgree } from './old-records-agree.ts'
 import { OneValuePerInstance } from './one-value-per-instance.ts'
+import { OneVolumePerIncarnation } from './one-volume-per-incarnation.ts'
 import { PromiseKept } from './promise-kept.ts'
 import { PromisedByMajority } from './promised-by-majority.ts'
 import { RefusedIsNotApplied } from './refused-is-not-applied.ts'
 import { Restarts } from './restarts.ts'
 import { RoundZeroHolder } from './round-zero-holder.ts'
 import { ServesWhatIsChosen } from './serves-what-is-chosen.ts'
+import { ServesWhatItSawChosen } from './serves-what-it-saw-chosen.ts'
 import { VotesAreDurable } from './votes-are-durable.ts'
 
 export function allInvariants(ledger: BallotLedger, processes: ProcessTable): Invariant[] {
@@ -33,8 +37,12 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new PromiseKept(processes),
     new LogKeepsVotes(),
     new LogKeepsUnflushed(ledger),
+    new NoReplacedVoteCounted(),
     new VotesAreDurable(),
+    new BarrierNamesDurably(),
     new ServesWhatIsChosen(ledger),
+    new ServesWhatItSawChosen(),
+    new OneVolumePerIncarnation(),
     new PromisedByMajority(ledger),
     new NoBallotReuse(ledger),
     new RoundZeroHolder(ledger),

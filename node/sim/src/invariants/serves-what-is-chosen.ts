@@ -2,6 +2,7 @@
 import type { BallotLedger } from '../ballot-ledger.ts'
 import type { Invariant } from '../invariant.ts'
 import { Violation } from '../violation.ts'
+import type { SimVolume } from '../volume.ts'
 
 export class ServesWhatIsChosen implements Invariant {
   readonly name = 'serves-what-is-chosen'
@@ -11,7 +12,7 @@ export class ServesWhatIsChosen implements Invariant {
     this.ledger = ledger
   }
 
-  onServed(replica: number, block: number, index: number, value: string): void {
+  onServed(replica: number, _volume: SimVolume, block: number, index: number, value: string): void {
     const { chosen } = this.ledger.instance(block, index)
     if (chosen?.value === value) return
     throw new Violation(

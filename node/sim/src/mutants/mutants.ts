@@ -1,14 +1,20 @@
 /**
- * Planted bugs: each breaks one rule by a change of one place in shipped code, and names the invariant that must catch it.
- * A simulator that misses one of them would miss the same mistake made by hand.
+ * Planted bugs: each breaks one rule by a change of shipped code, and names the invariant that must catch it. A simulator
+ * that misses one of them would miss the same mistake made by hand. Where several defences hold one rule, the bug has to
+ * break all of them, so that the rule itself is broken.
  */
-export interface Mutant {
-  readonly name: string
+export interface Edit {
   /** Path below `node/src`. */
   readonly file: string
   /** Stands exactly once in the file. */
   readonly find: string
   readonly replace: string
+}
+
+export interface Mutant extends Edit {
+  readonly name: string
+  /** The other places, of a bug that takes several. */
+  readonly also?: readonly Edit[]
   /** What must report it first: one invariant, or those that see the same mistake at two moments. */
   readonly caughtBy: readonly string[]
   readonly why: string
@@ -194,7 +200,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'read-of-a-minority',
-    file: 'paxos/reader.ts',
+    file: 'paxos/read-round.ts',
     find: 'this.answered = 1 << core.replica\n',
     replace: 'this.answered = (1 << core.replicaCount) - 1\n',
     caughtBy: ['linearizable'],
@@ -204,7 +210,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'read-joins-round-in-flight',
     file: 'paxos/reader.ts',
     find: '    this.pending.push(read)\n',
-    replace: '    if (this.slots[read.block] !== 0) this.reads.push(read)\n    else this.pending.push(read)\n',
+    replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
     why: '⚖6: a round answers a read that came after it began',
   },
@@ -279,5 +285,45 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const index = state.chosen',
     caughtBy: ['chosen-never-changes'],
     why: '⚖15: the barrier leaves out what was promised and accepted',
+  },
+  {
+    name: 'replaced-peer-counted',
+    file: 'replica/members.ts',
+    find: 'if (this.isNewest(peer.process)) countable |= 1 << peer.replica',
+    replace: 'if (true) countable |= 1 << peer.replica',
+    caughtBy: ['no-replaced-vote-counted'],
+    why: '⚖5: a process counts although a later incarnation of its replica is named',
+  },
+  {
+    name: 'votes-outlive-incarnation',
+    file: 'replica/replica.ts',
+    find: '      this.proposer.forgetVotes(peer.replica)\n',
+    replace: '',
+    caughtBy: ['no-replaced-vote-counted'],
+    why: '⚖5: what an incarnation voted counts as a vote of its successor',
+  },
+  {
+    name: 'incarnation-reused',
+    file: 'replica/join.ts',
+    find: '        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)\n',
+    replace: '        Object.assign(volume.incarnation, named.get(volume.replica))\n',
+    also: [
+      {
+        file: 'replica/join.ts',
+        find: 'incarnation: { number: Math.max(highest, volume.incarnation.number) + 1, nonce: options.randomHex(8) },',
+        replace: 'incarnation: volume.incarnation,',
+      },
+      { file: 'replica/peers.ts', find: "if (!verdict.ok) throw new ThermoclineError('rolled_back', verdict.reason)", replace: '' },
+    ],
+    caughtBy: ['one-volume-per-incarnation'],
+    why: '⚖5: a volume that was wiped takes the incarnation of the one before it, and nobody compares what it remembers of that',
+  },
+  {
+    name: 'barrier-before-sync',
+    file: 'paxos/rejoin.ts',
+    find: 'const out = core.outbox.afterSync(from, write)',
+    replace: 'const out = core.outbox.now(from)',
+    caughtBy: ['barrier-names-durably'],
+    why: '⚖15: barriers are answered before the record of the incarnation that asks is durable',
   },
 ]

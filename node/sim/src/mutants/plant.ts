@@ -1,28 +1,37 @@
-/** Plants a bug: the file's source is changed as it is loaded; what stands on disk is untouched. */
+/** Plants a bug: the files' sources are changed as they are loaded; what stands on disk is untouched. */
 import { registerHooks } from 'node:module'
-import type { Mutant } from './mutants.ts'
+import type { Edit, Mutant } from './mutants.ts'
 
 const SOURCES = new URL('../../../src/', import.meta.url)
 
-export function sourceOf({ file }: Mutant): URL {
+export function sourceOf({ file }: Pick<Edit, 'file'>): URL {
   return new URL(file, SOURCES)
 }
 
-/** The changed source. @throws Error if the text to change does not stand there exactly once. */
-export function mutate(source: string, { name, file, find, replace }: Mutant): string {
-  const places = source.split(find).length - 1
-  if (places !== 1) throw new Error(`mutant ${name}: its text stands ${places} times in ${file}; expected once. Bring it up to date`)
-  return source.replace(find, () => replace)
+/** The places that the bug changes, by file. */
+export function editsOf(mutant: Mutant): Map<string, Edit[]> {
+  return Map.groupBy([mutant, ...(mutant.also ?? [])], ({ file }) => file)
 }
 
-/** To be called before anything imports the file. */
+/** The changed source. @throws Error if a text to change does not stand there exactly once. */
+export function mutate(source: string, name: string, edits: readonly Edit[]): string {
+  let changed = source
+  for (const { file, find, replace } of edits) {
+    const places = changed.split(find).length - 1
+    if (places !== 1) throw new Error(`mutant ${name}: its text stands ${places} times in ${file}; expected once. Bring it up to date`)
+    changed = changed.replace(find, () => replace)
+  }
+  return changed
+}
+
+/** To be called before anything imports the files. */
 export function plant(mutant: Mutant): void {
-  const url = sourceOf(mutant).href
+  const edits = new Map([...editsOf(mutant)].map(([file, ofFile]) => [sourceOf({ file }).href, ofFile]))
   registerHooks({
     load: (target, context, nextLoad) => {
       const loaded = nextLoad(target, context)
-      if (target !== url) return loaded
-      return { ...loaded, source: mutate(String(loaded.source), mutant) }
+      const ofFile = edits.get(target)
+      return ofFile === undefined ? loaded : { ...loaded, source: mutate(String(loaded.source), mutant.name, ofFile) }
     },
   })
 }

@@ -1,7 +1,16 @@
-/** One process per mutant: plants the bug, runs seeds until an invariant reports something, and prints what. */
+/** One process per mutant: plants the bug, runs seeds until an invariant reports something, and prints how far it is, then what. */
 import { parseArgs } from 'node:util'
 import { MUTANTS } from './mutants.ts'
 import { plant } from './plant.ts'
+
+/** Seeds between two lines that say how many were tried. */
+const REPORT_EVERY = 200
+
+/** A line of what it prints: the last names what was reported, if anything was. */
+export interface Progress {
+  readonly tried: number
+  readonly caught?: Caught | null
+}
 
 /** What was reported first. */
 export interface Caught {
@@ -19,9 +28,16 @@ plant(mutant)
 const { runSeed } = await import('../run-seed.ts')
 const from = Number(values.from)
 let caught: Caught | undefined
+let tried = 0
 for (let seed = from; seed < from + Number(values.seeds) && caught === undefined; seed++) {
   const { error } = await runSeed(seed)
+  tried++
   if (error !== undefined) caught = { seed, invariant: error.invariant, message: error.message }
+  else if (tried % REPORT_EVERY === 0) print({ tried })
 }
-console.log(JSON.stringify(caught ?? null))
+print({ tried, caught: caught ?? null })
 process.exit(0)
+
+function print(progress: Progress): void {
+  console.log(JSON.stringify(progress))
+}

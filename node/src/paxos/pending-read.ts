@@ -1,0 +1,26 @@
+/** A strong read that waits at this replica: for a round, then until its block is applied far enough. */
+import type { ReplyTarget } from './pending.ts'
+
+export class PendingRead {
+  readonly block: number
+  readonly operation: number
+  readonly body: Uint8Array
+  readonly deadlineMs: number
+  readonly target: ReplyTarget
+  readonly token: number
+  /** Index that must be applied before it is answered; set by its round. */
+  need = 0
+  sinceMs = 0
+  settleAsked = 0
+  /** Too few of those who answered a round vote in its block: it takes rounds of its own kind from then on. */
+  isScarce = false
+
+  constructor(block: number, operation: number, body: Uint8Array, deadlineMs: number, target: ReplyTarget, token: number) {
+    this.block = block
+    this.operation = operation
+    this.body = body
+    this.deadlineMs = deadlineMs
+    this.target = target
+    this.token = token
+  }
+}

@@ -1,0 +1,139 @@
+/** A read round in flight: the blocks it asks about, and what its answers have come to. One object serves round after round. */
+import { BLOCK_COUNT } from '@thermocline/protocol'
+import { MAX_ROUND_BLOCKS } from './constants.ts'
+import type { Core } from './core.ts'
+import type { PendingRead } from './pending-read.ts'
+import type { ProcessRef } from './processes.ts'
+
+export class ReadRound {
+  private readonly core: Core
+  /** 0 if none is in flight. */
+  number = 0
+  reads: PendingRead[] = []
+  /** Bit r: replica r has answered; the own bit is set. */
+  answered = 0
+  sentAtMs = 0
+  isAllAsked = false
+  private blocks: number[] = []
+  /** `chosen` of each block when the round began, as the question said it. */
+  private readonly asked: number[] = []
+  private readonly need: number[] = []
+  /** Bit r: replica r durably has the ballot `sameRound`, `sameProcess` in instance `sameInstance`, as this one has. */
+  private readonly sameBallot: number[] = []
+  private readonly sameInstance: number[] = []
+  private readonly sameRound: number[] = []
+  private readonly sameProcess: ProcessRef[] = []
+  /** Bit r: replica r has answered that it does not vote in the block, so its answer says nothing of it. */
+  private readonly absent: number[] = []
+  /** Slot + 1 of a block. */
+  private readonly slots = new Uint32Array(BLOCK_COUNT)
+
+  constructor(core: Core) {
+    this.core = core
+  }
+
+  /** Begins with as many of the waiting reads as fit; returns the others. */
+  begin(number: number, waiting: PendingRead[]): PendingRead[] {
+    const { core } = this
+    this.number = number
+    const others = this.take(waiting)
+    this.answered = 1 << core.replica
+    this.sentAtMs = core.nowMs
+    this.isAllAsked = false
+    const durable = core.log.durableWrite
+    for (let slot = 0; slot < this.blocks.length; slot++) {
+      const state = core.block(this.blocks[slot] as number)
+      this.asked[slot] = state.chosen
+      this.need[slot] = state.durableIndex(durable)
+      this.sameInstance[slot] = 0
+      this.absent[slot] = 0
+    }
+    return others
+  }
+
+  private take(waiting: PendingRead[]): PendingRead[] {
+    let taken = 0
+    for (const read of waiting) {
+      if (this.slots[read.block] === 0) {
+        if (this.blocks.length === MAX_ROUND_BLOCKS) break
+        this.slots[read.block] = this.blocks.push(read.block)
+      }
+      taken++
+    }
+    this.reads = taken === waiting.length ? waiting : waiting.slice(0, taken)
+    return taken === waiting.length ? [] : waiting.slice(taken)
+  }
+
+  end(): void {
+    for (const block of this.blocks) this.slots[block] = 0
+    this.reads = []
+    this.blocks = []
+    this.number = 0
+  }
+
+  askAll(): void {
+    this.isAllAsked = true
+    for (let replica = 0; replica < this.core.replicaCount; replica++) if ((this.answered & (1 << replica)) === 0) this.ask(replica)
+  }
+
+  /** False if the replica is not connected. */
+  ask(replica: number): boolean {
+    const { outbox } = this.core
+    const out = outbox.now(replica)
+    if (out === undefined) return false
+    outbox.messages.readRound(out, this.number, this.blocks.length)
+    for (let slot = 0; slot < this.blocks.length; slot++)
+      outbox.messages.readRoundBlock(out, this.blocks[slot] as number, this.asked[slot] as number)
+    return true
+  }
+
+  hasAsked(block: number): boolean {
+    return this.slots[block] !== 0
+  }
+
+  noteAbsent(block: number, from: number): void {
+    const slot = this.slot(block)
+    this.absent[slot] = (this.absent[slot] as number) | (1 << from)
+  }
+
+  noteNeed(block: number, index: number): void {
+    const slot = this.slot(block)
+    if (index > (this.need[slot] as number)) this.need[slot] = index
+  }
+
+  /** `from` durably has the same ballot as this replica; returns the bits of all who have it. */
+  noteSame(block: number, from: number, instance: number, round: number, process: ProcessRef): number {
+    const slot = this.slot(block)
+    if (this.sameInstance[slot] !== instance || this.sameRound[slot] !== round || this.sameProcess[slot] !== process) {
+      this.sameInstance[slot] = instance
+      this.sameRound[slot] = round
+      this.sameProcess[slot] = process
+      this.sameBallot[slot] = 1 << this.core.replica
+    }
+    this.sameBallot[slot] = (this.sameBallot[slot] as number) | (1 << from)
+    return this.sameBallot[slot] as number
+  }
+
+  /** What the block must have applied, so far as is known. */
+  needOf(block: number): number {
+    return this.need[this.slot(block)] as number
+  }
+
+  /** A majority of the group has answered, and votes in the block. */
+  hasMajority(block: number): boolean {
+    return this.core.isQuorum(this.answered & ~(this.absent[this.slot(block)] as number))
+  }
+
+  /** Another incarnation has taken the replica's place: what the former one answered is void (⚖5). */
+  forget(replica: number): void {
+    this.answered &= ~(1 << replica)
+    for (let slot = 0; slot < this.blocks.length; slot++) {
+      this.sameBallot[slot] = (this.sameBallot[slot] as number) & ~(1 << replica)
+      this.absent[slot] = (this.absent[slot] as number) & ~(1 << replica)
+    }
+  }
+
+  private slot(block: number): number {
+    return (this.slots[block] as number) - 1
+  }
+}

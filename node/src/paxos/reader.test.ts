@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ByteWriter } from '@thermocline/protocol'
+import { SCARCE_READ_LEAD_MS } from './constants.ts'
+import { Core, type LogSink, type Outbox } from './core.ts'
+import { Learner } from './learner.ts'
+import { MessageWriter } from './messages.ts'
+import { PendingRead } from './pending-read.ts'
+import { ProcessTable } from './processes.ts'
+import type { Proposer } from './proposer.ts'
+import { Reader } from './reader.ts'
+
+const NOTHING = new Uint8Array(0)
+const VOTED = 7
+/** Replica 1 only learns it. */
+const LEARNED = 8
+
+/** The reader of replica 0 of three, where everybody is connected. */
+function readerOfThree(): { core: Core; reader: Reader; served: number[]; failed: Map<number, string> } {
+  const processes = new ProcessTable()
+  const self = processes.intern({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 })
+  const writer = new ByteWriter(1024)
+  const outbox: Outbox = { messages: new MessageWriter(processes, self), now: () => writer, afterSync: () => writer }
+  const log: LogSink = { promise: () => 1, accept: () => 1, learned: () => 1, chosen: () => {}, durableWrite: 0 }
+  const core = new Core({
+    processes,
+    self,
+    replica: 0,
+    replicaCount: 3,
+    log,
+    outbox,
+    random: () => 0.5,
+    priority: () => [0, 1, 2],
+    violation: (what) => assert.fail(what),
+  })
+  core.isActive = true
+  core.countable = 0b111
+  core.live = 0b111
+  const served: number[] = []
+  const failed = new Map<number, string>()
+  const reader = new Reader(
+    core,
+    { settle: () => {} } as unknown as Proposer,
+    new Learner(
+      core,
+      () => undefined,
+      () => {},
+    ),
+    (read) => served.push(read.block),
+    (read, message) => failed.set(read.block, message),
+  )
+  return { core, reader, served, failed }
+}
+
+function submit(reader: Reader, block: number): void {
+  reader.submit(new PendingRead(block, 2, NOTHING, 1000, { reply: () => {} }, 0))
+}
+
+test('a block that lacks a majority of voters holds no read of another block', () => {
+  const { reader, served, failed } = readerOfThree()
+  submit(reader, VOTED)
+  submit(reader, LEARNED)
+  reader.begin()
+  reader.onAbsence(1, 1, LEARNED)
+  reader.onAnswerEnd(1, 1)
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED])
+  submit(reader, VOTED)
+  reader.begin()
+  // Replica 2 says nothing; the other block waits for it, in a round of its own.
+  reader.onAnswerEnd(1, 2)
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED, VOTED])
+  reader.onAbsence(1, 3, LEARNED)
+  reader.onAnswerEnd(1, 3)
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED, VOTED])
+  reader.onAnswerEnd(2, 3)
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED, VOTED, LEARNED])
+  assert.equal(failed.size, 0)
+  assert.equal(reader.queued, 0)
+})
+
+test('a read of a block without a majority of voters fails while whoever asked still waits', () => {
+  const { core, reader, served, failed } = readerOfThree()
+  core.live = 0b011
+  core.countable = 0b011
+  submit(reader, LEARNED)
+  let round = 0
+  for (let nowMs = 0; nowMs < 1000 && failed.size === 0; nowMs += 10) {
+    core.nowMs = nowMs
+    reader.sweep()
+    reader.begin()
+    round++
+    reader.onAbsence(1, round, LEARNED)
+    reader.onAnswerEnd(1, round)
+    reader.serveReady()
+  }
+  assert.deepEqual(served, [])
+  assert.match(failed.get(LEARNED) ?? '', /too few of the replicas/)
+  assert.equal(core.nowMs, 1000 - SCARCE_READ_LEAD_MS)
+  assert.equal(reader.queued, 0)
+})
