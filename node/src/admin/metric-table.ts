@@ -30,7 +30,7 @@ export const COUNTERS = {
   blocks_copied_total: 'Blocks taken over whole from a peer.',
   blocks_copied_bytes_total: 'Bytes of snapshots taken in for that.',
   digests_compared_total: 'Blocks a learner has compared with a peer before voting in them.',
-  digest_mismatches_total: 'Of those, blocks that differed and were copied again. Should stay 0.',
+  digest_mismatches_total: 'Of those, comparisons that differed. Should stay 0.',
   peer_frames_sent_total: 'Frames sent to peers.',
   peer_frames_received_total: 'Frames received from peers.',
 } as const

@@ -46,10 +46,13 @@ export interface LearnerProgress {
   readonly voting: number
   /** Blocks whose barrier is not known yet. */
   readonly unasked: number
-  /** Blocks that no learner can get back to voting in: too few of the other replicas vote in them (NeedsOperator). */
+  /**
+   * Blocks that it cannot get back to voting in (NeedsOperator): too few of the other replicas vote in them, or copies still
+   * differ after several.
+   */
   readonly stuck: number
   readonly copiedBytes: number
-  /** Digests of copies that differed from the peer's, and were copied again. */
+  /** Comparisons of digests in which a voter had another than this replica. */
   readonly mismatches: number
   readonly elapsedMs: number
   /** At the mean rate so far; undefined before the first block. */
