@@ -399,6 +399,9 @@ export class Proposer {
       if (core.nowMs < state.retryAtMs) return
       state.phase = Phase.idle
       core.markReady(state)
+    } else if (state.phase === Phase.preparing && core.isQuorum(state.votes)) {
+      // All have promised, and a full log or a copy kept the Accept from leaving: no more votes will come to ask again.
+      core.markReady(state)
     } else if (state.phase === Phase.preparing || state.phase === Phase.accepting) {
       if (core.nowMs - state.sentAtMs < RESEND_MS) return
       state.sentAtMs = core.nowMs
