@@ -31,15 +31,22 @@ async function settled<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** The part that ends a snapshot. */
+const NO_MORE = new Uint8Array(0)
+
 class NativeEngine implements Engine {
   private readonly id: number
   /** Ends when the last flush or install step ends; never rejects. */
   private exclusive: Promise<unknown> = Promise.resolve()
 
   private readonly onCorrupt: (message: string) => void
+  private readonly onFull: (error: Error) => void
+  private readonly onFailure: (error: Error) => void
 
-  constructor({ onCorrupt, ...options }: OpenOptions, store: MemoryStore | undefined) {
+  constructor({ onCorrupt, onFull, onFailure, ...options }: OpenOptions, store: MemoryStore | undefined) {
     this.onCorrupt = onCorrupt ?? (() => {})
+    this.onFull = onFull ?? (() => {})
+    this.onFailure = onFailure ?? (() => {})
     this.id = native.open(options, store?.handle)
   }
 
@@ -156,12 +163,28 @@ class NativeEngine implements Engine {
     return this.alone(() => native.installBegin(this.id, block))
   }
 
-  installPart(block: number, part: Uint8Array): Promise<void> {
-    return settled(native.installPart(this.id, block, part))
+  async installPart(block: number, part: Uint8Array): Promise<void> {
+    try {
+      await settled(native.installPart(this.id, block, part))
+    } catch (error) {
+      // Nothing that counts has changed yet. Damage came from the peer.
+      if (error instanceof ThermoclineError && error.code === 'disk_full') this.onFull(error)
+      if (error instanceof ThermoclineError && error.code === 'internal') this.onFailure(error)
+      throw error
+    }
   }
 
   installEnd(block: number): Promise<BlockPosition> {
-    return this.alone(() => native.installEnd(this.id, block))
+    return this.alone(async () => {
+      await this.installPart(block, NO_MORE)
+      try {
+        return await settled(native.installEnd(this.id, block))
+      } catch (error) {
+        // The block has left memory, and what the store holds of it is not known.
+        this.onFailure(error as Error)
+        throw error
+      }
+    })
   }
 
   installAbort(block: number): Promise<void> {
