@@ -2,7 +2,8 @@
  * The engine of port.ts over the addon. The addon does the work; here errors get the product's codes, and what must not
  * overlap (a flush, the end of an install) is put in a row.
  */
-import { mkdirSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type MemoryStoreHandle, native } from '@thermocline/native'
 import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
 import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.ts'
@@ -218,6 +219,17 @@ export function lockFile(path: string): void {
   }
 }
 
+/** A new folder's name is durable before anything in it counts. */
+function makeFolder(path: string): void {
+  if (mkdirSync(path, { recursive: true }) === undefined) return
+  const parent = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(parent)
+  } finally {
+    closeSync(parent)
+  }
+}
+
 export interface OpenOptions extends EngineOptions {
   /** Compare what entries ship of old records with what is stored and throw on a difference: for tests and simulation. */
   readonly verifyOldRecords?: boolean
@@ -231,7 +243,7 @@ export type OpenedEngine = Engine & { storeOptions(): Readonly<Record<string, st
  */
 export function openEngine(options: OpenOptions, store?: MemoryStore): OpenedEngine {
   try {
-    if (options.path !== undefined) mkdirSync(options.path, { recursive: true })
+    if (options.path !== undefined) makeFolder(options.path)
     return new NativeEngine(options, store)
   } catch (error) {
     throw coded(error)
