@@ -39,19 +39,23 @@ class Snapshot {
 // Collects the parts of a snapshot into an ingest and checks them as they come.
 class Install {
  public:
-  Install(SortedStore& store, uint16_t block) : block_(block), ingest_(store.ingest()) {}
+  Install(std::shared_ptr<SortedStore> store, uint16_t block) : block_(block), store_(std::move(store)), ingest_(store_->ingest()) {}
 
+  // An empty part ends the snapshot: what came is checked, and made durable where nobody sees it yet.
   void add(std::string_view part);
-  // Throws unless everything came and its digest is the one the position names.
-  void verify() const;
-  // Adds the removal of the block's old content and commits.
-  void commit(SortedStore& store);
+  // After the empty part; no flush may come between the two.
+  void commit();
 
+  bool isPrepared() const { return prepared_; }
   const Position& position() const { return position_; }
   const std::vector<std::string>& answerRows() const { return answerRows_; }
   bool busy = false;
 
  private:
+  // Throws unless everything came and its digest is the one the position names.
+  void verify() const;
+  // Adds the removal of the block's old content.
+  void prepare();
   void addRow(uint8_t family, std::string_view key, std::string_view value);
   void addMeta(std::string_view key, std::string_view value);
   void addPage(std::string_view key, std::string_view value);
@@ -59,10 +63,12 @@ class Install {
   const XXH128_hash_t& hashOf(std::string_view series);
 
   const uint16_t block_;
+  const std::shared_ptr<SortedStore> store_;
   std::unique_ptr<Ingest> ingest_;
   uint32_t sequence_ = 0;
   uint64_t rows_ = 0;
   bool complete_ = false;
+  bool prepared_ = false;
   bool hasPosition_ = false;
   Position position_;
   uint64_t digest_ = 0;

@@ -38,8 +38,14 @@ bool takesDirectWrites(int file) {
   return fstatfs(file, &system) == 0 && (system.f_type == EXT4_SUPER_MAGIC || system.f_type == XFS_SUPER_MAGIC);
 }
 
+class LogWriter;
+
 struct Write {
   iocb request = {};
+  // Of a write that a thread waits for.
+  uv_work_t work = {};
+  LogWriter* writer = nullptr;
+  int64_t result = 0;
   uint8_t* bytes = nullptr;
   size_t capacity = 0;
   napi_ref done = nullptr;
@@ -78,8 +84,8 @@ class LogWriter {
     return -1;
   }
 
-  // 0, or the negative error number with which the kernel refused to begin.
-  int write(int file, js::Span bytes, uint64_t offset, napi_value done) {
+  // 0, or the negative error number with which the kernel refused to begin. A thread may wait where the caller may not.
+  int write(int file, js::Span bytes, uint64_t offset, napi_value done, bool byThread) {
     std::unique_ptr<Write> write;
     if (spare_.empty()) {
       write = std::make_unique<Write>();
@@ -97,6 +103,7 @@ class LogWriter {
     write->request.aio_offset = static_cast<int64_t>(offset);
     write->request.aio_flags = IOCB_FLAG_RESFD;
     write->request.aio_resfd = static_cast<uint32_t>(event_);
+    if (byThread) return writeByThread(std::move(write), done);
     iocb* request = &write->request;
     if (syscall(SYS_io_submit, context_, 1, &request) != 1) return -errno;
     must(napi_create_reference(env_, done, 1, &write->done));
@@ -107,6 +114,39 @@ class LogWriter {
   }
 
  private:
+  // The same write on the same descriptor: nothing of it passes through the page cache here either.
+  int writeByThread(std::unique_ptr<Write> write, napi_value done) {
+    write->work.data = write.get();
+    write->writer = this;
+    const auto run = [](uv_work_t* work) {
+      auto* self = static_cast<Write*>(work->data);
+      const ssize_t written = pwrite(static_cast<int>(self->request.aio_fildes), self->bytes, self->request.aio_nbytes, self->request.aio_offset);
+      self->result = written < 0 ? -errno : written;
+    };
+    const auto after = [](uv_work_t* work, int) {
+      auto* self = static_cast<Write*>(work->data);
+      self->writer->finishByThread(std::unique_ptr<Write>(self));
+    };
+    must(napi_create_reference(env_, done, 1, &write->done));
+    if (const int refused = uv_queue_work(poll_.loop, &write->work, run, after); refused != 0) {
+      napi_delete_reference(env_, write->done);
+      return refused;
+    }
+    write.release();
+    working_++;
+    return 0;
+  }
+
+  void finishByThread(std::unique_ptr<Write> write) {
+    working_--;
+    if (hook_ != nullptr) {
+      endIfIdle();
+      return;
+    }
+    tell(*write, static_cast<double>(write->result));
+    spare_.push_back(std::move(write));
+  }
+
   bool start() {
     if (event_ >= 0) return true;
     if (syscall(SYS_io_setup, kMostWrites, &context_) != 0) return false;
@@ -166,8 +206,14 @@ class LogWriter {
     uv_close(reinterpret_cast<uv_handle_t*>(&writer->poll_), [](uv_handle_t* poll) {
       auto* closed = static_cast<LogWriter*>(poll->data);
       close(closed->event_);
-      closed->end();
+      closed->isClosed_ = true;
+      closed->endIfIdle();
     });
+  }
+
+  // Threads may still read from its memory.
+  void endIfIdle() {
+    if (isClosed_ && working_ == 0) end();
   }
 
   void end() {
@@ -182,6 +228,8 @@ class LogWriter {
   int event_ = -1;
   uv_poll_t poll_ = {};
   uint32_t pending_ = 0;
+  uint32_t working_ = 0;
+  bool isClosed_ = false;
   std::vector<std::unique_ptr<Write>> spare_;
 };
 
@@ -200,9 +248,12 @@ napi_value openDirect(napi_env env, napi_callback_info info) {
 
 napi_value writeDirect(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
-    const js::Arguments<4> arguments(env, info);
+    const js::Arguments<5> arguments(env, info);
     LogWriter& writer = writerOf(env, info);
-    return js::number(env, writer.write(static_cast<int>(arguments.u32(0, "file")), arguments.bytes(1, "bytes"), arguments.index(2, "offset"), arguments[3]));
+    bool byThread = false;
+    must(napi_get_value_bool(env, arguments[4], &byThread));
+    const int file = static_cast<int>(arguments.u32(0, "file"));
+    return js::number(env, writer.write(file, arguments.bytes(1, "bytes"), arguments.index(2, "offset"), arguments[3], byThread));
   });
 }
 

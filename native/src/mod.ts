@@ -85,9 +85,9 @@ export interface Native {
   /**
    * Copies `bytes` and writes them past the page cache; `done` is called when they are durable, with how many were written
    * or a negative error number. Length and offset are multiples of 512. Returns 0, or a negative error number if the write
-   * could not begin; `done` is not called then.
+   * could not begin; `done` is not called then. Waits while the device's queue is full, unless a thread makes the write.
    */
-  writeDirect(file: number, bytes: Uint8Array, offset: number, done: (result: number) => void): number
+  writeDirect(file: number, bytes: Uint8Array, offset: number, done: (result: number) => void, byThread: boolean): number
 }
 
 const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.meta.url))

@@ -129,6 +129,10 @@ bool Snapshot::fillFrom(Family family, const std::string& prefix, std::string& p
 }
 
 void Install::add(std::string_view part) {
+  if (part.empty()) {
+    prepare();
+    return;
+  }
   if (part.size() < kPartHeadBytes + kChecksumBytes) throwCorrupt("a snapshot part is too short");
   const std::string_view checked = part.substr(0, part.size() - kChecksumBytes);
   if (loadU64(part.data() + checked.size()) != XXH3_64bits(checked.data(), checked.size())) {
@@ -225,10 +229,11 @@ void Install::verify() const {
   if (digest_ != position_.digest) throwCorrupt("a snapshot of block " + std::to_string(block_) + " does not add up to its digest");
 }
 
-void Install::commit(SortedStore& store) {
+void Install::prepare() {
+  verify();
   const std::string pages = blockPrefix(block_);
   std::vector<uint64_t> slices;
-  const auto it = store.iterate(Family::pages, nullptr, ReadTier::bulk);
+  const auto it = store_->iterate(Family::pages, nullptr, ReadTier::bulk);
   for (it->seek(pages); it->valid() && startsWith(it->key(), pages); it->next()) slices.push_back(sliceOfPageKey(it->key()));
   std::sort(slices.begin(), slices.end());
   slices.erase(std::unique(slices.begin(), slices.end()), slices.end());
@@ -239,8 +244,10 @@ void Install::commit(SortedStore& store) {
   if (!slices.empty()) ingest_->removeRange(Family::pages, pages, afterPrefix(pages));
   ingest_->removeRange(Family::meta, answersPrefix(block_), afterPrefix(answersPrefix(block_)));
   ingest_->prepare();
-  ingest_->commit();
+  prepared_ = true;
 }
+
+void Install::commit() { ingest_->commit(); }
 
 std::shared_ptr<Snapshot> Engine::snapshotOpen(uint16_t block) {
   std::shared_ptr<const StoreSnapshot> snapshot = stableSnapshot();
@@ -278,7 +285,7 @@ void Engine::installBegin(uint16_t block) {
   BlockState& state = blockState(block);
   if (state.installing) throwBug("a snapshot of block " + std::to_string(block) + " is being installed already");
   versions_.raiseGeneration(block);
-  installs_[block] = std::make_shared<Install>(*store_, block);
+  installs_[block] = std::make_shared<Install>(store_, block);
   state.installing = true;
 }
 
@@ -307,9 +314,9 @@ void Engine::dropFromMemory(BlockState& state) {
 class InstallEndTask final : public Task {
  public:
   InstallEndTask(Engine& engine, BlockState& state, std::shared_ptr<Install> install)
-      : engine_(engine), state_(state), store_(engine.store_), install_(std::move(install)) {}
+      : engine_(engine), state_(state), install_(std::move(install)) {}
 
-  void run() override { install_->commit(*store_); }
+  void run() override { install_->commit(); }
 
   void finish(bool failed) override {
     engine_.endIngest(failed);
@@ -326,14 +333,13 @@ class InstallEndTask final : public Task {
  private:
   Engine& engine_;
   BlockState& state_;
-  const std::shared_ptr<SortedStore> store_;
   const std::shared_ptr<Install> install_;
 };
 
 std::unique_ptr<Task> Engine::installEndTask(uint16_t block) {
   std::shared_ptr<Install> install = installOf(block);
   if (install->busy) throwBug("an install ends while a part of it is under way");
-  install->verify();
+  if (!install->isPrepared()) throwBug("an install ends before the end of its snapshot");
   beginIngest();
   dropFromMemory(*blocks_[block]);
   return std::make_unique<InstallEndTask>(*this, *blocks_[block], std::move(install));

@@ -12,6 +12,8 @@ import { deleteOp, MAX_ID, MIN_ID, parseTopology, putOp } from '@thermocline/pro
 import { Records } from './admin/records.ts'
 import type { NodeConfig } from './config.ts'
 import { openEngine } from './engine/mod.ts'
+import type { BlockPosition } from './engine/port.ts'
+import { readFlushProof } from './flush-proof.fixture.ts'
 import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
@@ -87,6 +89,9 @@ class SmallNode {
       process.exit(1)
     }
     const ignore = (): void => {}
+    const logFolder = new OsLogFolder(join(dataDir, 'log'))
+    const proof = await readFlushProof(logFolder, SEGMENT_BYTES, volume.incarnation.nonce)
+    let positions: readonly BlockPosition[] = []
     this.node = new StorageNode(
       config,
       {
@@ -94,9 +99,13 @@ class SmallNode {
         random: Math.random,
         randomHex,
         stateFiles,
-        logFolder: new OsLogFolder(join(dataDir, 'log')),
+        logFolder,
         network: new OsPeerNetwork(0),
-        openEngine,
+        openEngine: (options) => {
+          const engine = openEngine(options)
+          positions = engine.positions()
+          return engine
+        },
         dropEngine: (path) => rm(path, { recursive: true, force: true }),
         log: { info: ignore, warn: ignore, error: ignore },
         restart: (reason) => end(`the volume has to rejoin: ${reason}`),
@@ -105,6 +114,8 @@ class SmallNode {
       volume,
     )
     await this.node.start()
+    const unproven = proof(positions)
+    if (unproven !== undefined) throw new Error(unproven)
     return this.node.state
   }
 

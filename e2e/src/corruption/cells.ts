@@ -7,6 +7,7 @@
  *     tables: an older state                                             corruption/older-tables.test.ts
  *     log segment, table: ENOSPC                                                                       full-disk.test.ts
  *     version cache: bit flip, truncation; snapshot part: any change            node/src/engine/engine.test.ts
+ *     snapshot part: EIO and ENOSPC where it is installed                      corruption/snapshot-part.test.ts
  *     entry served from the log: bit flip                                         node/src/wal/shared-log.test.ts
  *     entry served from the log: EIO                                        node/src/replica/peer-messages.test.ts
  *     topology: every byte                                       node/src/roles/storage/topology-store.test.ts
@@ -44,6 +45,8 @@ export interface Cell {
   readonly damage?: (volume: string) => void
   /** What fails while the node runs, and on which files: an order to `faulty-disk.c`. */
   readonly order?: string
+  /** What fails is done only when the node is told to stop, and flushes. */
+  readonly stops?: true
 }
 
 const engineFile = (volume: string, name: RegExp): string => fileOf(join(volume, 'engine'), name)
@@ -74,6 +77,13 @@ export const CELLS: readonly Cell[] = [
     },
   },
   { structure: 'table', fault: 'EIO', outcome: { ends: /engine\/\d+\.sst: Input\/output error/ }, order: `read ${EIO} VOLUME/engine/0` },
+  {
+    structure: 'new table',
+    fault: 'EIO',
+    outcome: { ends: /engine\/incoming\/\d+\.\w+\.sst.*Input\/output error/ },
+    stops: true,
+    order: `write ${EIO} VOLUME/engine/incoming`,
+  },
   { structure: 'MANIFEST', fault: 'bit flip', outcome: 'rejoins', damage: (volume) => flipBit(engineFile(volume, /^MANIFEST/), 60) },
   { structure: 'MANIFEST', fault: 'truncation', outcome: 'rejoins', damage: (volume) => truncate(engineFile(volume, /^MANIFEST/), 60) },
   {
@@ -128,6 +138,12 @@ export const CELLS: readonly Cell[] = [
     fault: 'EIO',
     outcome: { ends: /topology\.json could not be read: EIO/ },
     order: `read ${EIO} VOLUME/topology.json`,
+  },
+  {
+    structure: 'version cache',
+    fault: 'ENOSPC',
+    outcome: { ends: /disk_full: could not allocate \d+ bytes for the version cache .*give its file system more space/ },
+    order: `allocate ${ENOSPC} /thermocline- .versions`,
   },
   { structure: 'LOCK', fault: 'bit flip', outcome: 'harmless', damage: (volume) => writeFileSync(join(volume, 'LOCK'), 'any bytes') },
 ]

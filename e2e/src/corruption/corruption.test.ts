@@ -128,7 +128,7 @@ async function follow(at: number, outcome: Outcome, incarnation: number, from: n
   }
 }
 
-async function survive(t: TestContext, at: number, { outcome, damage, order }: Cell): Promise<void> {
+async function survive(t: TestContext, at: number, { outcome, damage, order, stops }: Cell): Promise<void> {
   const { incarnation } = await replicaStatus(up.http[at] as string)
   // A cell that failed may have left its own.
   rmSync(orders, { force: true })
@@ -138,6 +138,10 @@ async function survive(t: TestContext, at: number, { outcome, damage, order }: C
   damage?.(volumeOf(at))
   if (order !== undefined) writeFileSync(orders, order.replace('VOLUME', `/g0-r${at}`))
   start(at)
+  if (stops === true) {
+    await until(at, 'serving', isVoter)
+    await running[at]?.stop()
+  }
   await follow(at, outcome, incarnation.number, from)
   t.diagnostic(`serving again after ${Math.round(performance.now() - beganMs)} ms`)
   assert.doesNotMatch(said(at).slice(from), /a bug:/)

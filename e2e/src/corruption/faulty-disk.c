@@ -1,6 +1,7 @@
 /*
  * Preloaded into a node: reads or writes of some files fail. The file named by FAULTY_DISK says which, if it exists: what
- * fails (`open`, `read`, `write` or `sync`), the error's number, and a part of the path, for example `read 5 /g0-r1/volume.json`.
+ * fails (`open`, `read`, `write`, `allocate` or `sync`), the error's number, and one or two parts of the path, for example
+ * `read 5 /g0-r1/volume.json`.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,13 +36,13 @@ static int fault_of(const char *what, const char *path) {
     errno = saved;
     return 0;
   }
-  char order[512] = "", kind[16] = "", part[256] = "";
+  char order[512] = "", kind[16] = "", part[256] = "", other[128] = "";
   const long length = real_syscall(SYS_read, file, (long)order, sizeof order - 1, 0);
   real_syscall(SYS_close, file, 0, 0, 0);
   int error = 0;
-  const int is_order = length > 0 && sscanf(order, "%15s %d %255s", kind, &error, part) == 3;
+  const int is_order = length > 0 && sscanf(order, "%15s %d %255s %127s", kind, &error, part, other) >= 3;
   errno = saved;
-  return is_order && strcmp(kind, what) == 0 && strstr(path, part) != NULL ? error : 0;
+  return is_order && strcmp(kind, what) == 0 && strstr(path, part) != NULL && strstr(path, other) != NULL ? error : 0;
 }
 
 static int fault(const char *what, int fd) {
@@ -99,6 +100,13 @@ FAULTY("write", ssize_t, pwrite, (int fd, const void *from, size_t count, off_t 
 FAULTY("write", ssize_t, pwrite64, (int fd, const void *from, size_t count, off_t at), (fd, from, count, at))
 FAULTY("sync", int, fsync, (int fd), (fd))
 FAULTY("sync", int, fdatasync, (int fd), (fd))
+
+/* Returns the error, and leaves errno alone. */
+int posix_fallocate64(int fd, off_t from, off_t length) {
+  REAL(int, posix_fallocate64, int, off_t, off_t);
+  const int error = fault("allocate", fd);
+  return error != 0 ? error : real(fd, from, length);
+}
 
 /* Writes past the page cache are handed to the kernel one by one. */
 long syscall(long number, ...) {

@@ -27,6 +27,8 @@
 #define MOST_FILES 4096
 /* Syncs of tables take this long, so that the log goes on meanwhile as it does beside large ones. */
 #define TABLE_SYNC_US 60000
+/* Heads of log segments are written so much later: what does not wait for one is durable before it. */
+#define HEAD_WRITE_US 20000
 
 enum { OPEN = 1, WRITE, DURABLE, SYNC, TRUNCATE, RENAME, LINK, UNLINK, MKDIR, RMDIR, SUBMIT, FINISHED, ALLOCATE };
 
@@ -34,6 +36,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char is_traced[MOST_FILES];
 static char is_dsync[MOST_FILES];
 static char is_table[MOST_FILES];
+static char is_segment[MOST_FILES];
 static int trace_file = -1;
 
 #define REAL(result, name, ...)                                                    \
@@ -85,6 +88,7 @@ static int opened(int fd, const char *path, int flags) {
   is_traced[fd] = name != NULL;
   is_dsync[fd] = (flags & (O_DSYNC | O_SYNC)) != 0;
   is_table[fd] = name != NULL && strstr(name, ".sst") != NULL;
+  is_segment[fd] = name != NULL && strncmp(name, "/log/", 5) == 0 && strstr(name, ".new") == NULL;
   if (name != NULL) put(OPEN, fd, (uint64_t)flags, 0, name, NULL, NULL, 0);
   return fd;
 }
@@ -168,6 +172,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     REAL(ssize_t, name, int, const void *, size_t, off_t);              \
     if (!traced(fd)) return real(fd, bytes, count, offset);             \
     const struct iovec one = {(void *)bytes, count};                    \
+    if (is_segment[fd] && offset == 0) usleep(HEAD_WRITE_US);           \
     writing(fd, offset, &one, 1);                                       \
     return wrote(fd, offset, &one, 1, real(fd, bytes, count, offset));  \
   }
@@ -236,6 +241,37 @@ int mkdir(const char *path, mode_t mode) {
   CHANGE(real(path, mode), put(MKDIR, -1, 0, 0, below(path), NULL, NULL, 0));
 }
 
+static void submit(long context, struct iocb *request) {
+  REAL(long, syscall, long, ...);
+  pthread_mutex_lock(&lock);
+  const struct iovec one = {(void *)(uintptr_t)request->aio_buf, (size_t)request->aio_nbytes};
+  put(SUBMIT, (int32_t)request->aio_fildes, (uint64_t)request->aio_offset, request->aio_data, NULL, NULL, &one, 1);
+  if (real(SYS_io_submit, context, 1, &request) != 1) fail("submitting a write");
+  pthread_mutex_unlock(&lock);
+}
+
+struct late {
+  long context;
+  struct iocb *request;
+};
+
+static void *submit_late(void *given) {
+  struct late *late = given;
+  usleep(HEAD_WRITE_US);
+  submit(late->context, late->request);
+  free(late);
+  return NULL;
+}
+
+static void start_late(long context, struct iocb *request) {
+  struct late *late = malloc(sizeof *late);
+  pthread_t thread;
+  if (late == NULL) fail("remembering a write");
+  *late = (struct late){context, request};
+  if (pthread_create(&thread, NULL, submit_late, late) != 0) fail("starting a thread");
+  pthread_detach(thread);
+}
+
 /* Writes past the page cache are handed to the kernel one by one, and fetched when they are durable. */
 long syscall(long number, ...) {
   REAL(long, syscall, long, ...);
@@ -245,21 +281,18 @@ long syscall(long number, ...) {
   for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
   va_end(rest);
   if (number == SYS_close) closed(a[0]);
-  const struct iocb *request = number == SYS_io_submit ? *(struct iocb **)a[2] : NULL;
-  const int is_ours = request != NULL && traced((int)request->aio_fildes);
-  if (!is_ours && number != SYS_io_getevents) return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  pthread_mutex_lock(&lock);
-  if (is_ours) {
-    const struct iovec one = {(void *)(uintptr_t)request->aio_buf, (size_t)request->aio_nbytes};
-    put(SUBMIT, (int32_t)request->aio_fildes, (uint64_t)request->aio_offset, request->aio_data, NULL, NULL, &one, 1);
+  struct iocb *request = number == SYS_io_submit ? *(struct iocb **)a[2] : NULL;
+  if (request != NULL && traced((int)request->aio_fildes)) {
+    if (is_segment[request->aio_fildes] && request->aio_offset == 0) start_late(a[0], request);
+    else submit(a[0], request);
+    return 1;
   }
+  if (number != SYS_io_getevents) return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  pthread_mutex_lock(&lock);
   const long result = real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   const int saved = errno;
-  if (is_ours && result != 1) fail("submitting a write");
-  if (number == SYS_io_getevents) {
-    const struct io_event *events = (const struct io_event *)a[3];
-    for (long i = 0; i < result; i++) put(FINISHED, -1, 0, events[i].data, NULL, NULL, NULL, 0);
-  }
+  const struct io_event *events = (const struct io_event *)a[3];
+  for (long i = 0; i < result; i++) put(FINISHED, -1, 0, events[i].data, NULL, NULL, NULL, 0);
   pthread_mutex_unlock(&lock);
   errno = saved;
   return result;

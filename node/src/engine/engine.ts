@@ -2,7 +2,8 @@
  * The engine of port.ts over the addon. The addon does the work; here errors get the product's codes, and what must not
  * overlap (a flush, the end of an install) is put in a row.
  */
-import { mkdirSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type MemoryStoreHandle, native } from '@thermocline/native'
 import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
 import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.ts'
@@ -31,15 +32,22 @@ async function settled<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** The part that ends a snapshot. */
+const NO_MORE = new Uint8Array(0)
+
 class NativeEngine implements Engine {
   private readonly id: number
   /** Ends when the last flush or install step ends; never rejects. */
   private exclusive: Promise<unknown> = Promise.resolve()
 
   private readonly onCorrupt: (message: string) => void
+  private readonly onFull: (error: Error) => void
+  private readonly onFailure: (error: Error) => void
 
-  constructor({ onCorrupt, ...options }: OpenOptions, store: MemoryStore | undefined) {
+  constructor({ onCorrupt, onFull, onFailure, ...options }: OpenOptions, store: MemoryStore | undefined) {
     this.onCorrupt = onCorrupt ?? (() => {})
+    this.onFull = onFull ?? (() => {})
+    this.onFailure = onFailure ?? (() => {})
     this.id = native.open(options, store?.handle)
   }
 
@@ -156,12 +164,28 @@ class NativeEngine implements Engine {
     return this.alone(() => native.installBegin(this.id, block))
   }
 
-  installPart(block: number, part: Uint8Array): Promise<void> {
-    return settled(native.installPart(this.id, block, part))
+  async installPart(block: number, part: Uint8Array): Promise<void> {
+    try {
+      await settled(native.installPart(this.id, block, part))
+    } catch (error) {
+      // Nothing that counts has changed yet. Damage came from the peer.
+      if (error instanceof ThermoclineError && error.code === 'disk_full') this.onFull(error)
+      if (error instanceof ThermoclineError && error.code === 'internal') this.onFailure(error)
+      throw error
+    }
   }
 
   installEnd(block: number): Promise<BlockPosition> {
-    return this.alone(() => native.installEnd(this.id, block))
+    return this.alone(async () => {
+      await this.installPart(block, NO_MORE)
+      try {
+        return await settled(native.installEnd(this.id, block))
+      } catch (error) {
+        // The block has left memory, and what the store holds of it is not known.
+        this.onFailure(error as Error)
+        throw error
+      }
+    })
   }
 
   installAbort(block: number): Promise<void> {
@@ -195,6 +219,17 @@ export function lockFile(path: string): void {
   }
 }
 
+/** A new folder's name is durable before anything in it counts. */
+function makeFolder(path: string): void {
+  if (mkdirSync(path, { recursive: true }) === undefined) return
+  const parent = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(parent)
+  } finally {
+    closeSync(parent)
+  }
+}
+
 export interface OpenOptions extends EngineOptions {
   /** Compare what entries ship of old records with what is stored and throw on a difference: for tests and simulation. */
   readonly verifyOldRecords?: boolean
@@ -208,7 +243,7 @@ export type OpenedEngine = Engine & { storeOptions(): Readonly<Record<string, st
  */
 export function openEngine(options: OpenOptions, store?: MemoryStore): OpenedEngine {
   try {
-    if (options.path !== undefined) mkdirSync(options.path, { recursive: true })
+    if (options.path !== undefined) makeFolder(options.path)
     return new NativeEngine(options, store)
   } catch (error) {
     throw coded(error)

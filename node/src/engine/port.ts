@@ -29,6 +29,10 @@ export interface EngineOptions {
   readonly versionCacheBytes: number
   /** What is stored failed a checksum: nothing of it was answered, and the state as a whole cannot be trusted any more. */
   readonly onCorrupt?: (message: string) => void
+  /** There is no room for a snapshot that is being installed: the block is as it was, and a later attempt may find some. */
+  readonly onFull?: (error: Error) => void
+  /** A snapshot that is being installed could not be written: the process must end. */
+  readonly onFailure?: (error: Error) => void
   /** Binds the version cache to its volume: cluster id, group, replica and incarnation as text (⚖14). */
   readonly incarnation: string
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { native } from '@thermocline/native'
 import type { LogFile } from '../ports.ts'
 import { OsLogFolder } from './log-folder.ts'
 
@@ -34,6 +35,25 @@ test('a write is in the file when it is done, and what is read follows it', () =
       assert.equal(await write(file, bytes, offset), undefined)
       assert.deepEqual(await file.read(offset, length), bytes)
       assert.deepEqual(new Uint8Array(readFileSync(path)).subarray(offset, offset + length), bytes)
+    }
+    await file.close()
+  }))
+
+test('a write past the page cache by a thread is durable and told like one without', () =>
+  withFile(async (file, path) => {
+    const fd = native.openDirect(path)
+    if (fd >= 0) {
+      const write = (to: number, bytes: Uint8Array): Promise<number> =>
+        new Promise((resolve) => {
+          assert.equal(native.writeDirect(to, bytes, 1024, resolve, true), 0)
+        })
+      for (const byte of [1, 2, 3]) {
+        const bytes = new Uint8Array(1024).fill(byte)
+        assert.equal(await write(fd, bytes), bytes.length)
+        assert.deepEqual(await file.read(1024, 1024), bytes)
+      }
+      closeSync(fd)
+      assert.equal(await write(fd, new Uint8Array(512)), -constants.errno.EBADF)
     }
     await file.close()
   }))

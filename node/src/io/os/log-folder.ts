@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import { getSystemErrorName, promisify } from 'node:util'
 import { native } from '@thermocline/native'
 import type { LogFile, LogFolder } from '../ports.ts'
+import { SubmitPath } from './submit-path.ts'
 
 const ZEROS = new Uint8Array(1024 * 1024)
 const openAsync = promisify(open)
@@ -24,11 +25,13 @@ class OsLogFile implements LogFile {
   private readonly path: string
   private readonly fd: number
   private readonly directFd: number
+  private readonly submitPath: SubmitPath
 
-  constructor(path: string, fd: number, directFd: number) {
+  constructor(path: string, fd: number, directFd: number, submitPath: SubmitPath) {
     this.path = path
     this.fd = fd
     this.directFd = directFd
+    this.submitPath = submitPath
   }
 
   write(bytes: Uint8Array, offset: number, done: (error: Error | undefined) => void): void {
@@ -37,7 +40,10 @@ class OsLogFile implements LogFile {
       return
     }
     const onWritten = (result: number): void => this.onWritten(result, bytes, offset, done)
-    const refused = native.writeDirect(this.directFd, bytes, offset, onWritten)
+    const beganMs = performance.now()
+    const isByThread = this.submitPath.isByThread(beganMs)
+    const refused = native.writeDirect(this.directFd, bytes, offset, onWritten, isByThread)
+    if (!isByThread) this.submitPath.noteHandOver(beganMs, performance.now())
     if (refused < 0) onWritten(refused)
   }
 
@@ -82,6 +88,8 @@ class OsLogFile implements LogFile {
 
 export class OsLogFolder implements LogFolder {
   private readonly path: string
+  /** One device's, as far as the folder's files lie on one. */
+  private readonly submitPath = new SubmitPath()
 
   constructor(path: string) {
     this.path = path
@@ -95,7 +103,7 @@ export class OsLogFolder implements LogFolder {
 
   async open(name: string): Promise<LogFile> {
     const path = join(this.path, name)
-    return new OsLogFile(path, await openAsync(path, constants.O_RDWR | constants.O_DSYNC), native.openDirect(path))
+    return new OsLogFile(path, await openAsync(path, constants.O_RDWR | constants.O_DSYNC), native.openDirect(path), this.submitPath)
   }
 
   async create(name: string, bytes: number): Promise<LogFile> {

@@ -41,6 +41,8 @@ const MAX_WAITING_READS = 65_536
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 3000
 const MAX_TOPOLOGY_WAIT_MS = 60_000
+/** A copy that finds no room is reported once in this time. */
+const SAY_NO_ROOM_MS = 10_000
 
 /** The world of one node: `main` hands in the real one. */
 export interface NodeWorld {
@@ -83,6 +85,7 @@ export class StorageNode implements DataService, AdminService {
   replica: Replica | undefined
   state: NodeState = 'starting'
   private reason: string | undefined = 'starting'
+  private saidNoRoomAtMs = Number.NEGATIVE_INFINITY
   dataAddress = ''
   httpAddress = ''
 
@@ -217,6 +220,14 @@ export class StorageNode implements DataService, AdminService {
     this.world.restart(reason)
   }
 
+  /** Copies are tried again and again: it is not said at every attempt. */
+  private noteNoRoom(error: Error): void {
+    const nowMs = this.world.clock.nowMs()
+    if (nowMs - this.saidNoRoomAtMs < SAY_NO_ROOM_MS) return
+    this.saidNoRoomAtMs = nowMs
+    this.world.log.warn({ error: error.message }, 'there is no room for a block that is copied from a peer; it is tried again')
+  }
+
   private fail(error: Error): void {
     this.state = 'failed'
     this.reason = error.message
@@ -247,6 +258,8 @@ export class StorageNode implements DataService, AdminService {
           }),
       versionCacheBytes: budget.versionCacheBytes,
       onCorrupt: (message) => void this.orderRejoin(`the tables on disk are damaged: ${message}`, true),
+      onFull: (error) => this.noteNoRoom(error),
+      onFailure: (error) => this.fail(error),
       incarnation: `${volume.clusterId}/${volume.group}/${volume.replica}/${volume.incarnation.number}:${volume.incarnation.nonce}`,
     })
     this.engine = engine
