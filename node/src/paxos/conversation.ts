@@ -12,6 +12,7 @@
  *     drop FROM TO                it is lost
  *     restart R                   the process ends and starts again from what was durable
  *     sweep R MS                  MS milliseconds pass at R, and its retries are looked at
+ *     choke R on|off              its log is too full to take more, or not any more
  *     state R BLOCK               shows chosen, promised and accepted
  */
 import { ByteReader, ByteWriter, ERRORS } from '@thermocline/protocol'
@@ -302,6 +303,9 @@ export class Conversation {
         break
       case 'sweep':
         this.sweep(first, second)
+        break
+      case 'choke':
+        this.node(first).core.isChoked = args[1] === 'on'
         break
       case 'state':
         this.show(first, second)
