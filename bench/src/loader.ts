@@ -165,7 +165,7 @@ while (pool.length < wanted) {
   const some = Array.from({ length: Math.min(CONNECT_AT_ONCE, wanted - pool.length) }, () => connect({ endpoints }))
   pool.push(...(await Promise.all(some)))
 }
-if (values.spread) await openAll(pool)
+if (pool.length > 1) await openAll(pool)
 if (values.wait) {
   const lines = createInterface({ input: process.stdin })
   process.stdout.write('ready\n')

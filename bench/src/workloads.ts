@@ -74,6 +74,15 @@ const oneBlock = (mode: 'put' | 'get'): Workload => ({
   against: { ...single(mode, 128), name: `${USUAL_SERIES} blocks in play` },
 })
 
+/** As many clients as connections to three replicas take, each with its own, all at work at once. */
+const manyClients = (mode: 'put' | 'get'): Workload => ({
+  ...single(mode, Math.floor(MANY_CONNECTIONS / 3)),
+  name: `${mode}, ${MANY_CONNECTIONS.toLocaleString('en')} connections, a client for each three`,
+  connections: 'clients',
+  against: { ...single(mode, 128), name: '128 clients, own connections', connections: 'clients' },
+  caveat: `${Math.floor(MANY_CONNECTIONS / 3)} clients against 128, each with a connection to each replica and one call at a time.`,
+})
+
 const manyConnections = (mode: 'put' | 'get'): Workload => ({
   ...single(mode, 128),
   name: `${mode}, 128 clients, ${MANY_CONNECTIONS.toLocaleString('en')} connections`,
@@ -89,6 +98,7 @@ export const WORKLOADS: readonly Workload[] = [
   ...BOTH.map(oneSeriesBatches),
   ...BOTH.map(ownConnections),
   ...BOTH.map(oneBlock),
+  ...BOTH.map(manyClients),
   ...BOTH.map(manyConnections),
 ]
 
