@@ -65,6 +65,10 @@ class Script {
       await this.work(node, 2)
       await node.run({ flush: true })
       await this.work(node, 1)
+      // From here on what does not wait for the log overtakes it.
+      await node.run({ die: join(this.root, 'slow-log') }).catch(() => {})
+      await this.work(node, 1)
+      await node.run({ flush: true })
     })
     const calls = readTrace(this.trace)
     assertComplete(calls, this.root)

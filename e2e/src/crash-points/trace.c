@@ -29,6 +29,8 @@
 #define TABLE_SYNC_US 60000
 /* Heads of log segments are written so much later: what does not wait for one is durable before it. */
 #define HEAD_WRITE_US 20000
+/* After the file `slow-log` of the root was opened, all writes of the log are late by this, and tables are synced at once. */
+#define SLOW_LOG_US 100000
 
 enum { OPEN = 1, WRITE, DURABLE, SYNC, TRUNCATE, RENAME, LINK, UNLINK, MKDIR, RMDIR, SUBMIT, FINISHED, ALLOCATE };
 
@@ -38,6 +40,7 @@ static char is_dsync[MOST_FILES];
 static char is_table[MOST_FILES];
 static char is_segment[MOST_FILES];
 static int trace_file = -1;
+static int is_log_slow = 0;
 
 #define REAL(result, name, ...)                                                    \
   static result (*real)(__VA_ARGS__);                                              \
@@ -93,10 +96,11 @@ static int opened(int fd, const char *path, int flags) {
   return fd;
 }
 
-/* Opening the file `die` of the root ends the process, never between a call and its record. */
+/* Opening a file of the root is an order. `die` ends the process, never between a call and its record. */
 static void die_if_asked(const char *path) {
   const char *name = below(path);
   if (name != NULL && strcmp(name, "/die") == 0) kill(getpid(), SIGKILL);
+  if (name != NULL && strcmp(name, "/slow-log") == 0) is_log_slow = 1;
 }
 
 #define OPENER(name)                                            \
@@ -193,7 +197,7 @@ PWRITER(pwrite64)
   int name(int fd) {                                                    \
     REAL(int, name, int);                                               \
     if (!traced(fd)) return real(fd);                                   \
-    if (is_table[fd]) usleep(TABLE_SYNC_US);                            \
+    if (is_table[fd] && !is_log_slow) usleep(TABLE_SYNC_US);                            \
     CHANGE(real(fd), put(SYNC, fd, 0, 0, NULL, NULL, NULL, 0));         \
   }
 SYNCER(fsync)
@@ -257,7 +261,7 @@ struct late {
 
 static void *submit_late(void *given) {
   struct late *late = given;
-  usleep(HEAD_WRITE_US);
+  usleep(is_log_slow ? SLOW_LOG_US : HEAD_WRITE_US);
   submit(late->context, late->request);
   free(late);
   return NULL;
@@ -283,7 +287,7 @@ long syscall(long number, ...) {
   if (number == SYS_close) closed(a[0]);
   struct iocb *request = number == SYS_io_submit ? *(struct iocb **)a[2] : NULL;
   if (request != NULL && traced((int)request->aio_fildes)) {
-    if (is_segment[request->aio_fildes] && request->aio_offset == 0) start_late(a[0], request);
+    if (is_segment[request->aio_fildes] && (is_log_slow || request->aio_offset == 0)) start_late(a[0], request);
     else submit(a[0], request);
     return 1;
   }
