@@ -56,7 +56,7 @@ async function serve(): Promise<void> {
       process.exit(RESTART_EXIT_CODE)
     },
     fatal: (error: Error) => {
-      log.fatal({ error: error.message }, 'the store cannot go on; restart the node once the cause is mended')
+      log.fatal({ error: describe(error) }, 'the store cannot go on; restart the node once the cause is mended')
       process.exit(70)
     },
   }
@@ -93,11 +93,12 @@ async function serve(): Promise<void> {
   process.on('SIGHUP', () => stop('SIGHUP'))
 }
 
+const describe = (error: unknown): string =>
+  error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)
+
 const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : serve()
 run.catch((error: unknown) => {
   const coded = error instanceof ThermoclineError
-  process.stderr.write(
-    `thermocline ${process.argv[2] === 'inspect' ? 'inspect' : 'node'}: ${coded ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)}\n`,
-  )
+  process.stderr.write(`thermocline ${process.argv[2] === 'inspect' ? 'inspect' : 'node'}: ${describe(error)}\n`)
   process.exit(coded ? 2 : 1)
 })
