@@ -7,7 +7,7 @@
  *     tables: an older state                                             corruption/older-tables.test.ts
  *     log segment, table: ENOSPC                                                                       full-disk.test.ts
  *     version cache: bit flip, truncation; snapshot part: any change            node/src/engine/engine.test.ts
- *     snapshot part: EIO and ENOSPC where it is installed                      corruption/snapshot-part.test.ts
+ *     snapshot part: EIO and ENOSPC where it is installed, EIO where it is read      corruption/snapshot-part.test.ts
  *     entry served from the log: bit flip                                         node/src/wal/shared-log.test.ts
  *     entry served from the log: EIO                                        node/src/replica/peer-messages.test.ts
  *     topology: every byte                                       node/src/roles/storage/topology-store.test.ts

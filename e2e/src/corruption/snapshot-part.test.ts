@@ -28,6 +28,10 @@ const VALUE_BYTES = 600_000
 /** The replica that learns. */
 const LEARNER = 2
 const FULL_MS = 3000
+/** Two copies are under way at once, and none starts within a second of one that failed. */
+const MOST_TRIES = 12
+/** A peer of the learner. */
+const PEER = 0
 
 let up: Up
 let orders: string
@@ -71,7 +75,8 @@ async function fill(): Promise<void> {
   await client.close()
 }
 
-const said = (): string => readFileSync(`${join(up.folder, `g0-r${LEARNER}`)}.log`, 'utf8')
+const saidBy = (at: number): string => readFileSync(`${join(up.folder, `g0-r${at}`)}.log`, 'utf8')
+const said = (): string => saidBy(LEARNER)
 
 async function stopLearner(): Promise<void> {
   if (running !== undefined) {
@@ -105,14 +110,18 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
   }
 }
 
+async function metric(name: string): Promise<number> {
+  const metrics = await (await fetch(`${up.http[LEARNER]}/metrics`)).text()
+  return Number(new RegExp(`^thermocline_${name}\\S* (\\d+)`, 'm').exec(metrics)?.[1])
+}
+
 async function rejoins(t: TestContext): Promise<void> {
   await until('a voter again', async () => {
     if (running?.ending === REJOIN_EXIT_CODE) running = StorageProcess.start(up, LEARNER)
     const found = await status()
     return found?.state === 'serving' && found.mode === 'Voter'
   })
-  const metrics = await (await fetch(`${up.http[LEARNER]}/metrics`)).text()
-  const copied = Number(/^thermocline_blocks_copied_total\S* (\d+)/m.exec(metrics)?.[1])
+  const copied = await metric('blocks_copied_total')
   t.diagnostic(`${copied} blocks were copied`)
   assert.ok(copied > 0, 'the log of a peer reached back: no snapshot was needed')
   await waitForAgreement(up.http)
@@ -126,10 +135,14 @@ test('snapshot part, ENOSPC: it says so, does not vote, and goes on when there i
   await until('refused', () => refusals() > 0)
   await delay(FULL_MS)
   assert.equal(refusals(), 1, 'it is not said again at every attempt')
+  const failures = await metric('blocks_copies_failed_total')
+  assert.ok(failures <= MOST_TRIES, `${failures} copies were tried while the disk was full`)
   assert.equal(running?.ending, undefined)
   assert.notEqual((await status())?.mode, 'Voter')
   rmSync(orders)
+  const beganMs = performance.now()
   await rejoins(t)
+  t.diagnostic(`a voter ${Math.round(performance.now() - beganMs)} ms after there was room`)
 })
 
 test('snapshot part, EIO as it is written: the process ends, and learns anew', { skip, timeout: 90_000 }, async (t) => {
@@ -140,4 +153,13 @@ test('snapshot part, EIO as it is written: the process ends, and learns anew', {
   rmSync(orders)
   running = StorageProcess.start(up, LEARNER)
   await rejoins(t)
+})
+
+test('snapshot part, EIO as a peer reads it: the other peer gives it', { skip, timeout: 90_000 }, async (t) => {
+  const from = saidBy(PEER).length
+  await loseVolume(`read ${EIO} /g0-r${PEER}/engine/ .sst`)
+  const beganMs = performance.now()
+  await rejoins(t)
+  t.diagnostic(`a voter after ${Math.round(performance.now() - beganMs)} ms, ${await metric('blocks_copies_failed_total')} copies failed`)
+  assert.match(saidBy(PEER).slice(from), /the disk failed under the tables.*other replicas serve it/)
 })

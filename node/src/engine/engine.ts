@@ -41,22 +41,25 @@ class NativeEngine implements Engine {
   private exclusive: Promise<unknown> = Promise.resolve()
 
   private readonly onCorrupt: (message: string) => void
+  private readonly onUnreadable: (error: Error) => void
   private readonly onFull: (error: Error) => void
   private readonly onFailure: (error: Error) => void
 
-  constructor({ onCorrupt, onFull, onFailure, ...options }: OpenOptions, store: MemoryStore | undefined) {
+  constructor({ onCorrupt, onUnreadable, onFull, onFailure, ...options }: OpenOptions, store: MemoryStore | undefined) {
     this.onCorrupt = onCorrupt ?? (() => {})
+    this.onUnreadable = onUnreadable ?? (() => {})
     this.onFull = onFull ?? (() => {})
     this.onFailure = onFailure ?? (() => {})
     this.id = native.open(options, store?.handle)
   }
 
-  /** As `settled`, for work on what this engine has stored: damage found there is told. */
+  /** As `settled`, for work on what this engine has stored: damage found there is told, and a disk that fails. */
   private async stored<T>(work: Promise<T>): Promise<T> {
     try {
       return await settled(work)
     } catch (error) {
       if (error instanceof ThermoclineError && error.code === 'corrupt') this.onCorrupt(error.message)
+      if (error instanceof ThermoclineError && error.code === 'internal') this.onUnreadable(error)
       throw error
     }
   }

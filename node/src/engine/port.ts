@@ -29,6 +29,8 @@ export interface EngineOptions {
   readonly versionCacheBytes: number
   /** What is stored failed a checksum: nothing of it was answered, and the state as a whole cannot be trusted any more. */
   readonly onCorrupt?: (message: string) => void
+  /** The disk failed under what is stored: that one call was rejected, and what it read may be read again later. */
+  readonly onUnreadable?: (error: Error) => void
   /** There is no room for a snapshot that is being installed: the block is as it was, and a later attempt may find some. */
   readonly onFull?: (error: Error) => void
   /** A snapshot that is being installed could not be written: the process must end. */

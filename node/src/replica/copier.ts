@@ -6,7 +6,7 @@
  * is copied again. While it is copied the block neither votes nor serves here. What the acceptor had promised for
  * instances that the snapshot passes is superseded by it.
  */
-import { ByteReader } from '@thermocline/protocol'
+import { ByteReader, ThermoclineError } from '@thermocline/protocol'
 import type { BlockPosition, Engine } from '../engine/port.ts'
 import type { BlockState } from '../paxos/block-state.ts'
 import { COPY_BYTES_PER_SECOND, SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
@@ -23,6 +23,10 @@ const MAX_SERVED = 8
 const PART_TIMEOUT_MS = 5000
 /** A snapshot that its asker does not ask on for is let go: it pins files. */
 const SERVED_IDLE_MS = 2 * PART_TIMEOUT_MS
+/** A peer that could not give a part is not asked for a copy again before this: another one may have it. */
+const PEER_PAUSE_MS = 200
+/** After a copy that could not be installed here, none starts before this: a full disk does not empty in a tick. */
+const INSTALL_PAUSE_MS = 1000
 
 interface Served {
   readonly to: number
@@ -57,6 +61,9 @@ export class Copier {
   private readonly copies = new Map<number, Copy>()
   /** When all that was taken in so far would have been, at the bound of the rate. */
   private paidUntilMs = 0
+  /** No copy begins before this, and none from a peer before its own. */
+  private pausedUntilMs = 0
+  private readonly peerPausedUntilMs: number[]
   copied = 0
   copiedBytes = 0
   failures = 0
@@ -68,15 +75,17 @@ export class Copier {
     this.abandon = abandon
     this.onWork = onWork
     this.wantFlush = wantFlush
+    this.peerPausedUntilMs = new Array(core.replicaCount).fill(0)
   }
 
   get copying(): number {
     return this.copies.size
   }
 
-  /** Starts copying a block from a peer; if too many are under way, the next sweep asks again. */
+  /** Starts copying a block from a peer; if too many are under way, or one has just failed, a later sweep asks again. */
   start(state: BlockState, from: number): void {
     if (this.copies.has(state.block) || this.copies.size >= MAX_COPIES) return
+    if (this.core.nowMs < Math.max(this.pausedUntilMs, this.peerPausedUntilMs[from] as number)) return
     // An attempt belongs to its instance, which the snapshot will pass.
     this.abandon(state)
     state.isCopying = true
@@ -93,7 +102,7 @@ export class Copier {
       copy.phase = 'installing'
       this.engine.installBegin(copy.state.block).then(
         () => this.ask(copy),
-        () => this.giveUp(copy),
+        (error: unknown) => this.endFailed(copy, error),
       )
     }
   }
@@ -102,7 +111,7 @@ export class Copier {
     copy.phase = 'asking'
     copy.askedAtMs = this.core.nowMs
     const out = this.core.outbox.now(copy.from)
-    if (out === undefined) this.giveUp(copy)
+    if (out === undefined) this.giveUpPeer(copy)
     else this.core.outbox.messages.wantSnapshot(out, copy.state.block, copy.part, lowestUseful(copy.state))
     this.onWork()
   }
@@ -119,7 +128,7 @@ export class Copier {
     const copy = this.copies.get(block)
     if (copy === undefined || copy.phase !== 'asking' || copy.from !== from || copy.part !== part) return
     if (index < lowestUseful(copy.state)) {
-      this.giveUp(copy)
+      this.giveUpPeer(copy)
       return
     }
     copy.phase = 'installing'
@@ -131,13 +140,13 @@ export class Copier {
           if (this.core.nowMs >= copy.resumeAtMs) this.ask(copy)
           else copy.phase = 'pausing'
         },
-        () => this.giveUp(copy),
+        (error: unknown) => this.endFailed(copy, error),
       )
       return
     }
     this.engine.installEnd(block).then(
       (position) => this.finish(copy, position, valueProcess, valueCounter),
-      () => this.giveUp(copy),
+      (error: unknown) => this.endFailed(copy, error),
     )
   }
 
@@ -165,6 +174,22 @@ export class Copier {
     this.onWork()
   }
 
+  private endFailed(copy: Copy, error: unknown): void {
+    // What failed its checks came so from the peer.
+    const isPeers = error instanceof ThermoclineError && error.code === 'corrupt'
+    if (isPeers) {
+      this.giveUpPeer(copy)
+      return
+    }
+    this.pausedUntilMs = this.core.nowMs + INSTALL_PAUSE_MS
+    this.giveUp(copy)
+  }
+
+  private giveUpPeer(copy: Copy): void {
+    this.peerPausedUntilMs[copy.from] = this.core.nowMs + PEER_PAUSE_MS
+    this.giveUp(copy)
+  }
+
   /** The block stays marked as being copied until a later attempt succeeds: its content is undefined. */
   private giveUp(copy: Copy): void {
     this.failures++
@@ -189,10 +214,7 @@ export class Copier {
     }
     served ??= part === 0 ? this.open(from, block) : undefined
     if (served === undefined && part === 0) {
-      // There is none, or too many are open: index 0 lets the asker try elsewhere at once.
-      const out = this.core.outbox.now(from)
-      if (out !== undefined) this.core.outbox.messages.snapshotPart(out, block, part, 0, NO_PROCESS, 0, new Uint8Array(0))
-      this.onWork()
+      this.refuse(from, block, part)
     }
     if (served === undefined || served.nextPart !== part) return
     const open = served
@@ -206,8 +228,18 @@ export class Copier {
         if (bytes.length === 0 || out === undefined) this.release(open)
         this.onWork()
       },
-      () => this.release(open),
+      () => {
+        this.release(open)
+        this.refuse(from, block, part)
+      },
     )
+  }
+
+  /** There is no snapshot, too many are open, or this one can't be read: index 0 lets the asker try elsewhere at once. */
+  private refuse(to: number, block: number, part: number): void {
+    const out = this.core.outbox.now(to)
+    if (out !== undefined) this.core.outbox.messages.snapshotPart(out, block, part, 0, NO_PROCESS, 0, new Uint8Array(0))
+    this.onWork()
   }
 
   private open(to: number, block: number): Served | undefined {
@@ -239,13 +271,13 @@ export class Copier {
 
   onPeerLost(replica: number): void {
     for (const served of this.served.filter((one) => one.to === replica)) this.release(served)
-    for (const copy of this.copies.values()) if (copy.from === replica && copy.phase === 'asking') this.giveUp(copy)
+    for (const copy of this.copies.values()) if (copy.from === replica && copy.phase === 'asking') this.giveUpPeer(copy)
   }
 
   sweep(): void {
     for (const served of this.served.filter((one) => this.core.nowMs - one.askedAtMs > SERVED_IDLE_MS)) this.release(served)
     for (const copy of this.copies.values()) {
-      if (copy.phase === 'asking' && this.core.nowMs - copy.askedAtMs > PART_TIMEOUT_MS) this.giveUp(copy)
+      if (copy.phase === 'asking' && this.core.nowMs - copy.askedAtMs > PART_TIMEOUT_MS) this.giveUpPeer(copy)
     }
   }
 }

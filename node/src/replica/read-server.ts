@@ -14,9 +14,10 @@ const MAX_ANSWER_BYTES = 6 * 1024 * 1024
 export class ReadServer {
   private readonly engine: Engine
   private out = new Uint8Array(INITIAL_BYTES)
-  /** Reads answered from memory, and those that went to disk. */
+  /** Reads answered from memory, those that went to disk, and those of them that it failed. */
   hot = 0
   fromDisk = 0
+  failed = 0
 
   constructor(engine: Engine) {
     this.engine = engine
@@ -60,8 +61,10 @@ export class ReadServer {
           : engine.pageVersionsAsync(block, body, 0, body.length)
     answer.then(
       (bytes) => read.target.reply(read.token, 0, bytes),
-      (error: unknown) =>
-        read.target.reply(read.token, ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`)),
+      (error: unknown) => {
+        this.failed++
+        read.target.reply(read.token, ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`))
+      },
     )
   }
 }

@@ -41,8 +41,8 @@ const MAX_WAITING_READS = 65_536
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 3000
 const MAX_TOPOLOGY_WAIT_MS = 60_000
-/** A copy that finds no room is reported once in this time. */
-const SAY_NO_ROOM_MS = 10_000
+/** What fails again at every attempt is reported once in this time. */
+const REPORT_AGAIN_MS = 10_000
 
 /** The world of one node: `main` hands in the real one. */
 export interface NodeWorld {
@@ -85,7 +85,8 @@ export class StorageNode implements DataService, AdminService {
   replica: Replica | undefined
   state: NodeState = 'starting'
   private reason: string | undefined = 'starting'
-  private saidNoRoomAtMs = Number.NEGATIVE_INFINITY
+  /** When each trouble that comes again and again was last reported. */
+  private readonly reportedAtMs = new Map<string, number>()
   dataAddress = ''
   httpAddress = ''
 
@@ -220,12 +221,12 @@ export class StorageNode implements DataService, AdminService {
     this.world.restart(reason)
   }
 
-  /** Copies are tried again and again: it is not said at every attempt. */
-  private noteNoRoom(error: Error): void {
+  /** Reports what is tried again and again, but not at every attempt. */
+  private report(what: string, error: Error): void {
     const nowMs = this.world.clock.nowMs()
-    if (nowMs - this.saidNoRoomAtMs < SAY_NO_ROOM_MS) return
-    this.saidNoRoomAtMs = nowMs
-    this.world.log.warn({ error: error.message }, 'there is no room for a block that is copied from a peer; it is tried again')
+    if (nowMs - (this.reportedAtMs.get(what) ?? Number.NEGATIVE_INFINITY) < REPORT_AGAIN_MS) return
+    this.reportedAtMs.set(what, nowMs)
+    this.world.log.warn({ error: error.message }, what)
   }
 
   private fail(error: Error): void {
@@ -258,7 +259,9 @@ export class StorageNode implements DataService, AdminService {
           }),
       versionCacheBytes: budget.versionCacheBytes,
       onCorrupt: (message) => void this.orderRejoin(`the tables on disk are damaged: ${message}`, true),
-      onFull: (error) => this.noteNoRoom(error),
+      onUnreadable: (error) =>
+        this.report('the disk failed under the tables; what needs them is refused here, and other replicas serve it', error),
+      onFull: (error) => this.report('there is no room for a block that is copied from a peer; it is tried again', error),
       onFailure: (error) => this.fail(error),
       incarnation: `${volume.clusterId}/${volume.group}/${volume.replica}/${volume.incarnation.number}:${volume.incarnation.nonce}`,
     })
