@@ -80,7 +80,7 @@ export class Thermocline implements System {
 
   private async loadWith(
     loaders: number,
-    { mode, clients, batch, series, isOneSeries, connections: wanted }: Workload,
+    { mode, clients, batch, series, isOneSeries, connections: wanted, rate }: Workload,
     seconds: number,
   ): Promise<Sample> {
     // A library object has one connection to each replica.
@@ -94,6 +94,7 @@ export class Thermocline implements System {
       seconds: String(seconds),
       pids: this.pids.join(','),
     })
+    if (rate !== undefined) command.push('--rate', String(rate / loaders))
     if (isOneSeries === true) command.push('--one-series')
     if (typeof wanted === 'number') command.push('--spread')
     return mergeSamples(

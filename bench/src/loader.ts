@@ -1,7 +1,7 @@
 /**
  * A closed-loop loader, a process of its own: n clients over a number of connections, one mode, a warm-up, some seconds.
  * Prints one line of JSON, a `LoaderSample`. Keys are spread over `--series` series, so that as many blocks are in play.
- * With `--spread` each call goes over a client chosen by chance, so that all connections are in use. With `--wait` it prints `ready` once connected and begins at a line on stdin, so that several loaders begin together.
+ * With `--rate` calls begin at that many a second, not as fast as they can. With `--spread` each call goes over a client chosen by chance, so that all connections are in use. With `--wait` it prints `ready` once connected and begins at a line on stdin, so that several loaders begin together.
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '32' },
     'value-bytes': { type: 'string', default: '200' },
     pids: { type: 'string', default: '' },
+    rate: { type: 'string', default: '0' },
     spread: { type: 'boolean', default: false },
     'one-series': { type: 'boolean', default: false },
     wait: { type: 'boolean', default: false },
@@ -112,14 +113,42 @@ async function openAll(pool: readonly Client[]): Promise<void> {
   }
 }
 
+/** Lets calls begin at a rate: what is due at a tick of the clock begins together. */
+class Pace {
+  private readonly perMs: number
+  private readonly beganMs = performance.now()
+  private readonly waiting: (() => void)[] = []
+  private begun = 0
+
+  constructor(perSecond: number) {
+    this.perMs = perSecond / 1000
+    setInterval(() => this.tick(), 1).unref()
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve)
+    })
+  }
+
+  private tick(): void {
+    const due = Math.floor((performance.now() - this.beganMs) * this.perMs)
+    for (const begin of this.waiting.splice(0, Math.max(0, due - this.begun))) begin()
+    // What nobody was free to begin is not made up for.
+    this.begun = due
+  }
+}
+
 async function measure(pool: readonly Client[]): Promise<LoaderSample> {
   const latencies: number[] = []
   let isMeasuring = false
   let isOver = false
   let errors = 0
   let firstError: string | undefined
+  const pace = Number(values.rate) > 0 ? new Pace(Number(values.rate)) : undefined
   const loop = async (own: Client): Promise<void> => {
     while (!isOver) {
+      if (pace !== undefined) await pace.turn()
       const client = values.spread ? (pool[Math.floor(Math.random() * pool.length)] as Client) : own
       const began = performance.now()
       try {

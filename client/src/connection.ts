@@ -27,7 +27,14 @@ import {
   writeHello,
 } from '@thermocline/protocol'
 import { type Call, Phase } from './call.ts'
-import { CONNECT_TIMEOUT_MS, FRAME_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, READ_BUFFER_BYTES } from './constants.ts'
+import {
+  CONNECT_TIMEOUT_MS,
+  FRAME_TARGET_BYTES,
+  MAX_IN_FLIGHT_BYTES,
+  MAX_IN_FLIGHT_REQUESTS,
+  READ_BUFFER_BYTES,
+  WRITER_BYTES,
+} from './constants.ts'
 
 export interface ConnectionEvents {
   /** helloOk has come. Return a reason to refuse the other side. */
@@ -53,6 +60,15 @@ export interface ConnectionOptions {
   readonly epoch: () => number
 }
 
+/**
+ * What all connections of the process share: a chunk is taken in to its end when it is read, and frames go to the socket when
+ * they are written. With buffers of its own each of thousands of connections would find cold memory whenever its turn comes.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
+const readBytes = new Uint8Array(readBuffer.buffer, readBuffer.byteOffset, readBuffer.length)
+const frameReader = new ByteReader()
+let writer = new ByteWriter(WRITER_BYTES)
+
 export class Connection {
   readonly address: string
   state: 'connecting' | 'ready' | 'closed' = 'connecting'
@@ -63,7 +79,6 @@ export class Connection {
   private readonly socket: Socket
   private readonly decoder: FrameDecoder
   private readonly connectTimer: NodeJS.Timeout
-  private writer = new ByteWriter(16 * 1024)
   private readonly pending = new Map<number, Call>()
   private pendingBytes = 0
   private queue: Call[] = []
@@ -74,15 +89,13 @@ export class Connection {
     this.options = options
     this.events = events
     this.address = options.address
-    this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader))
-    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
-    const plain = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+    this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
     this.socket = connect({
       host: options.host,
       port: options.port,
       noDelay: true,
       keepAlive: true,
-      onread: { buffer, callback: (bytesRead) => this.onBytes(plain.subarray(0, bytesRead)) },
+      onread: { buffer: readBuffer, callback: (bytesRead) => this.onBytes(readBytes.subarray(0, bytesRead)) },
     })
     this.socket.once('connect', () => this.sayHello())
     this.socket.once('error', (error) => this.end('unavailable', error.message, error))
@@ -109,10 +122,9 @@ export class Connection {
   flush(): void {
     this.dirty = false
     if (this.state !== 'ready') return
-    const { writer } = this
     writer.reset()
     const nowMs = performance.now()
-    while (this.queueHead < this.queue.length && this.hasRoom()) this.writeFrame(writer, nowMs)
+    while (this.queueHead < this.queue.length && this.hasRoom()) this.writeFrame(nowMs)
     if (this.queueHead === this.queue.length) {
       this.queue.length = 0
       this.queueHead = 0
@@ -127,7 +139,7 @@ export class Connection {
     return this.pending.size < MAX_IN_FLIGHT_REQUESTS && this.pendingBytes < MAX_IN_FLIGHT_BYTES
   }
 
-  private writeFrame(writer: ByteWriter, nowMs: number): void {
+  private writeFrame(nowMs: number): void {
     const frame = beginFrame(writer, FrameType.requests)
     writer.u32(this.options.epoch())
     const countAt = writer.claim(2)
@@ -136,7 +148,7 @@ export class Connection {
       if (count === MAX_BATCH_REQUESTS || writer.length - frame > FRAME_TARGET_BYTES) break
       const call = this.queue[this.queueHead++] as Call
       if (call.phase !== Phase.queued || call.connection !== this) continue
-      this.writeRequest(writer, call, nowMs)
+      this.writeRequest(call, nowMs)
       count++
     }
     if (count === 0) {
@@ -147,7 +159,7 @@ export class Connection {
     endFrame(writer, frame)
   }
 
-  private writeRequest(writer: ByteWriter, call: Call, nowMs: number): void {
+  private writeRequest(call: Call, nowMs: number): void {
     const correlation = (this.correlation + 1) >>> 0
     this.correlation = correlation
     call.correlation = correlation
@@ -163,15 +175,15 @@ export class Connection {
   }
 
   private write(): void {
-    this.socket.write(this.writer.written())
+    this.socket.write(writer.written())
     // Bytes that the kernel did not take at once are kept by the socket: they must not be written over.
-    if (this.socket.writableLength > 0) this.writer = new ByteWriter(16 * 1024)
+    if (this.socket.writableLength > 0) writer = new ByteWriter(WRITER_BYTES)
   }
 
   private sayHello(): void {
-    this.writer.reset()
+    writer.reset()
     const { clusterId, name } = this.options
-    writeHello(this.writer, { version: WIRE_VERSION, kind: HelloKind.client, clusterId, name })
+    writeHello(writer, { version: WIRE_VERSION, kind: HelloKind.client, clusterId, name })
     this.write()
   }
 
@@ -251,8 +263,8 @@ export class Connection {
   /** Closes from this side, with a reason for the other. */
   close(code: ErrorCode, message: string): void {
     if (this.state === 'ready') {
-      this.writer.reset()
-      writeGoodbye(this.writer, code, message)
+      writer.reset()
+      writeGoodbye(writer, code, message)
       this.write()
       this.socket.destroySoon()
       this.socket.unref()

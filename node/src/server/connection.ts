@@ -36,6 +36,17 @@ export const ABANDON_BYTES = 128 * 1024 * 1024
 const HANG_UP_MS = 5000
 /** Response bytes gathered before they are sent although the turn goes on. */
 const FLUSH_BYTES = 1024 * 1024
+const WRITER_BYTES = 4096
+/** Writers kept for the next turn, and the most bytes that one may have grown to. */
+const MAX_SPARE_WRITERS = 64
+const MAX_SPARE_BYTES = 128 * 1024
+
+/**
+ * What thousands of connections share: frames are read to their end at once, and responses gathered within a turn. A reader of
+ * its own would keep the last chunk of each connection alive for long, and a writer of its own be cold when its turn comes.
+ */
+const frameReader = new ByteReader()
+const spareWriters: ByteWriter[] = []
 
 export interface ConnectionHost {
   clusterId(): string
@@ -53,7 +64,8 @@ export class Connection implements ReplyTarget {
   private readonly socket: Socket
   private readonly host: ConnectionHost
   private readonly decoder: FrameDecoder
-  private out = new ByteWriter(4096)
+  /** While responses are gathered. */
+  private out: ByteWriter | undefined
   private countAt = 0
   private count = 0
   private frameAt = 0
@@ -65,7 +77,7 @@ export class Connection implements ReplyTarget {
   constructor(socket: Socket, host: ConnectionHost) {
     this.socket = socket
     this.host = host
-    this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader))
+    this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
     socket.on('data', (chunk: Buffer) => this.onData(plainBytes(chunk)))
     socket.on('drain', () => this.socket.resume())
     socket.once('close', () => {
@@ -146,14 +158,8 @@ export class Connection implements ReplyTarget {
   reply(correlation: number, error: number, body: Uint8Array): void {
     this.waiting--
     if (this.isClosed) return
+    this.out ??= this.beginResponses()
     const { out } = this
-    if (this.count === 0) {
-      out.reset()
-      this.frameAt = beginFrame(out, FrameType.responses)
-      out.u32(this.host.epoch())
-      out.u16(0)
-      this.countAt = out.length - 2
-    }
     out.u32(correlation)
     out.u8(error)
     out.u32(body.length)
@@ -166,16 +172,27 @@ export class Connection implements ReplyTarget {
     }
   }
 
+  private beginResponses(): ByteWriter {
+    const out = spareWriters.pop() ?? new ByteWriter(WRITER_BYTES)
+    out.reset()
+    this.frameAt = beginFrame(out, FrameType.responses)
+    out.u32(this.host.epoch())
+    this.countAt = out.claim(2)
+    return out
+  }
+
   /** Sends the responses that are ready. */
   flush(): void {
     this.isDirty = false
-    if (this.count === 0 || this.isClosed) return
     const { out, socket } = this
+    if (out === undefined || this.isClosed) return
     out.patchU16(this.countAt, this.count)
     endFrame(out, this.frameAt)
     this.count = 0
-    // Buffer.from copies: `out` is written over by the next responses.
+    this.out = undefined
+    // Buffer.from copies: the writer is another connection's next.
     socket.write(Buffer.from(out.written()))
+    if (spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
     if (socket.writableLength > ABANDON_BYTES) {
       this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes: socket.writableLength })
       socket.destroy()

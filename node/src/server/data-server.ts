@@ -25,6 +25,7 @@ export interface DataServerOptions extends Omit<ConnectionHost, 'markDirty' | 'o
 
 export class DataServer {
   private readonly options: DataServerOptions
+  private readonly host: ConnectionHost
   private readonly server: Server
   private readonly connections = new Set<Connection>()
   /** All there are: those that have not said hello, and those that were told goodbye, too. */
@@ -33,6 +34,11 @@ export class DataServer {
 
   constructor(options: DataServerOptions) {
     this.options = options
+    this.host = {
+      ...options,
+      markDirty: (dirty) => this.markDirty(dirty),
+      onClosed: (closed) => this.connections.delete(closed),
+    }
     this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
     this.server.maxConnections = MAX_CONNECTIONS
   }
@@ -97,12 +103,7 @@ export class DataServer {
   }
 
   private takeClient(socket: Socket, first: Uint8Array): void {
-    const { options } = this
-    const connection = new Connection(socket, {
-      ...options,
-      markDirty: (dirty) => this.markDirty(dirty),
-      onClosed: (closed) => this.connections.delete(closed),
-    })
+    const connection = new Connection(socket, this.host)
     this.connections.add(connection)
     connection.onData(first)
   }
