@@ -1,0 +1,119 @@
+/**
+ * CustomResourceDefinitions from zod schemas. JSON Schema says more than Kubernetes takes: a *structural* schema knows no
+ * unions of types, no `additionalProperties: false` and no `$schema`, and wants a type everywhere.
+ */
+import { z } from 'zod'
+import { API_GROUP, API_VERSION, PAXOS_GROUP } from './names.ts'
+import { paxosGroupSpecSchema, paxosGroupStatusSchema } from './paxos-group.ts'
+import { PAXOS_GROUP_RULES, type Rule } from './rules.ts'
+
+/** JSON, as it stands in a manifest. */
+export type Json = { readonly [key: string]: unknown }
+type Mutable = Record<string, unknown>
+
+const QUANTITY = {
+  anyOf: [{ type: 'integer' }, { type: 'string' }],
+  'x-kubernetes-int-or-string': true,
+}
+/** Written by our schemas for this generator only. */
+const QUANTITIES_MARK = 'x-kubernetes-quantities'
+/** Keywords of JSON Schema that a structural schema has no place for. */
+const DROPPED = new Set(['$schema', 'additionalProperties', 'propertyNames', 'id', '$id', QUANTITIES_MARK])
+
+/** The structural schema of what people write (defaults not filled in). */
+export function structuralSchema(schema: z.ZodType): Json {
+  return structural(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' }) as Json)
+}
+
+function structural(schema: Json): Json {
+  if (schema[QUANTITIES_MARK] === true) return { type: 'object', additionalProperties: QUANTITY }
+  if (schema['x-kubernetes-preserve-unknown-fields'] === true) {
+    return { ...described(schema), type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+  }
+  const result: Mutable = {}
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === 'properties') {
+      result.properties = Object.fromEntries(Object.entries(value as Json).map(([name, inner]) => [name, structural(inner as Json)]))
+    } else if (key === 'items') result.items = structural(value as Json)
+    else if (!DROPPED.has(key)) result[key] = value
+  }
+  // A map of values of one type: what a record of strings becomes.
+  const values = schema.additionalProperties
+  if (schema.properties === undefined && typeof values === 'object' && values !== null) result.additionalProperties = structural(values as Json)
+  if (result.type === 'integer') result.format = 'int32'
+  return result
+}
+
+const described = ({ description }: Json): Json => (description === undefined ? {} : { description })
+
+/** The schema with each rule as `x-kubernetes-validations` at its place. */
+function withRules(root: Json, rules: readonly Rule[]): Json {
+  const copy = structuredClone(root) as Mutable
+  for (const { path, cel, message } of rules) {
+    let at = copy
+    for (const name of path) at = ((at.properties as Mutable)[name] ?? {}) as Mutable
+    at['x-kubernetes-validations'] = [...((at['x-kubernetes-validations'] as Json[] | undefined) ?? []), { rule: cel, message }]
+  }
+  return copy
+}
+
+interface CrdOptions {
+  /** Servers before 1.25 refuse a definition with rules. */
+  readonly withCel: boolean
+}
+
+/** The definition of PaxosGroup. */
+export function paxosGroupCrd({ withCel }: CrdOptions): Json {
+  const { kind, plural, singular, shortName } = PAXOS_GROUP
+  const root: Json = {
+    type: 'object',
+    description: 'The storage tier of a Thermocline cluster.',
+    required: ['spec'],
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      spec: { ...structuralSchema(paxosGroupSpecSchema), description: 'What is wanted.' },
+      status: { ...structuralSchema(paxosGroupStatusSchema), description: 'What is there, as the operator last saw it.' },
+    },
+  }
+  const column = (name: string, type: string, jsonPath: string, description: string, priority = 0): Json => ({
+    name,
+    type,
+    jsonPath,
+    description,
+    ...(priority === 0 ? {} : { priority }),
+  })
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${API_GROUP}` },
+    spec: {
+      group: API_GROUP,
+      scope: 'Namespaced',
+      names: { kind, listKind: `${kind}List`, plural, singular, shortNames: [shortName], categories: ['thermocline'] },
+      versions: [
+        {
+          name: API_VERSION,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: withCel ? withRules(root, PAXOS_GROUP_RULES) : root },
+          subresources: {
+            status: {},
+            scale: { specReplicasPath: '.spec.groups', statusReplicasPath: '.status.groups', labelSelectorPath: '.status.selector' },
+          },
+          additionalPrinterColumns: [
+            column('Groups', 'integer', '.status.groups', 'Storage groups in force'),
+            column('Ready', 'string', '.status.ready', 'Replicas that are ready, of all'),
+            column('Voters', 'string', '.status.votersSummary', 'Replicas that vote in every block, of all'),
+            column('Phase', 'string', '.status.phase', 'What the operator is at'),
+            column('Epoch', 'integer', '.status.topologyEpoch', 'Version of the topology in force'),
+            column('Age', 'date', '.metadata.creationTimestamp', 'How old the resource is'),
+            column('Available', 'string', '.status.conditions[?(@.type=="Available")].status', 'Whether every group has a majority', 1),
+            column('Image', 'string', '.spec.image', 'Image of the nodes', 1),
+          ],
+        },
+      ],
+    },
+  }
+}

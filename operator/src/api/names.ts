@@ -1,0 +1,49 @@
+/** Names of the API and of what the operator makes of a resource. Other charts, dashboards and people rely on them. */
+
+export const API_GROUP = 'thermocline.dev'
+export const API_VERSION = 'v1alpha1'
+export const PAXOS_GROUP = { kind: 'PaxosGroup', plural: 'paxosgroups', singular: 'paxosgroup', shortName: 'pxg' } as const
+
+/** The one field manager of everything that the operator applies. */
+export const FIELD_MANAGER = 'thermocline-operator'
+
+/** Labels of every object of a resource; watches are scoped by the first. */
+export const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'thermocline-operator' } as const
+export const LABELS = {
+  name: 'app.kubernetes.io/name',
+  component: 'app.kubernetes.io/component',
+  /** The PaxosGroup's name. */
+  instance: 'app.kubernetes.io/instance',
+  /** The storage group's number. */
+  group: 'thermocline.dev/group',
+  /** The replica's number, on pods and claims. */
+  replica: 'thermocline.dev/replica',
+} as const
+
+export const ANNOTATIONS = {
+  /** On claims: the cluster whose data the volume holds. Claims outlive the resource. */
+  clusterId: 'thermocline.dev/cluster-id',
+  /** On StatefulSets: hash of the pod template that its pods should have. */
+  templateHash: 'thermocline.dev/template-hash',
+} as const
+
+export const FINALIZER = 'thermocline.dev/volumes'
+
+/** What a Kubernetes label value and the name of a StatefulSet's pod leave for the resource's name. */
+export const MAX_NAME_LENGTH = 40
+
+/** The StatefulSet and headless Service of one storage group. */
+export const groupName = (name: string, group: number): string => `${name}-g${group}`
+export const podName = (name: string, group: number, replica: number): string => `${groupName(name, group)}-${replica}`
+export const VOLUME_NAME = 'data'
+export const claimName = (name: string, group: number, replica: number): string => `${VOLUME_NAME}-${podName(name, group, replica)}`
+/** The ConfigMap that names the cluster and the volumes that were its first. */
+export const bootstrapName = (name: string): string => `${name}-bootstrap`
+/** The Secret with the token that admin writes need. */
+export const adminSecretName = (name: string): string => `${name}-admin`
+/** The Service that clients connect to first. */
+export const clientServiceName = (name: string): string => `${name}-storage`
+
+/** Where a replica is reached by others, through the headless Service: never by IP, and its name is an address, not an identity. */
+export const hostOf = (at: { name: string; namespace: string; clusterDomain: string }, group: number, replica: number): string =>
+  `${podName(at.name, group, replica)}.${groupName(at.name, group)}.${at.namespace}.svc.${at.clusterDomain}`

@@ -1,0 +1,52 @@
+/**
+ * What a schema can't say, each rule twice: as CEL, which the API server evaluates, and as a function, which the operator
+ * does for servers without CEL. A test runs both over one table and wants the same verdicts.
+ */
+
+export interface Rule {
+  /** The object or field that `self` is, from the resource's root; empty for the root. */
+  readonly path: readonly string[]
+  readonly cel: string
+  /** Names what is wrong and what to do instead. */
+  readonly message: string
+  /** Compares with the value before; holds when there was none. */
+  readonly isTransition?: true
+  readonly holds: (self: unknown, oldSelf: unknown) => boolean
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const unchanged = (path: readonly string[], message: string): Rule => ({
+  path,
+  cel: 'self == oldSelf',
+  message,
+  isTransition: true,
+  holds: (self, oldSelf) => self === oldSelf,
+})
+
+export const PAXOS_GROUP_RULES: readonly Rule[] = [
+  {
+    path: [],
+    cel: 'size(self.metadata.name) <= 40',
+    message: 'metadata.name: is longer than 40 characters; pods and claims are named after it: choose a shorter one',
+    holds: (self) => String(((self as Fields).metadata as Fields).name).length <= 40,
+  },
+  {
+    path: ['spec', 'replicas'],
+    cel: 'self == 3 || self == 5',
+    message: 'spec.replicas: must be 3 or 5: an even number survives no more losses than one less',
+    holds: (self) => self === 3 || self === 5,
+  },
+  unchanged(
+    ['spec', 'replicas'],
+    'spec.replicas: cannot be changed; make a second PaxosGroup with the number wanted, and move the data there',
+  ),
+  unchanged(['spec', 'sliceDuration'], 'spec.sliceDuration: cannot be changed, it is in every key; make a second PaxosGroup instead'),
+  {
+    path: ['spec', 'storage'],
+    cel: 'has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)',
+    message: 'spec.storage.className: cannot be changed: volumes stay in the class that they were made in; make a second PaxosGroup instead',
+    isTransition: true,
+    holds: (self, oldSelf) => (self as Fields).className === (oldSelf as Fields).className,
+  },
+]
