@@ -23,8 +23,10 @@ export const LABELS = {
 export const ANNOTATIONS = {
   /** On claims: the cluster whose data the volume holds. Claims outlive the resource. */
   clusterId: 'thermocline.dev/cluster-id',
-  /** On StatefulSets: hash of the pod template that its pods should have. */
+  /** On StatefulSets and pods: hash of the pod template that the pods should have, or were made from. */
   templateHash: 'thermocline.dev/template-hash',
+  /** On StatefulSets: hash of what the resource said when it was last applied. */
+  specHash: 'thermocline.dev/spec-hash',
 } as const
 
 export const FINALIZER = 'thermocline.dev/volumes'

@@ -1,0 +1,75 @@
+/** The controller of PaxosGroups: watches, a queue of keys, workers. It runs only on the operator that leads. */
+import { API_GROUP, API_VERSION } from '../../api/names.ts'
+import { keyOf, type KubeObject, Workers } from '../../runtime/mod.ts'
+import type { ReconcileContext } from './context.ts'
+import { reconcile } from './reconcile.ts'
+import { isReadyNode } from './views.ts'
+import { allInformers, haveSynced, resourceKeyOf } from './watches.ts'
+
+const KIND = 'PaxosGroup'
+const SYNC_POLL_MS = 100
+
+export class PaxosGroupController {
+  private readonly context: ReconcileContext
+  private readonly workers: Workers
+  /** Of each node, what it was when it last mattered. */
+  private readonly nodes = new Map<string, string>()
+  private isStopped = false
+
+  constructor(context: ReconcileContext, workers: number) {
+    this.context = context
+    this.workers = new Workers(context, {
+      name: KIND,
+      workers,
+      reconcile: (key) => reconcile(context, key),
+      onOutcome: (_key, outcome, tookMs) => {
+        const result =
+          outcome.result === 'failed' ? 'failed' : outcome.changed === true ? 'changed' : outcome.result === 'again' ? 'waiting' : 'unchanged'
+        context.metrics.reconciled(KIND, result, tookMs)
+      },
+    })
+    context.metrics.watchQueue(KIND, () => this.workers.queue.depth)
+    this.subscribe()
+  }
+
+  private subscribe(): void {
+    const { watches } = this.context
+    const add = (key: string): void => this.workers.add(key)
+    for (const informer of watches.paxosGroups) informer.subscribe(({ metadata }: KubeObject) => keyOf(metadata), add)
+    const owned = [watches.statefulSets, watches.pods, watches.claims, watches.services, watches.serviceAccounts, watches.budgets]
+    for (const informer of owned.flat()) informer.subscribe(resourceKeyOf, add)
+    watches.nodes?.subscribe(
+      ({ metadata }) => metadata.name,
+      (name) => this.noteNode(name),
+    )
+  }
+
+  /** A node that comes or goes may concern every resource. Kubelets write their nodes every few seconds; that alone is no news. */
+  private noteNode(name: string): void {
+    const node = this.context.watches.nodes?.get({ name })
+    const now = node === undefined ? 'gone' : String(isReadyNode(node))
+    if (this.nodes.get(name) === now) return
+    this.nodes.set(name, now)
+    this.addAll()
+  }
+
+  private addAll(): void {
+    for (const informer of this.context.watches.paxosGroups) for (const { metadata } of informer.all()) this.workers.add(keyOf(metadata))
+  }
+
+  /** Begins to work once the caches are whole: what is missing from half a cache is not gone. */
+  async start(): Promise<void> {
+    const { clock, log, watches } = this.context
+    for (const informer of allInformers(watches)) informer.start()
+    while (!this.isStopped && !haveSynced(watches)) await new Promise<void>((resolve) => void clock.after(SYNC_POLL_MS, resolve))
+    if (this.isStopped) return
+    log.info({ api: `${API_GROUP}/${API_VERSION}` }, 'the caches are whole; reconciling')
+    this.workers.start()
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true
+    await this.workers.stop()
+    await Promise.all(allInformers(this.context.watches).map((informer) => informer.stop()))
+  }
+}

@@ -1,0 +1,132 @@
+/** Performs a plan's actions, one after the other; each can be done again. What fails ends the pass, and the next plans anew. */
+import { bootstrapName, claimName, groupName, podName } from '../../api/names.ts'
+import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
+import type { Observed } from '../../plan/observed.ts'
+import type { Action } from '../../plan/plan.ts'
+import {
+  type Applier,
+  type Clock,
+  type Informer,
+  isConflict,
+  isNotFound,
+  type Kube,
+  type KubeObject,
+  keyOf,
+  type Resource,
+  RESOURCES,
+} from '../../runtime/mod.ts'
+import { cached, httpAddress, VOLUMES_KEY } from './observe.ts'
+import type { Watches } from './watches.ts'
+
+export interface PerformContext {
+  readonly kube: Kube
+  readonly admin: NodeAdmin
+  readonly applier: Applier
+  readonly watches: Watches
+  readonly budgets: Resource
+  readonly clock: Clock
+  /** Secrets are written and never read: when each was, by this process. */
+  readonly secretsWrittenMs: Map<string, number>
+}
+
+const SECRET_AGAIN_MS = 10 * 60 * 1000
+
+export interface PerformSubject {
+  readonly namespace: string
+  readonly name: string
+  readonly token: string
+  readonly observed: Observed
+}
+
+export interface Done {
+  readonly action: Action
+  /** False if everything was so already. */
+  readonly changed: boolean
+}
+
+export async function perform(context: PerformContext, subject: PerformSubject, action: Action): Promise<Done> {
+  return { action, changed: await performOne(context, subject, action) }
+}
+
+async function performOne(context: PerformContext, subject: PerformSubject, action: Action): Promise<boolean> {
+  const { kube } = context
+  const { namespace, name } = subject
+  switch (action.do) {
+    case 'apply':
+      return await apply(context, action.object as KubeObject)
+    case 'fillSlots':
+      await kube.patch(
+        RESOURCES.configMaps,
+        { namespace, name: bootstrapName(name) },
+        { metadata: { resourceVersion: action.resourceVersion }, data: { [VOLUMES_KEY]: JSON.stringify(action.volumes) } },
+      )
+      return true
+    case 'putTopology': {
+      const pod = subject.observed.groups[action.group]?.[action.replica]?.pod
+      if (pod === undefined) return false
+      await context.admin.putTopology(httpAddress(pod), action.topology, subject.token)
+      return true
+    }
+    case 'deletePod': {
+      const at = { namespace, name: podName(name, action.group, action.replica) }
+      return await gone(kube.delete(RESOURCES.pods, at, { uid: action.uid, ...(action.isForced ? { gracePeriodSeconds: 0 } : {}) }))
+    }
+    case 'deleteClaim': {
+      const at = { namespace, name: claimName(name, action.group, action.replica) }
+      return await gone(kube.delete(RESOURCES.persistentVolumeClaims, at, { uid: action.uid }))
+    }
+    case 'growClaim':
+      await kube.patch(
+        RESOURCES.persistentVolumeClaims,
+        { namespace, name: action.claim },
+        { spec: { resources: { requests: { storage: action.size } } } },
+      )
+      return true
+    case 'orphanStatefulSet': {
+      const at = { namespace, name: groupName(name, action.group) }
+      return await gone(kube.delete(RESOURCES.statefulSets, at, { uid: action.uid, propagation: 'Orphan' }))
+    }
+  }
+}
+
+/** Another object has taken its place, or none: what was to go is gone. */
+async function gone(deleted: Promise<boolean>): Promise<boolean> {
+  try {
+    return await deleted
+  } catch (error) {
+    if (isConflict(error) || isNotFound(error)) return false
+    throw error
+  }
+}
+
+async function apply(context: PerformContext, object: KubeObject): Promise<boolean> {
+  const { applier, watches, budgets } = context
+  const { namespace, name } = object.metadata
+  const at = { namespace, name }
+  const applied = async (resource: Resource, informers: readonly Informer[]): Promise<boolean> =>
+    (await applier.apply(resource, object, cached(informers, at))).changed
+  switch (object.kind) {
+    case 'StatefulSet':
+      return await applied(RESOURCES.statefulSets, watches.statefulSets)
+    case 'Service':
+      return await applied(RESOURCES.services, watches.services)
+    case 'ServiceAccount':
+      return await applied(RESOURCES.serviceAccounts, watches.serviceAccounts)
+    case 'PodDisruptionBudget':
+      return await applied(budgets, watches.budgets)
+    case 'Secret':
+      return await applySecret(context, object)
+    default:
+      throw new Error(`a bug: nothing is known of how to apply a ${object.kind}`)
+  }
+}
+
+/** By each process once, and again after a while, should somebody have changed it. */
+async function applySecret({ kube, clock, secretsWrittenMs }: PerformContext, object: KubeObject): Promise<boolean> {
+  const key = `${keyOf(object.metadata)} ${JSON.stringify(object.data)}`
+  const writtenMs = secretsWrittenMs.get(key)
+  if (writtenMs !== undefined && clock.nowMs() - writtenMs < SECRET_AGAIN_MS) return false
+  await kube.apply(RESOURCES.secrets, object)
+  secretsWrittenMs.set(key, clock.nowMs())
+  return writtenMs === undefined
+}

@@ -1,0 +1,162 @@
+/**
+ * One pass over a PaxosGroup, from its key: read, decide, write the status, act, report. The status goes first: it carries the
+ * epoch that a topology is about to have, and where each job stands before its step is done.
+ */
+import { bootstrapName } from '../../api/names.ts'
+import { type PaxosGroupStatus, paxosGroupStatusSchema } from '../../api/paxos-group.ts'
+import { newClusterId } from '../../cluster-admin/cluster-id.ts'
+import { adminToken } from '../../cluster-admin/token.ts'
+import { acceptSpec } from '../../plan/acceptance.ts'
+import { type Action, makePlan } from '../../plan/plan.ts'
+import { refusedStatus } from '../../plan/status.ts'
+import { atOfKey, isAlreadyExists, isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
+import type { Cluster } from '../../specs/cluster.ts'
+import { metaOf } from '../../specs/object.ts'
+import type { ReconcileContext } from './context.ts'
+import { remove } from './deletion.ts'
+import { hasFinalizer, setFinalizer } from './finalizer.ts'
+import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './observe.ts'
+import { perform } from './perform.ts'
+import { PAXOS_GROUPS } from './watches.ts'
+
+export async function reconcile(context: ReconcileContext, key: string): Promise<Outcome> {
+  const at = atOfKey(key)
+  const resource = await context.kube.get(PAXOS_GROUPS, at)
+  const { namespace = '', name } = at
+  if (resource === undefined) {
+    context.metrics.forgetPaxosGroup(namespace, name)
+    return { result: 'done', changed: false }
+  }
+  const status = readStatus(resource)
+  const accepted = acceptSpec({ metadata: resource.metadata, spec: resource.spec })
+  if (resource.metadata.deletionTimestamp !== undefined) return await remove(context, resource)
+  if (!('spec' in accepted)) {
+    const refused = refusedStatus(status, accepted, context.clock.wallMs(), resource.metadata.generation ?? 0)
+    return { result: 'done', changed: await writeStatus(context, resource, status, refused) }
+  }
+  const { spec } = accepted
+  if (hasFinalizer(resource) !== (spec.storage.retentionPolicy === 'Delete')) {
+    await setFinalizer(context.kube, resource, !hasFinalizer(resource))
+    return { result: 'again', afterMs: 0, changed: true }
+  }
+  const subject: Subject = { namespace, name, spec, status, generation: resource.metadata.generation ?? 0 }
+  const observed = await observe(context, subject)
+  const clusterId = observed.bootstrap?.clusterId ?? clusterIdOfClaims(context.watches, at) ?? newClusterId(context.random)
+  const cluster: Cluster = {
+    name,
+    namespace,
+    uid: resource.metadata.uid ?? '',
+    spec,
+    clusterId,
+    clusterDomain: context.clusterDomain,
+    defaultImage: context.defaultImage,
+    policyVersion: context.policyVersion,
+  }
+  if (observed.bootstrap === undefined && !spec.paused) {
+    // The id is durable before any volume carries it.
+    await createBootstrap(context, cluster)
+    return { result: 'again', afterMs: 0, changed: true }
+  }
+  const token = adminToken(context.tokenKey, cluster)
+  const plan = makePlan(cluster, observed, token)
+  let changed = await writeStatus(context, resource, status, plan.status)
+  tellConditions(context, resource, status, plan.status)
+  for (const action of plan.actions) {
+    if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead') }
+    const done = await perform(context, { namespace, name, token, observed }, action)
+    changed ||= done.changed
+    if (done.changed) tellAction(context, resource, action)
+  }
+  if (changed) context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
+  return { result: 'again', afterMs: plan.againAfterMs, changed }
+}
+
+/** What an older operator wrote and this one can't read counts as nothing. */
+function readStatus({ status }: KubeObject): PaxosGroupStatus {
+  const parsed = paxosGroupStatusSchema.safeParse(status ?? {})
+  return parsed.success ? parsed.data : {}
+}
+
+async function createBootstrap({ kube, log }: ReconcileContext, cluster: Cluster): Promise<void> {
+  const object = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    // Volumes outlive the resource, and so must what says whose they are.
+    metadata: metaOf(cluster, bootstrapName(cluster.name), { isKept: true }),
+    data: { [CLUSTER_ID_KEY]: cluster.clusterId },
+  }
+  try {
+    await kube.create(RESOURCES.configMaps, object)
+    log.info({ namespace: cluster.namespace, name: cluster.name, clusterId: cluster.clusterId }, 'a cluster was given its id')
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+}
+
+async function writeStatus(
+  { kube, metrics }: Pick<ReconcileContext, 'kube' | 'metrics'>,
+  { apiVersion, kind, metadata: { namespace = '', name } }: KubeObject,
+  before: PaxosGroupStatus,
+  status: PaxosGroupStatus,
+): Promise<boolean> {
+  metrics.setPaxosGroup(namespace, name, {
+    replicas: status.groupStatuses?.flatMap(({ replicas }) => replicas).length ?? 0,
+    voters: status.voters ?? 0,
+    conditions: Object.fromEntries((status.conditions ?? []).map((condition) => [condition.type, condition.status])),
+    jobs: countBy((status.jobs ?? []).map(({ type }) => type)),
+  })
+  if (JSON.stringify(sorted(before)) === JSON.stringify(sorted(status))) return false
+  try {
+    await kube.applyStatus(PAXOS_GROUPS, { apiVersion, kind, metadata: { namespace, name }, status })
+  } catch (error) {
+    // Deleted meanwhile: the next pass sees that.
+    if (!isNotFound(error)) throw error
+  }
+  return true
+}
+
+function countBy(types: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const type of types) counts[type] = (counts[type] ?? 0) + 1
+  return counts
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, inner]) => [name, sorted(inner)]),
+  )
+}
+
+/** A condition that turned is an event: what went wrong, what came right. */
+function tellConditions({ events }: ReconcileContext, object: KubeObject, before: PaxosGroupStatus, now: PaxosGroupStatus): void {
+  for (const { type, status, reason, message } of now.conditions ?? []) {
+    const last = before.conditions?.find((one) => one.type === type)
+    if (last?.status === status && last.reason === reason) continue
+    const isGood = type === 'Accepted' || type === 'Available' ? status === 'True' : type !== 'Degraded' || status !== 'True'
+    if (last === undefined && isGood && type !== 'Available') continue
+    events.record({ object, type: isGood ? 'Normal' : 'Warning', reason, message: `${type} is ${status}: ${message}` })
+  }
+}
+
+function tellAction({ events }: ReconcileContext, object: KubeObject, action: Action): void {
+  const tell = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Normal'): void => events.record({ object, type, reason, message })
+  switch (action.do) {
+    case 'fillSlots':
+      return tell('Bootstrapped', `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`)
+    case 'deletePod':
+      return tell(action.isForced ? 'ReplicaReplaced' : 'PodRestarted', `pod of replica ${action.replica} of group ${action.group} deleted: ${action.why}`)
+    case 'deleteClaim':
+      return tell('VolumeGivenUp', `claim of replica ${action.replica} of group ${action.group} deleted: ${action.why}`, 'Warning')
+    case 'growClaim':
+      return tell('VolumeGrows', `claim ${action.claim} asks for ${action.size}`)
+    case 'orphanStatefulSet':
+      return tell('StatefulSetRemade', `the StatefulSet of group ${action.group} is made anew for larger volumes; its pods stay`)
+    case 'apply':
+    case 'putTopology':
+      return
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Whether a resource can be acted upon. The API server has checked most of it; a server without CEL, an older definition or a
+ * comparison with what is there leave the rest to the operator. Each reason names the field, its value and what to do.
+ */
+import { type PaxosGroupSpec, paxosGroupSpecSchema } from '../api/paxos-group.ts'
+import { parseBytes, parseDuration } from '../api/quantity.ts'
+import { PAXOS_GROUP_RULES } from '../api/rules.ts'
+import type { Observed } from './observed.ts'
+
+export type Acceptance = { readonly spec: PaxosGroupSpec } | { readonly reason: string; readonly message: string }
+
+const MIN_LOG_BYTES = 64 * 1024 * 1024
+const MIN_MEMORY_BYTES = 128 * 1024 * 1024
+const MIN_SLICE_MS = 60_000
+const MAX_SLICE_MS = 0xffffffff
+
+type Fields = Readonly<Record<string, unknown>>
+
+export function acceptSpec(resource: { readonly metadata: { readonly name: string }; readonly spec?: unknown }): Acceptance {
+  const parsed = paxosGroupSpecSchema.safeParse(resource.spec ?? {})
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    return { reason: 'Invalid', message: `${['spec', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'is not valid'}` }
+  }
+  const spec = parsed.data
+  const full = { ...resource, spec }
+  for (const rule of PAXOS_GROUP_RULES) {
+    if (rule.isTransition !== true && !rule.holds(at(full, rule.path), undefined)) return { reason: 'Invalid', message: rule.message }
+  }
+  const message = checkSizes(spec)
+  return message === undefined ? { spec } : { reason: 'Invalid', message }
+}
+
+function at(root: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, name) => (value as Fields | undefined)?.[name], root)
+}
+
+function checkSizes(spec: PaxosGroupSpec): string | undefined {
+  const logBytes = parseBytes(spec.limits.logBytes) as number
+  if (logBytes < MIN_LOG_BYTES) return `spec.limits.logBytes: ${spec.limits.logBytes} is less than 64Mi`
+  const storageBytes = parseBytes(spec.storage.size) as number
+  if (storageBytes < 2 * logBytes) return `spec.storage.size: ${spec.storage.size} is less than twice spec.limits.logBytes, ${spec.limits.logBytes}`
+  const sliceMs = parseDuration(spec.sliceDuration) as number
+  if (sliceMs < MIN_SLICE_MS || sliceMs > MAX_SLICE_MS) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
+  const memory = spec.resources.limits?.memory
+  if (memory === undefined) return undefined
+  const memoryBytes = parseBytes(String(memory))
+  if (memoryBytes === undefined) return `spec.resources.limits.memory: ${memory} is not a quantity like 1Gi`
+  const cacheBytes = parseBytes(spec.versionCache.size) as number
+  if (memoryBytes < MIN_MEMORY_BYTES + cacheBytes)
+    return `spec.resources.limits.memory: ${memory} is less than 128Mi and spec.versionCache.size, ${spec.versionCache.size}, together`
+  return undefined
+}
+
+/**
+ * What contradicts the cluster that is there: kept as it was, and said. Holds also where the server compares old and new, since
+ * a resource can be deleted and made again over the same volumes.
+ */
+export function acceptChange(spec: PaxosGroupSpec, { topology, statefulSets, bootstrap }: Observed): { reason: string; message: string } | undefined {
+  const groups = bootstrap?.volumes
+  if (groups !== undefined && groups.length !== spec.groups) {
+    return {
+      reason: spec.groups > groups.length ? 'GrowthNotSupported' : 'ShrinkingNotSupported',
+      message: `spec.groups: the cluster has ${groups.length}, ${spec.groups} are wanted; this release cannot move data between groups: set it back to ${groups.length}`,
+    }
+  }
+  const replicas = groups?.[0]?.length
+  if (replicas !== undefined && replicas !== spec.replicas)
+    return { reason: 'Invalid', message: `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}` }
+  const sliceMs = parseDuration(spec.sliceDuration)
+  if (topology !== undefined && topology.sliceDurationMs !== sliceMs) {
+    return {
+      reason: 'Invalid',
+      message: `spec.sliceDuration: the cluster was made with ${topology.sliceDurationMs / 1000}s, ${spec.sliceDuration} is wanted; set it back`,
+    }
+  }
+  const most = Math.max(0, ...statefulSets.map((set) => set?.claimBytes ?? 0))
+  if (most > (parseBytes(spec.storage.size) as number))
+    return { reason: 'VolumesCannotShrink', message: `spec.storage.size: volumes of ${most} bytes cannot shrink to ${spec.storage.size}; set it back or larger` }
+  return undefined
+}

@@ -1,0 +1,101 @@
+/** What one read pass found, as plain data: the whole input of the plan. */
+import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { PaxosGroupStatus } from '../api/paxos-group.ts'
+
+/** The part of a node's `/v1/admin/status` that decisions rest on. */
+export interface NodeFacts {
+  readonly version: string
+  readonly state: 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed'
+  readonly reason?: string | undefined
+  readonly clusterId: string
+  readonly group: number
+  readonly replica: number
+  readonly incarnation: Incarnation
+  /** `fresh`: no topology has filled the slot with this volume, and it has never voted. */
+  readonly standing: 'fresh' | 'voter' | 'learner'
+  readonly mode: 'Voter' | 'LearnerOnly' | 'Unknown'
+  readonly epoch: number
+  readonly chosenTotal: number
+  readonly learner?: { readonly blocks: number; readonly voting: number; readonly stuck: number; readonly etaMs?: number | undefined } | undefined
+  readonly writes: { readonly state: 'accepted' | 'disk_full' | 'overloaded' }
+}
+
+export interface ObservedPod {
+  readonly name: string
+  readonly uid: string
+  /** Undefined until it is scheduled. */
+  readonly node: string | undefined
+  /** An address for the moment, never an identity. */
+  readonly ip: string | undefined
+  readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+  readonly isReady: boolean
+  readonly isDeleting: boolean
+  /** Hash of the template that it was made from. */
+  readonly templateHash: string | undefined
+  readonly createdAtMs: number
+  /** Why it does not start: unschedulable, an image that can't be pulled, a container that ends again and again. */
+  readonly trouble: string | undefined
+}
+
+export interface ObservedClaim {
+  readonly name: string
+  readonly uid: string
+  readonly isBound: boolean
+  readonly isDeleting: boolean
+  readonly requestedBytes: number
+  /** What the volume has, 0 before it is bound. */
+  readonly capacityBytes: number
+  readonly clusterId: string | undefined
+  /** The only nodes that the volume can be used on, if it is tied to some; undefined if it is not, or is not known. */
+  readonly pinnedTo: readonly string[] | undefined
+  /** The volume behind the claim is gone. */
+  readonly isLost: boolean
+}
+
+export interface ObservedNode {
+  readonly isReady: boolean
+  readonly isUnschedulable: boolean
+  readonly zone: string
+}
+
+export interface ObservedReplica {
+  readonly group: number
+  readonly replica: number
+  readonly pod: ObservedPod | undefined
+  readonly claim: ObservedClaim | undefined
+  /** What the node itself says; undefined if it did not answer. */
+  readonly facts: NodeFacts | undefined
+}
+
+export interface ObservedStatefulSet {
+  readonly uid: string
+  readonly templateHash: string | undefined
+  /** Of the resource that it was made from. */
+  readonly specHash: string | undefined
+  /** Size in its claim template, which can't be edited. */
+  readonly claimBytes: number
+  readonly isDeleting: boolean
+}
+
+/** The ConfigMap that says which volumes were the first. */
+export interface Bootstrap {
+  readonly resourceVersion: string
+  readonly clusterId: string
+  /** Per group and replica, once all were there. */
+  readonly volumes: readonly (readonly Incarnation[])[] | undefined
+}
+
+export interface Observed {
+  readonly nowMs: number
+  readonly status: PaxosGroupStatus
+  readonly generation: number
+  readonly bootstrap: Bootstrap | undefined
+  /** Per group, all its slots. */
+  readonly groups: readonly (readonly ObservedReplica[])[]
+  readonly statefulSets: readonly (ObservedStatefulSet | undefined)[]
+  /** By name; empty if the operator may not see nodes. */
+  readonly nodes: ReadonlyMap<string, ObservedNode>
+  readonly canSeeNodes: boolean
+  /** The newest topology that any node holds. */
+  readonly topology: Topology | undefined
+}

@@ -1,0 +1,117 @@
+/**
+ * From what was found to what is to be done, in the order in which it is done: the whole decision of one pass. Pure.
+ *
+ * Writes come before what rests on them: the epoch stands in the status before a topology carries it anywhere, and the first
+ * volumes in the ConfigMap before a topology names them.
+ */
+import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { PaxosGroupStatus } from '../api/paxos-group.ts'
+import type { Cluster } from '../specs/cluster.ts'
+import { type KubeObject, selectorLabels } from '../specs/object.ts'
+import { desiredObjects } from '../specs/objects.ts'
+import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
+import { acceptChange } from './acceptance.ts'
+import { type Filling, fillSlots } from './bootstrap.ts'
+import { planGrowth } from './growth.ts'
+import type { Observed } from './observed.ts'
+import { planRecovery } from './recovery.ts'
+import { planRollout } from './rollout.ts'
+import { makeStatus } from './status.ts'
+import { planTopology, replicasBehind } from './topology.ts'
+
+export type Action =
+  | { readonly do: 'apply'; readonly object: KubeObject }
+  /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
+  | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
+  | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
+  | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly isForced: boolean; readonly why: string }
+  | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  | { readonly do: 'growClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly size: string }
+  /** Without its pods: they stay, and the next pass makes it anew around them. */
+  | { readonly do: 'orphanStatefulSet'; readonly group: number; readonly uid: string }
+
+export interface Plan {
+  readonly actions: readonly Action[]
+  readonly status: PaxosGroupStatus
+  /** When to look again although nothing changes. */
+  readonly againAfterMs: number
+}
+
+/** How often nodes are asked while all is well, and while something is under way. */
+const SETTLED_POLL_MS = 5000
+const BUSY_POLL_MS = 1000
+const SHORTEST_POLL_MS = 200
+
+export function makePlan(cluster: Cluster, observed: Observed, token: string): Plan {
+  const { spec } = cluster
+  const { bootstrap } = observed
+  const refusal = acceptChange(spec, observed)
+  const volumes = bootstrap?.volumes
+  const filling = volumes === undefined ? fillSlots(observed, cluster.clusterId) : undefined
+  const topology = volumes === undefined ? undefined : planTopology(cluster, observed, volumes)
+  const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
+  const growth = refusal === undefined ? planGrowth(spec, observed) : undefined
+  const rollout = volumes === undefined || refusal !== undefined ? undefined : planRollout(spec, observed, wantedHashes(cluster, observed))
+  const status = makeStatus({
+    name: cluster.name,
+    spec,
+    observed,
+    clusterId: cluster.clusterId,
+    epoch: topology?.epoch ?? 0,
+    selector: selectorOf(cluster),
+    refusal,
+    bootstrapWaits: filling === undefined ? undefined : waitsOf(filling),
+    rollout,
+    jobs: [...(recovery?.jobs ?? []), ...(growth?.jobs ?? [])],
+    needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
+    isDeleting: false,
+  })
+  const objects = refusal === undefined ? desiredObjects(cluster, observed.groups.length, changedSets(cluster, observed), token) : []
+  const actions: Action[] = [
+    ...objects.map((object): Action => ({ do: 'apply', object })),
+    ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
+    ...(growth?.statefulSets ?? []).map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
+    ...fillActions(filling, bootstrap),
+    ...(topology === undefined ? [] : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
+    ...(recovery?.steps ?? []).map((step): Action => (step.do === 'deletePod' ? { ...step, isForced: true } : step)),
+    ...(rollout?.restarts ?? []).map(
+      ({ group, replica, podUid }): Action => ({ do: 'deletePod', group, replica, uid: podUid, isForced: false, why: 'its template has changed' }),
+    ),
+  ]
+  const pollMs = status.phase === 'Running' && status.jobs === undefined ? SETTLED_POLL_MS : BUSY_POLL_MS
+  return {
+    actions: spec.paused ? [] : actions,
+    status,
+    againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout?.againAfterMs ?? pollMs)),
+  }
+}
+
+export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
+  return Object.entries(selectorLabels(cluster))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',')
+}
+
+/** Groups whose StatefulSet is missing, or was made from a resource that said something else. */
+function changedSets(cluster: Cluster, { statefulSets }: Observed): Set<number> {
+  const specHash = specHashOf(cluster)
+  return new Set(statefulSets.flatMap((set, group) => (set?.specHash === specHash || set?.isDeleting === true ? [] : [group])))
+}
+
+/** Per group, the hash of the template that its pods should be made from. */
+function wantedHashes(cluster: Cluster, { statefulSets }: Observed): string[] {
+  const specHash = specHashOf(cluster)
+  return statefulSets.map((set, group) =>
+    set?.specHash === specHash && set.templateHash !== undefined ? set.templateHash : templateHashOf(cluster, group),
+  )
+}
+
+function waitsOf(filling: Filling): string {
+  if ('waitsFor' in filling) return filling.waitsFor
+  return 'refused' in filling ? filling.refused : 'the first volumes are being named'
+}
+
+function fillActions(filling: Filling | undefined, bootstrap: Observed['bootstrap']): Action[] {
+  if (filling === undefined || !('volumes' in filling) || bootstrap === undefined) return []
+  return [{ do: 'fillSlots', volumes: filling.volumes, resourceVersion: bootstrap.resourceVersion }]
+}

@@ -1,0 +1,88 @@
+/**
+ * Rolling change: brings every pod to the template in force by deleting those that differ; Kubernetes makes them anew.
+ *
+ * One replica of a group at a time, and only while all others of the group vote; groups in parallel up to a bound, inside the
+ * maintenance windows. A pod that does not vote anyway (a broken image, a container that ends) costs nothing and goes first, at
+ * any time: so a broken template is mended by writing a good one, and no pod has to be deleted by hand.
+ */
+import type { PaxosGroupSpec } from '../api/paxos-group.ts'
+import { mayDisrupt } from './disruption.ts'
+import { isOpen, untilOpenMs } from './maintenance.ts'
+import type { Observed, ObservedReplica } from './observed.ts'
+import { isVoter, votersOf } from './voters.ts'
+
+export interface Restart {
+  readonly group: number
+  readonly replica: number
+  readonly podUid: string
+}
+
+export interface Rollout {
+  readonly restarts: readonly Restart[]
+  /** Replicas whose pod is not of the template in force, before the restarts. */
+  readonly outdated: number
+  readonly total: number
+  /** Why nothing more is restarted now, in words; undefined if nothing is outdated. */
+  readonly waitsFor: string | undefined
+  /** When to look again, if time alone decides it. */
+  readonly againAfterMs: number | undefined
+}
+
+export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Observed, hashes: readonly string[]): Rollout {
+  const isOutdated = ({ group, pod }: ObservedReplica): boolean =>
+    pod !== undefined && !pod.isDeleting && pod.templateHash !== hashes[group]
+  const all = groups.flat()
+  const outdated = all.filter(isOutdated)
+  const { windows } = spec.maintenance
+  let room = spec.upgradeStrategy.maxUnavailableGroups - groups.filter((replicas) => !replicas.every(isVoter)).length
+  const restarts: Restart[] = []
+  const waits: string[] = []
+  for (const replicas of groups) {
+    const mine = replicas.filter(isOutdated)
+    const useless = mine.filter((one) => !isVoter(one))
+    if (useless.length > 0) {
+      restarts.push(...useless.map(toRestart))
+      continue
+    }
+    const next = inOrder(mine, nodes).find(({ replica }) => mayDisrupt(votersOf(replicas), replica))
+    if (mine.length === 0) continue
+    if (next === undefined) waits.push(waitsIn(replicas))
+    else if (!isOpen(windows, nowMs)) waits.push('the next maintenance window')
+    else if (room <= 0) waits.push(`other groups: ${spec.upgradeStrategy.maxUnavailableGroups} may have a replica down at once`)
+    else {
+      room--
+      restarts.push(toRestart(next))
+    }
+  }
+  return {
+    restarts,
+    outdated: outdated.length,
+    total: all.length,
+    waitsFor: outdated.length === 0 ? undefined : (waits[0] ?? 'the restarted replicas to vote again'),
+    againAfterMs: outdated.length > 0 && !isOpen(windows, nowMs) ? untilOpenMs(windows, nowMs) : undefined,
+  }
+}
+
+const toRestart = ({ group, replica, pod }: ObservedReplica): Restart => ({ group, replica, podUid: pod?.uid as string })
+
+/** Zone by zone, so that a bad change is seen in one zone first. */
+function inOrder(replicas: readonly ObservedReplica[], nodes: Observed['nodes']): ObservedReplica[] {
+  const zoneOf = ({ pod }: ObservedReplica): string => nodes.get(pod?.node ?? '')?.zone ?? ''
+  return replicas.toSorted((a, b) => zoneOf(a).localeCompare(zoneOf(b)) || a.replica - b.replica)
+}
+
+function waitsIn(replicas: readonly ObservedReplica[]): string {
+  const missing = replicas.filter((one) => !isVoter(one))
+  return missing.map(describe).join('; ')
+}
+
+/** Why a replica does not vote, in words. */
+export function describe({ group, replica, pod, facts }: ObservedReplica): string {
+  const name = `replica ${replica} of group ${group}`
+  if (pod === undefined) return `${name} has no pod yet`
+  if (pod.trouble !== undefined) return `${name} does not run: ${pod.trouble}`
+  if (pod.isDeleting) return `${name} is stopping`
+  if (facts === undefined) return `${name} does not answer`
+  if (facts.learner !== undefined) return `${name} learns: it votes in ${facts.learner.voting} of ${facts.learner.blocks} blocks`
+  return `${name} is ${facts.state}${facts.reason === undefined ? '' : `: ${facts.reason}`}`
+}

@@ -1,0 +1,46 @@
+/**
+ * The topology document: addresses and zones as they are, slots as they were first filled. Its epoch is raised by one above
+ * everything that a node or the status has named, and only when something else in it changes.
+ */
+import { canonicalTopology, DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Incarnation, type Topology } from '@thermocline/protocol'
+import { hostOf } from '../api/names.ts'
+import { parseDuration } from '../api/quantity.ts'
+import type { Cluster } from '../specs/cluster.ts'
+import type { Observed } from './observed.ts'
+
+export function planTopology(cluster: Cluster, observed: Observed, volumes: readonly (readonly Incarnation[])[]): Topology {
+  const { topology: current } = observed
+  const next: Topology = {
+    formatVersion: 1,
+    clusterId: cluster.clusterId,
+    epoch: current?.epoch ?? 0,
+    sliceDurationMs: parseDuration(cluster.spec.sliceDuration) as number,
+    groups: volumes.map((row, group) => ({
+      group,
+      replicas: row.map((incarnation, replica) => {
+        const host = hostOf(cluster, group, replica)
+        return {
+          replica,
+          data: `${host}:${DEFAULT_DATA_PORT}`,
+          http: `${host}:${DEFAULT_HTTP_PORT}`,
+          zone: zoneOf(observed, group, replica),
+          incarnation,
+        }
+      }),
+    })),
+  }
+  if (current !== undefined && canonicalTopology(current) === canonicalTopology(next)) return current
+  return { ...next, epoch: Math.max(current?.epoch ?? 0, observed.status.topologyEpoch ?? 0) + 1 }
+}
+
+/** Of the node that the pod is on; what was known stays while it is on none. */
+function zoneOf({ groups, nodes, topology }: Observed, group: number, replica: number): string {
+  const node = groups[group]?.[replica]?.pod?.node
+  const zone = node === undefined ? undefined : nodes.get(node)?.zone
+  return zone ?? topology?.groups[group]?.replicas[replica]?.zone ?? ''
+}
+
+/** Replicas that answer and do not hold this epoch. */
+export function replicasBehind({ groups }: Observed, epoch: number): { group: number; replica: number }[] {
+  return groups.flat().flatMap(({ group, replica, facts }) => (facts !== undefined && facts.epoch < epoch ? [{ group, replica }] : []))
+}

@@ -1,0 +1,65 @@
+/**
+ * The StatefulSet of a storage group. All pods start at once, since a group needs a majority to get anywhere, and none is
+ * replaced by Kubernetes: the operator deletes pods, one of a group at a time, when their template has changed.
+ */
+import { ANNOTATIONS, groupName, VOLUME_NAME } from '../api/names.ts'
+import type { Cluster } from './cluster.ts'
+import { hashOf } from './hash.ts'
+import { type KubeObject, metaOf, selectorLabels } from './object.ts'
+import { podTemplate } from './pod.ts'
+
+/**
+ * Names what the resource says of pods and volumes. While it stays the same the StatefulSet is left alone: a newer operator, which
+ * would make other pods of the same resource, restarts nothing.
+ */
+export function specHashOf({ spec }: Pick<Cluster, 'spec'>): string {
+  const { image, imagePullPolicy, limits, podTemplate: overlay, replicas, resources, storage, versionCache, zones } = spec
+  const { className, size } = storage
+  return hashOf({ image, imagePullPolicy, limits, overlay, replicas, resources, storage: { className, size }, versionCache, zones })
+}
+
+export function templateHashOf(cluster: Cluster, group: number): string {
+  return hashOf(podTemplate(cluster, group))
+}
+
+export function statefulSet(cluster: Cluster, group: number): KubeObject {
+  const { spec } = cluster
+  const template = podTemplate(cluster, group)
+  const templateHash = hashOf(template)
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: metaOf(cluster, groupName(cluster.name, group), {
+      group,
+      annotations: { [ANNOTATIONS.templateHash]: templateHash, [ANNOTATIONS.specHash]: specHashOf(cluster) },
+    }),
+    spec: {
+      serviceName: groupName(cluster.name, group),
+      replicas: spec.replicas,
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'OnDelete' },
+      selector: { matchLabels: selectorLabels(cluster, group) },
+      template: { ...template, metadata: { ...template.metadata, annotations: { ...template.metadata.annotations, [ANNOTATIONS.templateHash]: templateHash } } },
+      volumeClaimTemplates: [claimTemplate(cluster, group)],
+    },
+  }
+}
+
+/** Claims belong to nobody: they outlive the StatefulSet and the resource. */
+function claimTemplate(cluster: Cluster, group: number): object {
+  const { className, size } = cluster.spec.storage
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: VOLUME_NAME,
+      labels: selectorLabels(cluster, group),
+      annotations: { [ANNOTATIONS.clusterId]: cluster.clusterId },
+    },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      ...(className === undefined ? {} : { storageClassName: className }),
+      resources: { requests: { storage: size } },
+    },
+  }
+}
