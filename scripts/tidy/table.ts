@@ -48,6 +48,8 @@ export const PURE: readonly RegExp[] = [
   /^node\/src\/kv\//,
   /^node\/src\/(?:.+\/)?ports?\.ts$/,
   /^operator\/src\/(?:specs|plan)\//,
+  /^operator\/src\/(?:.+\/)?ports?\.ts$/,
+  /^operator\/src\/runtime\/(?:bounds|resources|discovery|json-lines|object-cache|work-queue|lease-decision|event-log|canonical|difference)\.ts$/,
 ]
 
 /** Only these may import the real world; everything else is handed it. */

@@ -39,7 +39,8 @@ function structural(schema: Json): Json {
   }
   // A map of values of one type: what a record of strings becomes.
   const values = schema.additionalProperties
-  if (schema.properties === undefined && typeof values === 'object' && values !== null) result.additionalProperties = structural(values as Json)
+  if (schema.properties === undefined && typeof values === 'object' && values !== null)
+    result.additionalProperties = structural(values as Json)
   if (result.type === 'integer') result.format = 'int32'
   return result
 }

@@ -1,0 +1,24 @@
+/** What the API server refuses to change: the traps that an operator falls into. */
+import { canonical } from '../../src/runtime/canonical.ts'
+import type { KubeObject, Resource } from '../../src/runtime/ports.ts'
+
+type Spec = Readonly<Record<string, unknown>>
+
+const MUTABLE: Readonly<Record<string, readonly string[]>> = {
+  StatefulSet: ['replicas', 'ordinals', 'template', 'updateStrategy', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds'],
+  PersistentVolumeClaim: ['resources', 'volumeName'],
+  Pod: ['nodeName', 'activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds'],
+}
+
+/** Why the change is refused, if it is. */
+export function checkChange({ kind }: Resource, before: KubeObject, after: KubeObject): string | undefined {
+  const mutable = MUTABLE[kind]
+  if (mutable === undefined) return undefined
+  const [old, now] = [(before.spec ?? {}) as Spec, (after.spec ?? {}) as Spec]
+  for (const field of new Set([...Object.keys(old), ...Object.keys(now)])) {
+    if (!mutable.includes(field) && canonical(old[field]) !== canonical(now[field])) {
+      return `spec.${field}: may not be changed; only ${mutable.join(', ')} may`
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,12 @@
+/** The simulated Kubernetes cluster. */
+export { SILENT, SimCluster, type SimClusterOptions } from './cluster.ts'
+export { ALL_FAULTS, FAULTS, type Faults, NO_FAULTS } from './faults.ts'
+export { KUBELET_TIMES, type KubeletTimes } from './kubelet.ts'
+export { ZONE_LABEL } from './node-fleet.ts'
+export { idleProcess, type PodProcess, type SimVolume, type Start, type StartProcess } from './pod-process.ts'
+export { conditionOf, isReady } from './pod-status.ts'
+export { Random } from './random.ts'
+export { Scheduler } from './scheduler.ts'
+export { SIM_SERVER, SimKube } from './sim-kube.ts'
+export { REVISION_LABEL } from './stateful-sets.ts'
+export { type Admission, type Change, Store } from './store.ts'

@@ -1,0 +1,123 @@
+/** Runs a reconcile for each key of a queue, a few keys at once and never one key twice at once. */
+import { MAX_WORKERS } from './bounds.ts'
+import { KubeError } from './kube-error.ts'
+import type { World } from './ports.ts'
+import { WorkQueue } from './work-queue.ts'
+
+export type Outcome =
+  /** Nothing to do until something changes. */
+  | { readonly result: 'done'; readonly changed: boolean }
+  /** Something is under way: look again. */
+  | { readonly result: 'again'; readonly afterMs: number; readonly changed?: boolean }
+  | { readonly result: 'failed'; readonly error: unknown }
+
+export interface WorkersOptions {
+  /** In logs. */
+  readonly name: string
+  readonly workers: number
+  /** What it throws is a failure. The signal aborts on stop: begin nothing new. */
+  readonly reconcile: (key: string, signal: AbortSignal) => Promise<Outcome>
+  readonly onOutcome?: (key: string, outcome: Outcome, tookMs: number) => void
+}
+
+export class Workers {
+  readonly queue = new WorkQueue()
+  private readonly world: Omit<World, 'kube'>
+  private readonly options: WorkersOptions
+  private readonly stopping = new AbortController()
+  private readonly running = new Set<Promise<void>>()
+  private isStarted = false
+  private cancelWake = (): void => {}
+
+  constructor(world: Omit<World, 'kube'>, options: WorkersOptions) {
+    if (!(options.workers >= 1 && options.workers <= MAX_WORKERS)) {
+      throw new RangeError(`workers: ${options.workers}; expected 1 to ${MAX_WORKERS}`)
+    }
+    this.world = world
+    this.options = options
+  }
+
+  add(key: string): void {
+    this.queue.add(key)
+    this.fill()
+  }
+
+  addAfter(key: string, delayMs: number): void {
+    this.queue.addAt(key, this.world.clock.nowMs() + delayMs)
+    this.fill()
+  }
+
+  start(): void {
+    this.isStarted = true
+    this.fill()
+  }
+
+  /** Takes nothing more; resolves when what runs has ended. */
+  async stop(): Promise<void> {
+    this.stopping.abort()
+    this.cancelWake()
+    await Promise.all(this.running)
+  }
+
+  /** Gives keys to idle workers, and sets an alarm for the next that is due. */
+  private fill(): void {
+    if (!this.isStarted || this.stopping.signal.aborted) return
+    const { clock } = this.world
+    while (this.running.size < this.options.workers) {
+      const key = this.queue.take(clock.nowMs())
+      if (key === undefined) break
+      const run: Promise<void> = this.work(key).finally(() => {
+        this.running.delete(run)
+        this.fill()
+      })
+      this.running.add(run)
+    }
+    this.cancelWake()
+    const nextMs = this.queue.nextAtMs(clock.nowMs())
+    if (nextMs === undefined || this.running.size === this.options.workers) return
+    this.cancelWake = clock.after(Math.max(0, nextMs - clock.nowMs()), () => this.fill())
+  }
+
+  private async work(key: string): Promise<void> {
+    const { clock, log } = this.world
+    const startedMs = clock.nowMs()
+    let outcome: Outcome
+    try {
+      outcome = await this.options.reconcile(key, this.stopping.signal)
+    } catch (error) {
+      outcome = { result: 'failed', error }
+    }
+    if (outcome.result === 'failed') {
+      log.warn(
+        { queue: this.options.name, key, error: describe(outcome.error), failures: this.queue.failuresOf(key) + 1 },
+        'reconcile failed',
+      )
+    }
+    this.settle(key, outcome)
+    this.options.onOutcome?.(key, outcome, clock.nowMs() - startedMs)
+  }
+
+  private settle(key: string, outcome: Outcome): void {
+    const { clock, random } = this.world
+    const nowMs = clock.nowMs()
+    switch (outcome.result) {
+      case 'done':
+        this.queue.forget(key)
+        break
+      case 'again':
+        this.queue.forget(key)
+        this.queue.addAt(key, nowMs + outcome.afterMs)
+        break
+      case 'failed': {
+        const retryAfterMs = outcome.error instanceof KubeError ? (outcome.error.retryAfterMs ?? 0) : 0
+        this.queue.retry(key, nowMs, random(), nowMs + retryAfterMs)
+        break
+      }
+    }
+    this.queue.done(key)
+  }
+}
+
+/** A request that failed says all in its message; anything else may be a bug, whose place matters. */
+const describe = (error: unknown): string =>
+  error instanceof KubeError ? error.message : String(error instanceof Error ? (error.stack ?? error.message) : error)

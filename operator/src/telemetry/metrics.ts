@@ -1,0 +1,131 @@
+/** The operator's figures for Prometheus; operator/README.md lists them. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+const PREFIX = 'thermocline_operator_'
+const GROUP_PREFIX = 'thermocline_paxosgroup_'
+
+export type ReconcileResult = 'unchanged' | 'changed' | 'waiting' | 'failed'
+export type ConditionStatus = 'True' | 'False' | 'Unknown'
+
+export interface PaxosGroupFigures {
+  readonly replicas: number
+  readonly voters: number
+  readonly conditions: Readonly<Record<string, ConditionStatus>>
+  /** Type of job → how many run. */
+  readonly jobs: Readonly<Record<string, number>>
+}
+
+const CONDITION_VALUES: Readonly<Record<ConditionStatus, number>> = { True: 1, False: 0, Unknown: -1 }
+
+export class OperatorMetrics {
+  readonly registry = new Registry()
+  private readonly registers = [this.registry]
+  private readonly depths = new Map<string, () => number>()
+  /** Labels set for a resource, so that its figures go when it does. */
+  private readonly conditionTypes = new Map<string, Set<string>>()
+  private readonly jobTypes = new Map<string, Set<string>>()
+
+  private readonly leader = this.gauge(`${PREFIX}leader`, '1 on the operator that leads.', [])
+  private readonly reconciles = this.counter(`${PREFIX}reconciles_total`, 'Passes over a resource, by how they ended.', ['kind', 'result'])
+  private readonly seconds = new Histogram({
+    name: `${PREFIX}reconcile_seconds`,
+    help: 'How long passes took.',
+    labelNames: ['kind'],
+    buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+    registers: this.registers,
+  })
+  private readonly retries = this.counter(`${PREFIX}queue_retries_total`, 'Keys queued again after a failure.', ['kind'])
+  private readonly restarts = this.counter(`${PREFIX}watch_restarts_total`, 'Watches begun anew after a failure.', ['resource'])
+  private readonly requests = this.counter(`${PREFIX}api_requests_total`, 'Requests to the Kubernetes API by status; code 0: no answer.', [
+    'verb',
+    'resource',
+    'code',
+  ])
+  private readonly writes = this.counter(`${PREFIX}writes_total`, 'Objects written because they differed.', ['resource'])
+  private readonly condition = this.gauge(`${GROUP_PREFIX}condition`, '1 True, 0 False, -1 Unknown.', ['namespace', 'name', 'type'])
+  private readonly replicas = this.gauge(`${GROUP_PREFIX}replicas`, 'Replicas wanted.', ['namespace', 'name'])
+  private readonly voters = this.gauge(`${GROUP_PREFIX}voters`, 'Replicas that say they vote in every block.', ['namespace', 'name'])
+  private readonly jobs = this.gauge(`${GROUP_PREFIX}jobs`, 'Jobs under way.', ['namespace', 'name', 'type'])
+
+  constructor() {
+    const { depths } = this
+    collectDefaultMetrics({ register: this.registry })
+    new Gauge({
+      name: `${PREFIX}queue_depth`,
+      help: 'Keys that could be worked on now.',
+      labelNames: ['kind'],
+      registers: this.registers,
+      collect() {
+        for (const [kind, depth] of depths) this.set({ kind }, depth())
+      },
+    })
+    this.leader.set(0)
+  }
+
+  setLeader(isLeader: boolean): void {
+    this.leader.set(isLeader ? 1 : 0)
+  }
+
+  watchQueue(kind: string, depth: () => number): void {
+    this.depths.set(kind, depth)
+  }
+
+  reconciled(kind: string, result: ReconcileResult, tookMs: number): void {
+    this.reconciles.inc({ kind, result })
+    this.seconds.observe({ kind }, tookMs / 1000)
+    if (result === 'failed') this.retries.inc({ kind })
+  }
+
+  watchRestarted(resource: string): void {
+    this.restarts.inc({ resource })
+  }
+
+  requested(verb: string, resource: string, status: number): void {
+    this.requests.inc({ verb, resource, code: String(status) })
+  }
+
+  wrote(resource: string): void {
+    this.writes.inc({ resource })
+  }
+
+  setPaxosGroup(namespace: string, name: string, { replicas, voters, conditions, jobs }: PaxosGroupFigures): void {
+    const at = { namespace, name }
+    this.replicas.set(at, replicas)
+    this.voters.set(at, voters)
+    const values = Object.entries(conditions).map(([type, status]) => [type, CONDITION_VALUES[status]] as const)
+    setByType(this.condition, this.conditionTypes, at, values)
+    setByType(this.jobs, this.jobTypes, at, Object.entries(jobs))
+  }
+
+  /** The resource is gone. */
+  forgetPaxosGroup(namespace: string, name: string): void {
+    const at = { namespace, name }
+    this.replicas.remove(at)
+    this.voters.remove(at)
+    setByType(this.condition, this.conditionTypes, at, [])
+    setByType(this.jobs, this.jobTypes, at, [])
+  }
+
+  private gauge(name: string, help: string, labelNames: readonly string[]): Gauge {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: this.registers })
+  }
+
+  private counter(name: string, help: string, labelNames: readonly string[]): Counter {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: this.registers })
+  }
+}
+
+/** Sets the gauge for these types, and removes it for those that were set before. */
+function setByType(
+  gauge: Gauge,
+  known: Map<string, Set<string>>,
+  at: { namespace: string; name: string },
+  values: readonly (readonly [string, number])[],
+): void {
+  const key = `${at.namespace}/${at.name}`
+  const now = new Set(values.map(([type]) => type))
+  for (const type of known.get(key) ?? []) if (!now.has(type)) gauge.remove({ ...at, type })
+  for (const [type, value] of values) gauge.set({ ...at, type }, value)
+  if (now.size === 0) known.delete(key)
+  else known.set(key, now)
+}
