@@ -14,7 +14,12 @@ const resourceList = z.record(z.string(), z.union([z.string(), z.number()])).met
 export const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const
 
 const window = z.strictObject({
-  days: z.array(z.enum(DAYS)).min(1).max(7).default([...DAYS]).meta({ description: 'Days of the week, in UTC, on which the window opens.' }),
+  days: z
+    .array(z.enum(DAYS))
+    .min(1)
+    .max(7)
+    .default([...DAYS])
+    .meta({ description: 'Days of the week, in UTC, on which the window opens.' }),
   start: z
     .string()
     .regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected HH:MM')
@@ -35,7 +40,12 @@ export const paxosGroupSpecSchema = z.strictObject({
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').meta({ description: 'As for any pod.' }),
   zones: z
     .strictObject({
-      topologyKey: z.string().min(1).max(316).default('topology.kubernetes.io/zone').meta({ description: 'The node label that names a zone.' }),
+      topologyKey: z
+        .string()
+        .min(1)
+        .max(316)
+        .default('topology.kubernetes.io/zone')
+        .meta({ description: 'The node label that names a zone.' }),
       policy: z
         .enum(['Required', 'Preferred'])
         .default('Preferred')
@@ -49,7 +59,12 @@ export const paxosGroupSpecSchema = z.strictObject({
     .meta({ description: 'CPU and memory of a replica. The memory limit is what the node divides among its parts.' }),
   storage: z
     .strictObject({
-      className: z.string().min(1).max(253).optional().meta({ description: 'Storage class of the volumes; the cluster’s default if left out.' }),
+      className: z
+        .string()
+        .min(1)
+        .max(253)
+        .optional()
+        .meta({ description: 'Storage class of the volumes; the cluster’s default if left out.' }),
       size: bytes('Size of each replica’s volume. It can grow, and never shrinks.').default('10Gi'),
       retentionPolicy: z
         .enum(['Retain', 'Delete'])
@@ -73,10 +88,10 @@ export const paxosGroupSpecSchema = z.strictObject({
         .strictObject({ labels: z.record(z.string(), z.string()).optional(), annotations: z.record(z.string(), z.string()).optional() })
         .optional()
         .meta({ description: 'Labels and annotations added to the pods.' }),
-      spec: z
-        .record(z.string(), z.unknown())
-        .optional()
-        .meta({ 'x-kubernetes-preserve-unknown-fields': true, description: 'Any part of a pod’s spec, merged strategically: lists by name.' }),
+      spec: z.record(z.string(), z.unknown()).optional().meta({
+        'x-kubernetes-preserve-unknown-fields': true,
+        description: 'Any part of a pod’s spec, merged strategically: lists by name.',
+      }),
     })
     .optional()
     .meta({ description: 'What is laid over the pods that the operator makes.' }),
@@ -97,7 +112,9 @@ export const paxosGroupSpecSchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'How a change of the pods is rolled out.' }),
-  replaceAfter: duration('How long a replica must be gone for good before its volume is given up and it starts anew as a learner.').default('5m'),
+  replaceAfter: duration('How long a replica must be gone for good before its volume is given up and it starts anew as a learner.').default(
+    '5m',
+  ),
 })
 
 export const CONDITION_TYPES = ['Accepted', 'Available', 'Progressing', 'Degraded', 'Upgrading'] as const
@@ -137,7 +154,17 @@ const job = z.strictObject({
   etaSeconds: z.number().int().min(0).optional(),
 })
 
-export const PHASES = ['Pending', 'Bootstrapping', 'Running', 'Recovering', 'Upgrading', 'Degraded', 'Paused', 'Refused', 'Deleting'] as const
+export const PHASES = [
+  'Pending',
+  'Bootstrapping',
+  'Running',
+  'Recovering',
+  'Upgrading',
+  'Degraded',
+  'Paused',
+  'Refused',
+  'Deleting',
+] as const
 
 export const paxosGroupStatusSchema = z.strictObject({
   observedGeneration: z.number().int().min(0).optional(),
@@ -150,8 +177,14 @@ export const paxosGroupStatusSchema = z.strictObject({
   ready: z.string().optional().meta({ description: 'Ready replicas of all, for people.' }),
   votersSummary: z.string().optional().meta({ description: 'Voters of all replicas, for people.' }),
   selector: z.string().optional().meta({ description: 'Selects the pods, for the scale subresource.' }),
-  conditions: z.array(condition).optional().meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
-  groupStatuses: z.array(groupStatus).optional().meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['group'] }),
+  conditions: z
+    .array(condition)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
+  groupStatuses: z
+    .array(groupStatus)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['group'] }),
   jobs: z.array(job).optional(),
 })
 

@@ -45,7 +45,8 @@ export const PAXOS_GROUP_RULES: readonly Rule[] = [
   {
     path: ['spec', 'storage'],
     cel: 'has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)',
-    message: 'spec.storage.className: cannot be changed: volumes stay in the class that they were made in; make a second PaxosGroup instead',
+    message:
+      'spec.storage.className: cannot be changed: volumes stay in the class that they were made in; make a second PaxosGroup instead',
     isTransition: true,
     holds: (self, oldSelf) => (self as Fields).className === (oldSelf as Fields).className,
   },
