@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dashboardFiles } from './dashboards/files.ts'
 import { cliPage } from './reference/cli.ts'
 import { httpApiPage } from './reference/http-api.ts'
 import { crdManifests, paxosGroupPage } from './reference/paxosgroup.ts'
@@ -22,6 +23,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/http-api.md': await httpApiPage(),
   'docs/reference/paxosgroup.md': paxosGroupPage(),
   ...crdManifests(),
+  ...dashboardFiles(),
 }
 
 const isCheck = process.argv.includes('--check')
