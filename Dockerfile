@@ -5,10 +5,13 @@
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
-# A Node.js of the base, or Debian's, only bootstraps: Node 24 itself comes through npm, with its headers.
+# A Node.js of the base, or Debian's, only bootstraps: Node 24 itself comes through npm, with its headers. A base that has
+# certificates keeps them: the package would put its own in their place.
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates g++ librocksdb-dev libxxhash-dev make python3 $(command -v npm >/dev/null || echo nodejs npm) \
+      g++ librocksdb-dev libxxhash-dev make python3 \
+      $(test -e /etc/ssl/certs/ca-certificates.crt || echo ca-certificates) \
+      $(command -v npm >/dev/null || echo nodejs npm) \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/thermocline
 # Only what npm needs, so that packages are installed again only when they change.
