@@ -1,12 +1,14 @@
 /**
- * Writes the generated pages (`make fix`). With --check it writes nothing, names the pages that differ from what they are
+ * Writes the generated pages and manifests (`make fix`). With --check it writes nothing, names the files that differ from what they are
  * made from, and ends with 1 (`make check`).
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dashboardFiles } from './dashboards/files.ts'
 import { cliPage } from './reference/cli.ts'
 import { httpApiPage } from './reference/http-api.ts'
+import { crdManifests, paxosGroupPage } from './reference/paxosgroup.ts'
 import { errorsPage, flagsPage, logFieldsPage, metricsPage, portsPage } from './reference/tables.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -19,6 +21,9 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/ports.md': portsPage(),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/http-api.md': await httpApiPage(),
+  'docs/reference/paxosgroup.md': paxosGroupPage(),
+  ...crdManifests(),
+  ...dashboardFiles(),
 }
 
 const isCheck = process.argv.includes('--check')

@@ -6,6 +6,7 @@ import { addClusterCommands } from './commands/cluster.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addImport } from './commands/import.ts'
 import { addNodeCommands } from './commands/node.ts'
+import { addOperator } from './commands/operator.ts'
 import { addRecordCommands } from './commands/records.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT_CODES_HELP } from './exit-codes.ts'
@@ -26,6 +27,7 @@ export function buildProgram(): Command {
   addBench(program)
   addClusterCommands(program)
   addNodeCommands(program)
+  addOperator(program)
   addCompletion(program)
   return program
 }

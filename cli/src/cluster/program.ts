@@ -1,8 +1,15 @@
-/** Where the node program is. The client commands never load it: it runs as a process of its own. */
+/** Where node and operator are. The client commands never load them: they run as processes of their own. */
 import { fileURLToPath } from 'node:url'
 
 /** The command that starts a node, without its flags. THERMOCLINE_NODE names another program, for tests. */
 export function nodeCommand(): string[] {
   const program = process.env.THERMOCLINE_NODE ?? fileURLToPath(new URL('../../../node/src/main.ts', import.meta.url))
-  return [process.execPath, '--disable-warning=ExperimentalWarning', program]
+  return nodeJs(program)
 }
+
+/** The command that starts the operator, without its flags. */
+export function operatorCommand(): string[] {
+  return nodeJs(fileURLToPath(new URL('../../../operator/src/main.ts', import.meta.url)))
+}
+
+const nodeJs = (program: string): string[] => [process.execPath, '--disable-warning=ExperimentalWarning', program]

@@ -44,6 +44,7 @@ export const REPLICA_GAUGES = {
   blocks_open: 'Blocks with an instance that is being decided.',
   blocks_behind: 'Blocks that lack entries known to be chosen.',
   blocks_voting: 'Blocks this replica votes in: all 65,536 unless it is a learner.',
+  blocks_stuck: 'Blocks a learner cannot get back to voting in by itself (NeedsOperator); /v1/admin/status says why.',
   blocks_copying: 'Blocks being taken over whole from a peer.',
   chosen_entries: 'Sum over blocks of the index up to which everything is chosen and applied; its rate is that of entries.',
   writes_waiting: 'Writes that are not answered yet.',

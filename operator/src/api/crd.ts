@@ -15,6 +15,7 @@ const QUANTITY = {
   anyOf: [{ type: 'integer' }, { type: 'string' }],
   'x-kubernetes-int-or-string': true,
 }
+const MAX_INT32 = 2 ** 31 - 1
 /** Written by our schemas for this generator only. */
 const QUANTITIES_MARK = 'x-kubernetes-quantities'
 /** Keywords of JSON Schema that a structural schema has no place for. */
@@ -41,8 +42,17 @@ function structural(schema: Json): Json {
   const values = schema.additionalProperties
   if (schema.properties === undefined && typeof values === 'object' && values !== null)
     result.additionalProperties = structural(values as Json)
-  if (result.type === 'integer') result.format = 'int32'
+  if (result.type === 'integer') setFormat(result)
+  // The format says it all; zod's pattern for a time is long, and no easier on people than on the server.
+  if (result.format === 'date-time') delete result.pattern
   return result
+}
+
+/** A server refuses every value of a field whose bounds do not fit its format. zod bounds by what a double holds exactly. */
+function setFormat(integer: Mutable): void {
+  if (integer.maximum === Number.MAX_SAFE_INTEGER) delete integer.maximum
+  if (integer.minimum === Number.MIN_SAFE_INTEGER) delete integer.minimum
+  integer.format = typeof integer.maximum === 'number' && integer.maximum <= MAX_INT32 ? 'int32' : 'int64'
 }
 
 const described = ({ description }: Json): Json => (description === undefined ? {} : { description })

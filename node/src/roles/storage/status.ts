@@ -93,7 +93,7 @@ function countersOf(replica: Replica): Record<CounterName, number> {
 }
 
 function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<string, number> {
-  const { core, log, reader, forwarder, copier } = replica
+  const { core, log, reader, forwarder, copier, rejoin } = replica
   const load = replica.load()
   const gauges: Record<ReplicaGaugeName, number> = {
     client_connections: clients,
@@ -102,6 +102,7 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     blocks_behind: core.behind.length,
     blocks_copying: copier.copying,
     blocks_voting: core.votes.size,
+    blocks_stuck: rejoin.progress.stuck,
     chosen_entries: core.chosenTotal,
     writes_waiting: load.writes,
     writes_waiting_bytes: load.writeBytes,

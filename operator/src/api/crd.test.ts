@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { evaluate } from '@marcbachmann/cel-js'
+import { type Json, paxosGroupCrd, structuralSchema } from './crd.ts'
+import { paxosGroupSpecSchema, paxosGroupStatusSchema } from './paxos-group.ts'
+import { PAXOS_GROUP_RULES, type Rule } from './rules.ts'
+
+type Fields = Record<string, unknown>
+
+/** Every schema in a definition, with its path. */
+function* schemasOf(schema: Json, path = ''): Generator<{ path: string; schema: Json }> {
+  yield { path, schema }
+  for (const [name, inner] of Object.entries((schema.properties ?? {}) as Fields)) yield* schemasOf(inner as Json, `${path}.${name}`)
+  if (schema.items !== undefined) yield* schemasOf(schema.items as Json, `${path}[]`)
+  if (typeof schema.additionalProperties === 'object') yield* schemasOf(schema.additionalProperties as Json, `${path}{}`)
+}
+
+function rootOf(crd: Json): Json {
+  const [version] = (crd.spec as { versions: { schema: { openAPIV3Schema: Json } }[] }).versions
+  return (version as { schema: { openAPIV3Schema: Json } }).schema.openAPIV3Schema
+}
+
+const SCHEMA_KEYWORDS = new Set([
+  ...['type', 'format', 'description', 'default', 'enum', 'pattern', 'nullable', 'required', 'properties', 'items', 'additionalProperties'],
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'minLength', 'maxLength', 'minItems', 'maxItems', 'anyOf'],
+  ...['x-kubernetes-int-or-string', 'x-kubernetes-preserve-unknown-fields', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys'],
+])
+
+test('the schema is structural: a type everywhere, keywords that Kubernetes knows, no unions but int-or-string', () => {
+  for (const { path, schema } of schemasOf(rootOf(paxosGroupCrd({ withCel: false })))) {
+    if (schema['x-kubernetes-int-or-string'] === true) continue
+    assert.equal(typeof schema.type, 'string', `${path} has no type`)
+    assert.equal(schema.anyOf, undefined, `${path} is a union`)
+    for (const key of Object.keys(schema)) assert.ok(SCHEMA_KEYWORDS.has(key), `${path}: ${key}`)
+    assert.ok(!(schema.properties !== undefined && schema.additionalProperties !== undefined), `${path}: fields and a map`)
+  }
+})
+
+test('an integer’s bounds fit its format: else a server refuses every value', () => {
+  for (const { path, schema } of schemasOf(rootOf(paxosGroupCrd({ withCel: false })))) {
+    if (schema.type !== 'integer') continue
+    const limit = schema.format === 'int32' ? 2 ** 31 : 2 ** 53
+    for (const bound of [schema.minimum, schema.maximum]) {
+      assert.ok(bound === undefined || Math.abs(bound as number) < limit, `${path}: ${bound} does not fit ${schema.format}`)
+    }
+  }
+})
+
+test('keys of a list are required in its items: servers refuse the definition otherwise', () => {
+  for (const { path, schema } of schemasOf(rootOf(paxosGroupCrd({ withCel: false })))) {
+    for (const key of (schema['x-kubernetes-list-map-keys'] ?? []) as string[]) {
+      assert.ok(((schema.items as Json).required as string[]).includes(key), `${path}: ${key}`)
+    }
+  }
+})
+
+/** What a server fills in: each default, then those within it. */
+function withDefaults(schema: Json, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((one) => withDefaults(schema.items as Json, one))
+  const result: Fields = { ...value }
+  for (const [name, inner] of Object.entries((schema.properties ?? {}) as Fields)) {
+    const given = result[name] ?? structuredClone((inner as Json).default)
+    if (given !== undefined) result[name] = withDefaults(inner as Json, given)
+  }
+  return result
+}
+
+test('defaults of the definition are those of the schema', () => {
+  const schema = structuralSchema(paxosGroupSpecSchema)
+  for (const spec of [{}, { maintenance: { windows: [{ start: '02:00', duration: '4h' }] } }, { storage: { size: '1Ti' }, zones: {} }]) {
+    assert.deepEqual(withDefaults(schema, spec), paxosGroupSpecSchema.parse(spec))
+  }
+})
+
+test('a status of every field fits its schema', () => {
+  const names = [...schemasOf(structuralSchema(paxosGroupStatusSchema))].map(({ path }) => path)
+  for (const path of ['.conditions[].lastTransitionTime', '.groupStatuses[].replicas[].lag', '.jobs[].etaSeconds', '.topologyEpoch']) {
+    assert.ok(names.includes(path), path)
+  }
+})
+
+test('rules stand at their places, only where they are asked for', () => {
+  const rulesOf = (withCel: boolean) =>
+    [...schemasOf(rootOf(paxosGroupCrd({ withCel })))].flatMap(({ path, schema }) =>
+      ((schema['x-kubernetes-validations'] ?? []) as { rule: string }[]).map(({ rule }) => `${path}: ${rule}`),
+    )
+  assert.deepEqual(rulesOf(false), [])
+  const wanted = PAXOS_GROUP_RULES.map(({ path, cel }) => `${path.map((name) => `.${name}`).join('')}: ${cel}`)
+  assert.deepEqual(rulesOf(true).sort(), wanted.sort())
+})
+
+// Every rule, as CEL and as a function, over one table.
+
+const resource = (spec: Fields = {}, name = 'main'): Json =>
+  ({ metadata: { name }, spec: paxosGroupSpecSchema.parse(spec) }) as unknown as Json
+
+interface Case {
+  readonly what: string
+  readonly before?: Json
+  readonly after: Json
+  /** The messages' beginnings, up to the colon. */
+  readonly refused: readonly string[]
+}
+
+const CASES: readonly Case[] = [
+  { what: 'the least', after: resource(), refused: [] },
+  { what: 'a name of 40', after: resource({}, 'n'.repeat(40)), refused: [] },
+  { what: 'a name of 41', after: resource({}, 'n'.repeat(41)), refused: ['metadata.name'] },
+  { what: 'five replicas', after: resource({ replicas: 5 }), refused: [] },
+  { what: 'four replicas', after: resource({ replicas: 4 }), refused: ['spec.replicas'] },
+  { what: 'nothing changed', before: resource(), after: resource(), refused: [] },
+  { what: 'more groups', before: resource(), after: resource({ groups: 4 }), refused: [] },
+  { what: 'other replicas', before: resource(), after: resource({ replicas: 5 }), refused: ['spec.replicas'] },
+  { what: 'other replicas, and four', before: resource(), after: resource({ replicas: 4 }), refused: ['spec.replicas', 'spec.replicas'] },
+  { what: 'another slice', before: resource(), after: resource({ sliceDuration: '1h' }), refused: ['spec.sliceDuration'] },
+  { what: 'a class from the first', after: resource({ storage: { className: 'fast' } }), refused: [] },
+  {
+    what: 'the same class, more space',
+    before: resource({ storage: { className: 'fast' } }),
+    after: resource({ storage: { className: 'fast', size: '20Gi' } }),
+    refused: [],
+  },
+  { what: 'a class later', before: resource(), after: resource({ storage: { className: 'fast' } }), refused: ['spec.storage.className'] },
+  { what: 'no class later', before: resource({ storage: { className: 'fast' } }), after: resource(), refused: ['spec.storage.className'] },
+  {
+    what: 'another class',
+    before: resource({ storage: { className: 'fast' } }),
+    after: resource({ storage: { className: 'slow' } }),
+    refused: ['spec.storage.className'],
+  },
+]
+
+const at = (root: Json | undefined, path: readonly string[]): unknown =>
+  path.reduce<unknown>((value, name) => (value as Fields | undefined)?.[name], root)
+
+/** Integers of a schema are `int` in CEL, where a number of JavaScript is a `double`. */
+function celValue(value: unknown): unknown {
+  if (typeof value === 'number') return BigInt(value)
+  if (Array.isArray(value)) return value.map(celValue)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, inner]) => inner !== undefined)
+      .map(([name, inner]) => [name, celValue(inner)]),
+  )
+}
+
+function verdicts(judge: (rule: Rule, self: unknown, oldSelf: unknown) => boolean, { before, after }: Case): string[] {
+  return PAXOS_GROUP_RULES.filter(({ isTransition }) => isTransition !== true || before !== undefined)
+    .filter((rule) => !judge(rule, at(after, rule.path), at(before, rule.path)))
+    .map(({ message }) => message.split(':')[0] as string)
+}
+
+for (const one of CASES) {
+  test(`rules: ${one.what}`, () => {
+    const asFunctions = verdicts((rule, self, oldSelf) => rule.holds(self, oldSelf), one)
+    const asCel = verdicts((rule, self, oldSelf) => {
+      const context = { self: celValue(self), ...(rule.isTransition === true ? { oldSelf: celValue(oldSelf) } : {}) }
+      const result: unknown = evaluate(rule.cel, context as Parameters<typeof evaluate>[1])
+      assert.equal(typeof result, 'boolean', rule.cel)
+      return result as boolean
+    }, one)
+    assert.deepEqual([asFunctions, asCel], [one.refused, one.refused])
+  })
+}
+
+test('every rule refuses something in the table', () => {
+  for (const rule of PAXOS_GROUP_RULES) {
+    const isRefused = CASES.some(
+      ({ before, after }) =>
+        (rule.isTransition !== true || before !== undefined) && !rule.holds(at(after, rule.path), at(before, rule.path)),
+    )
+    assert.ok(isRefused, rule.cel)
+  }
+})
