@@ -12,6 +12,12 @@ test('flags win over the environment, which wins over defaults', () => {
   assert.equal(config.http, '127.0.0.1:7401')
 })
 
+test('the replica is the number that ends the host’s name, if that is asked for', () => {
+  const args = ['--data', '/d', '--replica', 'hostname', '--cluster', 'ab'.repeat(16)]
+  assert.equal(readConfig(args, {}, 'orders-g12-2').replica, 2)
+  assert.throws(() => readConfig(args, {}, 'laptop'), /--replica: "hostname, which is laptop": expected a whole number/)
+})
+
 const wrong: readonly [string[], RegExp][] = [
   [['--data', '/d', '--cluster', 'ab'.repeat(16)], /^--replica: is required/],
   [[...needed, '--replica', '5'], /^--replica: "5": expected at most 4/],

@@ -1,4 +1,5 @@
 /** Flags and environment of `thermocline node` → one checked, frozen configuration, read once. */
+import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, ThermoclineError } from '@thermocline/protocol'
 import { z } from 'zod'
@@ -18,6 +19,8 @@ export interface NodeConfig {
   readonly segmentBytes: number
   readonly tokenFile: string | undefined
   readonly versionCacheDir: string | undefined
+  /** Undefined: a share of the memory. */
+  readonly versionCacheBytes: number | undefined
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -26,7 +29,11 @@ export const FLAGS = {
   role: { env: 'THERMOCLINE_ROLE', fallback: 'storage', about: 'What this node does: storage.' },
   data: { env: 'THERMOCLINE_DATA', fallback: undefined, about: 'The data directory: one volume, one replica. Required.' },
   group: { env: 'THERMOCLINE_GROUP', fallback: '0', about: `Storage group, 0 to ${MAX_GROUPS - 1}.` },
-  replica: { env: 'THERMOCLINE_REPLICA', fallback: undefined, about: `Slot in the group, 0 to ${MAX_REPLICAS - 1}. Required.` },
+  replica: {
+    env: 'THERMOCLINE_REPLICA',
+    fallback: undefined,
+    about: `Slot in the group, 0 to ${MAX_REPLICAS - 1}; hostname: the number that ends the host’s name, as in a StatefulSet. Required.`,
+  },
   cluster: { env: 'THERMOCLINE_CLUSTER', fallback: undefined, about: 'Cluster id, 32 hexadecimal digits. Required.' },
   listen: {
     env: 'THERMOCLINE_LISTEN',
@@ -50,11 +57,19 @@ export const FLAGS = {
     fallback: '/dev/shm',
     about: 'Where the version cache lives: a tmpfs, so that it outlives the process. Empty keeps it in process memory.',
   },
+  'version-cache': {
+    env: 'THERMOCLINE_VERSION_CACHE',
+    fallback: undefined,
+    about: 'Size of the version cache: bytes, or with KiB, MiB, GiB. By default a twentieth of the memory.',
+  },
   'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
 } as const
 
+/** Value of --replica. */
+const OF_HOSTNAME = 'hostname'
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
 const MIN_LOG_BYTES = 64 * 1024 * 1024
+const MIN_VERSION_CACHE_BYTES = 1024 * 1024
 export const SEGMENT_BYTES = 16 * 1024 * 1024
 
 const size = (least: number) =>
@@ -84,6 +99,7 @@ const schema = z.strictObject({
   'log-bytes': size(MIN_LOG_BYTES),
   'token-file': z.string().optional(),
   'version-cache-dir': z.string(),
+  'version-cache': size(MIN_VERSION_CACHE_BYTES).optional(),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
 })
 
@@ -91,7 +107,7 @@ const schema = z.strictObject({
  * Reads the configuration; flags win over the environment.
  * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
  */
-export function readConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>): NodeConfig {
+export function readConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>, host = hostname()): NodeConfig {
   const options = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: 'string' as const }]))
   let values: Record<string, string | boolean | undefined>
   try {
@@ -106,6 +122,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
   }
   const given: Record<string, unknown> = {}
   for (const [name, flag] of Object.entries(FLAGS)) given[name] = values[name] ?? env[flag.env] ?? flag.fallback
+  if (given.replica === OF_HOSTNAME) given.replica = /-(\d+)$/.exec(host)?.[1] ?? `${OF_HOSTNAME}, which is ${host}`
   const parsed = schema.safeParse(given)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
@@ -128,6 +145,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     logBytes: data['log-bytes'],
     segmentBytes: SEGMENT_BYTES,
     tokenFile: data['token-file'],
+    versionCacheBytes: data['version-cache'],
     versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
     logLevel: data['log-level'],
   })

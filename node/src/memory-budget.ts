@@ -16,12 +16,14 @@ export interface MemoryBudget {
 const BASE_BYTES = 96 * 1024 * 1024
 const ANSWER_BYTES = 64
 
-export function divideMemory(memoryBytes: number): MemoryBudget {
-  const rest = Math.max(memoryBytes - BASE_BYTES, 32 * 1024 * 1024)
+/** `versionCacheBytes`: what was asked for; a share of the memory if undefined. */
+export function divideMemory(memoryBytes: number, versionCacheBytes?: number): MemoryBudget {
+  const asked = versionCacheBytes ?? 0
+  const rest = Math.max(memoryBytes - BASE_BYTES - asked, 32 * 1024 * 1024)
   return {
     memtableBytes: Math.floor(rest * 0.16),
     blockCacheBytes: Math.floor(rest * 0.25),
-    versionCacheBytes: Math.min(Math.floor(rest * 0.05), 256 * 1024 * 1024),
+    versionCacheBytes: versionCacheBytes ?? Math.min(Math.floor(rest * 0.05), 256 * 1024 * 1024),
     queueBytes: Math.floor(rest * 0.12),
     blockAnswers: Math.max(1024, Math.floor((rest * 0.08) / ANSWER_BYTES)),
   }

@@ -78,6 +78,7 @@ class SmallNode {
       segmentBytes: SEGMENT_BYTES,
       tokenFile: undefined,
       versionCacheDir: undefined,
+      versionCacheBytes: undefined,
       logLevel: 'info',
     }
     const stateFiles = new OsStateFiles(dataDir)

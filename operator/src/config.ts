@@ -30,7 +30,11 @@ export const FLAGS = {
     fallback: undefined,
     about: 'File with the key that the nodes’ admin tokens are made with. Required.',
   },
-  'lease-namespace': { env: 'THERMOCLINE_LEASE_NAMESPACE', fallback: undefined, about: 'Namespace of the Lease by which one operator leads. Required.' },
+  'lease-namespace': {
+    env: 'THERMOCLINE_LEASE_NAMESPACE',
+    fallback: undefined,
+    about: 'Namespace of the Lease by which one operator leads. Required.',
+  },
   'lease-name': { env: 'THERMOCLINE_LEASE_NAME', fallback: 'thermocline-operator', about: 'Name of that Lease.' },
   identity: { env: 'THERMOCLINE_IDENTITY', fallback: undefined, about: 'Who this operator is on the Lease; the host’s name by default.' },
   http: { env: 'THERMOCLINE_HTTP', fallback: '0.0.0.0:8080', about: 'Where /healthz, /readyz and /metrics are served, host:port.' },

@@ -133,6 +133,7 @@ class FakeAdmin implements AdminService {
       replica: 1,
       incarnation: { number: 0, nonce: '0123456789abcdef' },
       boot: 3,
+      standing: 'voter',
       mode: 'Voter',
       learner: undefined,
       epoch: this.current?.epoch ?? 0,

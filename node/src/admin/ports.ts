@@ -16,6 +16,8 @@ export interface NodeStatus {
   readonly replica: number
   readonly incarnation: Incarnation
   readonly boot: number
+  /** `fresh`: no topology has filled the slot with this volume yet; `learner`: it votes block by block, as it learns. */
+  readonly standing: 'fresh' | 'voter' | 'learner'
   readonly mode: 'Voter' | 'LearnerOnly' | 'Unknown'
   readonly epoch: number
   readonly uptimeMs: number

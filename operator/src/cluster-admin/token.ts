@@ -5,5 +5,7 @@
 import { createHmac } from 'node:crypto'
 
 export function adminToken(key: string, at: { readonly namespace: string; readonly name: string; readonly clusterId: string }): string {
-  return createHmac('sha256', key).update(JSON.stringify([at.namespace, at.name, at.clusterId])).digest('hex')
+  return createHmac('sha256', key)
+    .update(JSON.stringify([at.namespace, at.name, at.clusterId]))
+    .digest('hex')
 }

@@ -39,7 +39,8 @@ function checkSizes(spec: PaxosGroupSpec): string | undefined {
   const logBytes = parseBytes(spec.limits.logBytes) as number
   if (logBytes < MIN_LOG_BYTES) return `spec.limits.logBytes: ${spec.limits.logBytes} is less than 64Mi`
   const storageBytes = parseBytes(spec.storage.size) as number
-  if (storageBytes < 2 * logBytes) return `spec.storage.size: ${spec.storage.size} is less than twice spec.limits.logBytes, ${spec.limits.logBytes}`
+  if (storageBytes < 2 * logBytes)
+    return `spec.storage.size: ${spec.storage.size} is less than twice spec.limits.logBytes, ${spec.limits.logBytes}`
   const sliceMs = parseDuration(spec.sliceDuration) as number
   if (sliceMs < MIN_SLICE_MS || sliceMs > MAX_SLICE_MS) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
   const memory = spec.resources.limits?.memory
@@ -56,7 +57,10 @@ function checkSizes(spec: PaxosGroupSpec): string | undefined {
  * What contradicts the cluster that is there: kept as it was, and said. Holds also where the server compares old and new, since
  * a resource can be deleted and made again over the same volumes.
  */
-export function acceptChange(spec: PaxosGroupSpec, { topology, statefulSets, bootstrap }: Observed): { reason: string; message: string } | undefined {
+export function acceptChange(
+  spec: PaxosGroupSpec,
+  { topology, statefulSets, bootstrap }: Observed,
+): { reason: string; message: string } | undefined {
   const groups = bootstrap?.volumes
   if (groups !== undefined && groups.length !== spec.groups) {
     return {
@@ -66,7 +70,10 @@ export function acceptChange(spec: PaxosGroupSpec, { topology, statefulSets, boo
   }
   const replicas = groups?.[0]?.length
   if (replicas !== undefined && replicas !== spec.replicas)
-    return { reason: 'Invalid', message: `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}` }
+    return {
+      reason: 'Invalid',
+      message: `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}`,
+    }
   const sliceMs = parseDuration(spec.sliceDuration)
   if (topology !== undefined && topology.sliceDurationMs !== sliceMs) {
     return {
@@ -76,6 +83,9 @@ export function acceptChange(spec: PaxosGroupSpec, { topology, statefulSets, boo
   }
   const most = Math.max(0, ...statefulSets.map((set) => set?.claimBytes ?? 0))
   if (most > (parseBytes(spec.storage.size) as number))
-    return { reason: 'VolumesCannotShrink', message: `spec.storage.size: volumes of ${most} bytes cannot shrink to ${spec.storage.size}; set it back or larger` }
+    return {
+      reason: 'VolumesCannotShrink',
+      message: `spec.storage.size: volumes of ${most} bytes cannot shrink to ${spec.storage.size}; set it back or larger`,
+    }
   return undefined
 }

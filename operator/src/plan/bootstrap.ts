@@ -7,7 +7,10 @@ import type { Incarnation } from '@thermocline/protocol'
 import type { Observed } from './observed.ts'
 
 /** The first volumes of all slots, or what is waited for. */
-export type Filling = { readonly volumes: readonly (readonly Incarnation[])[] } | { readonly waitsFor: string } | { readonly refused: string }
+export type Filling =
+  | { readonly volumes: readonly (readonly Incarnation[])[] }
+  | { readonly waitsFor: string }
+  | { readonly refused: string }
 
 export function fillSlots({ groups }: Pick<Observed, 'groups'>, clusterId: string): Filling {
   const missing: string[] = []

@@ -2,8 +2,9 @@
  * Volume growth. Claims grow whatever state the pod is in: a full disk is why. A StatefulSet's claim template can't be edited,
  * so the StatefulSet is deleted without its pods and made anew with the new size; the pods stay as they are.
  */
-import { parseBytes } from '../api/quantity.ts'
+
 import type { Job, PaxosGroupSpec } from '../api/paxos-group.ts'
+import { parseBytes } from '../api/quantity.ts'
 import { formatTime } from '../api/time.ts'
 import type { Observed } from './observed.ts'
 
@@ -26,9 +27,11 @@ export function planGrowth(spec: PaxosGroupSpec, { groups, statefulSets, status,
     return [{ type: 'VolumeGrowth', group, step: 'Growing', startedAt: before?.startedAt ?? formatTime(nowMs), message, progress }]
   })
   return {
-    claims: groups.flat().flatMap(({ group, replica, claim }) =>
-      claim !== undefined && !claim.isDeleting && claim.requestedBytes < wanted ? [{ group, replica, claim: claim.name, size }] : [],
-    ),
+    claims: groups
+      .flat()
+      .flatMap(({ group, replica, claim }) =>
+        claim !== undefined && !claim.isDeleting && claim.requestedBytes < wanted ? [{ group, replica, claim: claim.name, size }] : [],
+      ),
     statefulSets: statefulSets.flatMap((set, group) =>
       set !== undefined && !set.isDeleting && set.claimBytes < wanted ? [{ group, uid: set.uid }] : [],
     ),

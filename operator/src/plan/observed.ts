@@ -16,7 +16,9 @@ export interface NodeFacts {
   readonly mode: 'Voter' | 'LearnerOnly' | 'Unknown'
   readonly epoch: number
   readonly chosenTotal: number
-  readonly learner?: { readonly blocks: number; readonly voting: number; readonly stuck: number; readonly etaMs?: number | undefined } | undefined
+  readonly learner?:
+    | { readonly blocks: number; readonly voting: number; readonly stuck: number; readonly etaMs?: number | undefined }
+    | undefined
   readonly writes: { readonly state: 'accepted' | 'disk_full' | 'overloaded' }
 }
 

@@ -24,7 +24,14 @@ export type Action =
   /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
   | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
-  | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly isForced: boolean; readonly why: string }
+  | {
+      readonly do: 'deletePod'
+      readonly group: number
+      readonly replica: number
+      readonly uid: string
+      readonly isForced: boolean
+      readonly why: string
+    }
   | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   | { readonly do: 'growClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly size: string }
   /** Without its pods: they stay, and the next pass makes it anew around them. */
@@ -72,10 +79,19 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
     ...(growth?.statefulSets ?? []).map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
     ...fillActions(filling, bootstrap),
-    ...(topology === undefined ? [] : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
+    ...(topology === undefined
+      ? []
+      : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
     ...(recovery?.steps ?? []).map((step): Action => (step.do === 'deletePod' ? { ...step, isForced: true } : step)),
     ...(rollout?.restarts ?? []).map(
-      ({ group, replica, podUid }): Action => ({ do: 'deletePod', group, replica, uid: podUid, isForced: false, why: 'its template has changed' }),
+      ({ group, replica, podUid }): Action => ({
+        do: 'deletePod',
+        group,
+        replica,
+        uid: podUid,
+        isForced: false,
+        why: 'its template has changed',
+      }),
     ),
   ]
   const pollMs = status.phase === 'Running' && status.jobs === undefined ? SETTLED_POLL_MS : BUSY_POLL_MS

@@ -7,8 +7,9 @@
  * empty volume rejoins by itself, as soon as it is given the topology. What needs the operator is a claim that is bound to a
  * volume nobody can reach any more.
  */
-import { parseDuration } from '../api/quantity.ts'
+
 import type { Job, PaxosGroupSpec } from '../api/paxos-group.ts'
+import { parseDuration } from '../api/quantity.ts'
 import { formatTime, parseTime } from '../api/time.ts'
 import { quorumOf } from '../specs/cluster.ts'
 import { mayReplace } from './disruption.ts'
@@ -59,7 +60,9 @@ interface ReplicaPlan {
 
 function recover(one: ObservedReplica, situation: Situation): ReplicaPlan {
   const { observed } = situation
-  const before = observed.status.jobs?.find(({ type, group, replica }) => type === 'Recovery' && group === one.group && replica === one.replica)
+  const before = observed.status.jobs?.find(
+    ({ type, group, replica }) => type === 'Recovery' && group === one.group && replica === one.replica,
+  )
   const startedAt = before?.startedAt ?? formatTime(observed.nowMs)
   const base = { type: 'Recovery' as const, group: one.group, replica: one.replica, startedAt }
   const loss = lossOf(one, observed)

@@ -1,6 +1,7 @@
 /** The status of a resource, from what was found and what is planned. */
-import type { GroupStatus, Job, PaxosGroupSpec, PaxosGroupStatus, Phase, ReplicaStatus } from '../api/paxos-group.ts'
+
 import { podName } from '../api/names.ts'
+import type { GroupStatus, Job, PaxosGroupSpec, PaxosGroupStatus, Phase, ReplicaStatus } from '../api/paxos-group.ts'
 import { formatTime } from '../api/time.ts'
 import { quorumOf } from '../specs/cluster.ts'
 import { mergeConditions, type Verdict } from './conditions.ts'
@@ -44,7 +45,9 @@ export function makeStatus(input: StatusInput): PaxosGroupStatus {
     votersSummary: `${voters}/${replicas.length}`,
     selector,
     conditions: mergeConditions(observed.status.conditions, verdictsOf(input, jobs), observed.nowMs, observed.generation),
-    groupStatuses: observed.groups.map((all, group): GroupStatus => ({ group, replicas: all.map((one) => replicaStatus(name, all, one, observed)) })),
+    groupStatuses: observed.groups.map(
+      (all, group): GroupStatus => ({ group, replicas: all.map((one) => replicaStatus(name, all, one, observed)) }),
+    ),
     ...(jobs.length === 0 ? {} : { jobs }),
   }
 }
@@ -130,8 +133,13 @@ function availability({ observed, bootstrapWaits }: StatusInput): Verdict {
   if (first === undefined) {
     return { type, status: 'True', reason: 'MajorityVotes', message: 'a majority of every group votes' }
   }
-  const message = `${without.length} of ${observed.groups.length} groups have no majority of voters: ${first.filter((one) => !isVoter(one)).map(describe).join('; ')}`
-  const mayBe = without.every((all) => all.filter((one) => isVoter(one) || (one.facts === undefined && one.pod?.isReady === true)).length >= quorumOf(all.length))
+  const message = `${without.length} of ${observed.groups.length} groups have no majority of voters: ${first
+    .filter((one) => !isVoter(one))
+    .map(describe)
+    .join('; ')}`
+  const mayBe = without.every(
+    (all) => all.filter((one) => isVoter(one) || (one.facts === undefined && one.pod?.isReady === true)).length >= quorumOf(all.length),
+  )
   return mayBe ? { type, status: 'Unknown', reason: 'NoAnswer', message } : { type, status: 'False', reason: 'NoMajority', message }
 }
 

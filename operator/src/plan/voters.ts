@@ -1,6 +1,7 @@
 /** Who votes, by what the replicas say of themselves in this pass. Nothing else counts: no pod's readiness, no older status. */
-import type { ObservedReplica } from './observed.ts'
+
 import type { Voters } from './disruption.ts'
+import type { ObservedReplica } from './observed.ts'
 
 export function isVoter({ facts }: ObservedReplica): boolean {
   return facts?.state === 'serving' && facts.mode === 'Voter'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SILENT, Scheduler } from '../../sim/src/mod.ts'
+import { Scheduler, SILENT } from '../../sim/src/mod.ts'
 import { KubeError } from './kube-error.ts'
 import { sleep } from './sleep.ts'
 import { type Outcome, Workers } from './workers.ts'

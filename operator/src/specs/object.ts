@@ -2,12 +2,21 @@
 import { API_GROUP, API_VERSION, LABELS, MANAGED_BY, PAXOS_GROUP } from '../api/names.ts'
 import type { Cluster } from './cluster.ts'
 
+interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
+  readonly controller: boolean
+  readonly blockOwnerDeletion: boolean
+}
+
 export interface ObjectMeta {
   readonly name: string
   readonly namespace: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
-  readonly ownerReferences?: readonly object[]
+  readonly ownerReferences?: readonly OwnerReference[]
 }
 
 /** An object as it is applied. */
@@ -45,7 +54,7 @@ export function metaOf(cluster: Cluster, name: string, { group, annotations, isK
   }
 }
 
-function ownerOf({ name, uid }: Cluster): object {
+function ownerOf({ name, uid }: Cluster): OwnerReference {
   return {
     apiVersion: `${API_GROUP}/${API_VERSION}`,
     kind: PAXOS_GROUP.kind,

@@ -11,7 +11,12 @@ export interface PodTemplate {
 }
 
 export interface PodOverlay {
-  readonly metadata?: { readonly labels?: Readonly<Record<string, string>> | undefined; readonly annotations?: Readonly<Record<string, string>> | undefined } | undefined
+  readonly metadata?:
+    | {
+        readonly labels?: Readonly<Record<string, string>> | undefined
+        readonly annotations?: Readonly<Record<string, string>> | undefined
+      }
+    | undefined
   readonly spec?: Json | undefined
 }
 

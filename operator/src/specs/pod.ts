@@ -14,6 +14,8 @@ const TOKEN_PATH = '/etc/thermocline'
 export const TOKEN_KEY = 'token'
 /** What a version cache needs besides its entries. */
 const CACHE_SLACK_BYTES = 1024 * 1024
+/** Of the limit: the process aims at what it is told, and must not be killed for a little more. */
+const MEMORY_SHARE = 0.9
 /** A stop drains requests and flushes: 3 s, and no more than 9 in all; the rest is for slow machines. */
 const GRACE_SECONDS = 30
 /** Until endpoints forget the pod, new clients still come: the listener stays that long. */
@@ -121,6 +123,6 @@ function nodeArguments({ spec, clusterId }: Cluster, group: number): string[] {
     `--version-cache-dir=${CACHE_PATH}`,
     `--version-cache=${parseBytes(spec.versionCache.size)}`,
     `--log-bytes=${parseBytes(spec.limits.logBytes)}`,
-    ...(bytes === undefined ? [] : [`--memory=${bytes}`]),
+    ...(bytes === undefined ? [] : [`--memory=${Math.floor(bytes * MEMORY_SHARE)}`]),
   ]
 }

@@ -39,7 +39,10 @@ export function statefulSet(cluster: Cluster, group: number): KubeObject {
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' },
       selector: { matchLabels: selectorLabels(cluster, group) },
-      template: { ...template, metadata: { ...template.metadata, annotations: { ...template.metadata.annotations, [ANNOTATIONS.templateHash]: templateHash } } },
+      template: {
+        ...template,
+        metadata: { ...template.metadata, annotations: { ...template.metadata.annotations, [ANNOTATIONS.templateHash]: templateHash } },
+      },
       volumeClaimTemplates: [claimTemplate(cluster, group)],
     },
   }

@@ -97,7 +97,7 @@ export class StorageNode implements DataService, AdminService {
     this.bootNonce = world.randomHex(8)
     this.store = new TopologyStore(world.stateFiles, config.clusterId, (what, fields) => world.log.warn(fields, what))
     this.server = this.makeServer()
-    this.budget = divideMemory(config.memoryBytes)
+    this.budget = divideMemory(config.memoryBytes, config.versionCacheBytes)
     this.startedMs = world.clock.nowMs()
   }
 
@@ -368,6 +368,7 @@ export class StorageNode implements DataService, AdminService {
       replica: config.replica,
       incarnation: volume.incarnation,
       boot: volume.boot,
+      standing: volume.standing,
       mode: this.state === 'serving' ? 'Voter' : this.state === 'learning' ? 'LearnerOnly' : 'Unknown',
       epoch: this.store.epoch,
       uptimeMs: Math.round(world.clock.nowMs() - this.startedMs),

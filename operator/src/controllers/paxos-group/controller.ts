@@ -1,6 +1,6 @@
 /** The controller of PaxosGroups: watches, a queue of keys, workers. It runs only on the operator that leads. */
 import { API_GROUP, API_VERSION } from '../../api/names.ts'
-import { keyOf, type KubeObject, Workers } from '../../runtime/mod.ts'
+import { type KubeObject, keyOf, Workers } from '../../runtime/mod.ts'
 import type { ReconcileContext } from './context.ts'
 import { reconcile } from './reconcile.ts'
 import { isReadyNode } from './views.ts'
@@ -24,7 +24,13 @@ export class PaxosGroupController {
       reconcile: (key) => reconcile(context, key),
       onOutcome: (_key, outcome, tookMs) => {
         const result =
-          outcome.result === 'failed' ? 'failed' : outcome.changed === true ? 'changed' : outcome.result === 'again' ? 'waiting' : 'unchanged'
+          outcome.result === 'failed'
+            ? 'failed'
+            : outcome.changed === true
+              ? 'changed'
+              : outcome.result === 'again'
+                ? 'waiting'
+                : 'unchanged'
         context.metrics.reconciled(KIND, result, tookMs)
       },
     })

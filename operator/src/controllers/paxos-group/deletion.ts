@@ -5,9 +5,9 @@
  */
 import { bootstrapName, LABELS } from '../../api/names.ts'
 import { isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
-import { CLUSTER_ID_KEY } from './observe.ts'
 import type { ReconcileContext } from './context.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
+import { CLUSTER_ID_KEY } from './observe.ts'
 import { viewClaim } from './views.ts'
 
 const POLL_MS = 1000
@@ -32,7 +32,11 @@ export async function remove(context: ReconcileContext, resource: KubeObject): P
   return { result: 'done', changed: true }
 }
 
-async function deleteClaims({ kube, log }: ReconcileContext, { namespace, name }: { namespace: string; name: string }, claims: readonly KubeObject[]): Promise<void> {
+async function deleteClaims(
+  { kube, log }: ReconcileContext,
+  { namespace, name }: { namespace: string; name: string },
+  claims: readonly KubeObject[],
+): Promise<void> {
   const at = { namespace, name: bootstrapName(name) }
   const bootstrap = await kube.get(RESOURCES.configMaps, at)
   const clusterId = (bootstrap?.data as Record<string, string> | undefined)?.[CLUSTER_ID_KEY]

@@ -6,8 +6,8 @@ import { bootstrapName, claimName, groupName, LABELS, podName } from '../../api/
 import type { PaxosGroupSpec, PaxosGroupStatus } from '../../api/paxos-group.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Bootstrap, NodeFacts, Observed, ObservedNode, ObservedPod, ObservedReplica } from '../../plan/observed.ts'
-import { type Clock, type Kube, type KubeObject, RESOURCES } from '../../runtime/mod.ts'
 import type { Informer, ObjectAt } from '../../runtime/mod.ts'
+import { type Clock, type Kube, type KubeObject, RESOURCES } from '../../runtime/mod.ts'
 import { hostOfNode, viewClaim, viewNode, viewPod, viewStatefulSet } from './views.ts'
 import type { Watches } from './watches.ts'
 
@@ -93,7 +93,8 @@ async function askAll(admin: NodeAdmin, slots: readonly Slot[], clusterId: strin
   const work = async (): Promise<void> => {
     for (let slot = waiting.pop(); slot !== undefined; slot = waiting.pop()) {
       const facts = await admin.facts(httpAddress(slot.pod as ObservedPod))
-      const isItself = facts?.group === slot.group && facts.replica === slot.replica && (clusterId === undefined || facts.clusterId === clusterId)
+      const isItself =
+        facts?.group === slot.group && facts.replica === slot.replica && (clusterId === undefined || facts.clusterId === clusterId)
       if (facts !== undefined && isItself) found.set(slot, facts)
     }
   }
@@ -129,7 +130,9 @@ async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise
   const data = (found.data ?? {}) as Record<string, string>
   const clusterId = data[CLUSTER_ID_KEY]
   if (clusterId === undefined || !/^[0-9a-f]{32}$/.test(clusterId))
-    throw new Error(`ConfigMap ${namespace}/${bootstrapName(name)}: ${CLUSTER_ID_KEY} is not 32 hexadecimal digits; restore it from a backup`)
+    throw new Error(
+      `ConfigMap ${namespace}/${bootstrapName(name)}: ${CLUSTER_ID_KEY} is not 32 hexadecimal digits; restore it from a backup`,
+    )
   const text = data[VOLUMES_KEY]
   const volumes: Incarnation[][] | undefined = text === undefined ? undefined : volumesSchema.parse(JSON.parse(text))
   return { resourceVersion: found.metadata.resourceVersion ?? '', clusterId, volumes }

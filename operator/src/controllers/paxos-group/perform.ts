@@ -12,8 +12,8 @@ import {
   type Kube,
   type KubeObject,
   keyOf,
-  type Resource,
   RESOURCES,
+  type Resource,
 } from '../../runtime/mod.ts'
 import { cached, httpAddress, VOLUMES_KEY } from './observe.ts'
 import type { Watches } from './watches.ts'

@@ -67,7 +67,8 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
     changed ||= done.changed
     if (done.changed) tellAction(context, resource, action)
   }
-  if (changed) context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
+  if (changed)
+    context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
   return { result: 'again', afterMs: plan.againAfterMs, changed }
 }
 
@@ -142,21 +143,35 @@ function tellConditions({ events }: ReconcileContext, object: KubeObject, before
   }
 }
 
+/** What an action is to people; what is done at every pass is not told. */
 function tellAction({ events }: ReconcileContext, object: KubeObject, action: Action): void {
-  const tell = (reason: string, message: string, type: 'Normal' | 'Warning' = 'Normal'): void => events.record({ object, type, reason, message })
+  const told = wordsOf(action)
+  if (told !== undefined) events.record({ object, type: action.do === 'deleteClaim' ? 'Warning' : 'Normal', ...told })
+}
+
+function wordsOf(action: Action): { reason: string; message: string } | undefined {
   switch (action.do) {
     case 'fillSlots':
-      return tell('Bootstrapped', `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`)
+      return {
+        reason: 'Bootstrapped',
+        message: `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`,
+      }
     case 'deletePod':
-      return tell(action.isForced ? 'ReplicaReplaced' : 'PodRestarted', `pod of replica ${action.replica} of group ${action.group} deleted: ${action.why}`)
+      return {
+        reason: action.isForced ? 'ReplicaReplaced' : 'PodRestarted',
+        message: `pod of replica ${action.replica} of group ${action.group} deleted: ${action.why}`,
+      }
     case 'deleteClaim':
-      return tell('VolumeGivenUp', `claim of replica ${action.replica} of group ${action.group} deleted: ${action.why}`, 'Warning')
+      return { reason: 'VolumeGivenUp', message: `claim of replica ${action.replica} of group ${action.group} deleted: ${action.why}` }
     case 'growClaim':
-      return tell('VolumeGrows', `claim ${action.claim} asks for ${action.size}`)
+      return { reason: 'VolumeGrows', message: `claim ${action.claim} asks for ${action.size}` }
     case 'orphanStatefulSet':
-      return tell('StatefulSetRemade', `the StatefulSet of group ${action.group} is made anew for larger volumes; its pods stay`)
+      return {
+        reason: 'StatefulSetRemade',
+        message: `the StatefulSet of group ${action.group} is made anew for larger volumes; its pods stay`,
+      }
     case 'apply':
     case 'putTopology':
-      return
+      return undefined
   }
 }

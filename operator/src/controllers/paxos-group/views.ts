@@ -23,7 +23,11 @@ interface PodStatus {
   readonly phase?: ObservedPod['phase']
   readonly podIP?: string
   readonly conditions?: readonly Condition[]
-  readonly containerStatuses?: readonly { readonly state?: ContainerState; readonly lastState?: ContainerState; readonly restartCount?: number }[]
+  readonly containerStatuses?: readonly {
+    readonly state?: ContainerState
+    readonly lastState?: ContainerState
+    readonly restartCount?: number
+  }[]
 }
 
 /** What a container waits for while it merely starts. */
@@ -60,7 +64,12 @@ function troubleOf(conditions: readonly Condition[], containers: NonNullable<Pod
 }
 
 /** `hostNodes`: what the nodes call themselves → their names. */
-export function viewClaim(claim: KubeObject, volume: KubeObject | undefined, canSeeVolumes: boolean, hostNodes: ReadonlyMap<string, string>): ObservedClaim {
+export function viewClaim(
+  claim: KubeObject,
+  volume: KubeObject | undefined,
+  canSeeVolumes: boolean,
+  hostNodes: ReadonlyMap<string, string>,
+): ObservedClaim {
   const { metadata } = claim
   const spec = (claim.spec ?? {}) as { volumeName?: string; resources?: { requests?: { storage?: string } } }
   const status = (claim.status ?? {}) as { phase?: string; capacity?: { storage?: string } }

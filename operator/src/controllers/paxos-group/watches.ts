@@ -1,6 +1,6 @@
 /** What the controller watches, and which resource's key each object concerns. Everything but nodes and volumes by our label. */
 import { API_GROUP, API_VERSION, LABELS, MANAGED_BY, PAXOS_GROUP } from '../../api/names.ts'
-import { Informer, type KubeObject, keyOf, type Resource, RESOURCES, type World } from '../../runtime/mod.ts'
+import { Informer, type KubeObject, keyOf, RESOURCES, type Resource, type World } from '../../runtime/mod.ts'
 
 export const PAXOS_GROUPS: Resource = {
   group: API_GROUP,

@@ -1,0 +1,146 @@
+/** The operator program: reads its configuration, waits to lead, reconciles until SIGTERM or until it may no longer lead. */
+import { readFileSync } from 'node:fs'
+import { ThermoclineError } from '@thermocline/protocol'
+import pino from 'pino'
+import { FIELD_MANAGER } from './api/names.ts'
+import { HttpNodeAdmin } from './cluster-admin/node-admin.ts'
+import { type OperatorConfig, readConfig } from './config.ts'
+import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
+import { makeWatches } from './controllers/paxos-group/watches.ts'
+import { endpointOf, loadKubeConfig } from './runtime/kube-config.ts'
+import { Applier, Elector, EventRecorder, HttpKube, osClock, podDisruptionBudgetsOf, type World } from './runtime/mod.ts'
+import { createHealthServer } from './telemetry/health-server.ts'
+import { OperatorMetrics } from './telemetry/metrics.ts'
+
+const COMPONENT = 'thermocline-operator'
+/** EX_TEMPFAIL of sysexits: start it again. */
+const RESTART_EXIT_CODE = 75
+const STOP_TIMEOUT_MS = 9000
+/** The server is asked what it is; until it answers nothing can begin. */
+const DISCOVER_AGAIN_MS = 2000
+
+async function run(config: OperatorConfig): Promise<void> {
+  const log = pino({ level: config.logLevel, base: { identity: config.identity } })
+  const tokenKey = readKey(config.tokenKeyFile)
+  const metrics = new OperatorMetrics()
+  const kube = new HttpKube(endpointOf(loadKubeConfig()), {
+    fieldManager: FIELD_MANAGER,
+    onRequest: (verb, resource, status) => metrics.requested(verb, resource, status),
+  })
+  const world: World = { kube, clock: osClock, random: Math.random, log }
+  let isStopping = false
+  let isStarted = false
+  const health = createHealthServer({
+    registry: metrics.registry,
+    unhealthy: () => undefined,
+    unready: () => (isStopping ? 'stopping' : isStarted ? undefined : 'the API server has not answered yet'),
+  })
+  const { host, port } = splitAddress(config.http)
+  await health.listen({ host, port })
+  const facts = await discover(world)
+  isStarted = true
+  log.info({ kubernetes: `${facts.major}.${facts.minor}`, hasCel: facts.hasCel, policy: facts.policyVersion, http: config.http }, 'started')
+
+  const budgets = podDisruptionBudgetsOf(facts)
+  const events = new EventRecorder(world, { component: COMPONENT, instance: config.identity })
+  const watches = makeWatches(world, {
+    namespaces: config.namespaces,
+    canSeeNodes: config.watchNodes,
+    budgets,
+    onRestart: (resource) => metrics.watchRestarted(resource),
+  })
+  let isLeading = (): boolean => false
+  const controller = new PaxosGroupController(
+    {
+      ...world,
+      watches,
+      admin: new HttpNodeAdmin(),
+      applier: new Applier(kube, log, (resource) => metrics.wrote(resource)),
+      events,
+      metrics,
+      budgets,
+      policyVersion: `policy/${facts.policyVersion}`,
+      topologies: new Map(),
+      secretsWrittenMs: new Map(),
+      tokenKey,
+      clusterDomain: config.clusterDomain,
+      defaultImage: config.image,
+      isLeading: () => isLeading(),
+    },
+    config.workers,
+  )
+  const elector = new Elector(world, {
+    lease: { namespace: config.leaseNamespace, name: config.leaseName },
+    identity: config.identity,
+    onLeading: () => {
+      metrics.setLeader(true)
+      log.info({}, 'leads')
+      void controller.start()
+    },
+    onLost: (reason) => {
+      log.error({ reason }, 'no longer leads; the process ends, and waits its turn when it is started again')
+      process.exit(RESTART_EXIT_CODE)
+    },
+  })
+  isLeading = () => elector.isLeading
+  elector.start()
+
+  const stop = (signal: string): void => {
+    if (isStopping) return
+    isStopping = true
+    log.info({ signal }, 'stopping')
+    setTimeout(() => process.exit(0), STOP_TIMEOUT_MS).unref()
+    void controller
+      .stop()
+      .then(() => events.stop())
+      // Given back last: nothing of ours writes any more.
+      .then(() => elector.stop())
+      .then(() => health.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ error: String(error) }, 'stopping failed')
+          process.exit(1)
+        },
+      )
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+}
+
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
+}
+
+/** @throws ThermoclineError `invalid_argument` */
+function readKey(file: string): string {
+  let key: string
+  try {
+    key = readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw new ThermoclineError('invalid_argument', `--token-key-file: ${(cause as Error).message}`, { cause })
+  }
+  if (key.length < 32)
+    throw new ThermoclineError('invalid_argument', `--token-key-file: ${file} has ${key.length} characters; expected 32 or more`)
+  return key
+}
+
+async function discover({ kube, log }: World) {
+  for (;;) {
+    try {
+      return await kube.discover()
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the API server does not answer; asked again')
+      await new Promise((resolve) => setTimeout(resolve, DISCOVER_AGAIN_MS))
+    }
+  }
+}
+
+try {
+  await run(readConfig(process.argv.slice(2), process.env))
+} catch (error) {
+  const isCoded = error instanceof ThermoclineError
+  process.stderr.write(`thermocline operator: ${isCoded ? `${error.code}: ${error.message}` : String((error as Error).stack ?? error)}\n`)
+  process.exit(isCoded ? 2 : 1)
+}
