@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Topology } from '@thermocline/protocol'
+import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
+import { CLUSTER_ID, clusterWith, factsOf, nonceOf, observedWith } from './observed.fixture.ts'
+import type { Observed } from './observed.ts'
+import { type Action, makePlan } from './plan.ts'
+import { planTopology } from './topology.ts'
+
+const TOKEN = 'token'
+
+/** All is well, and the operator knows it: StatefulSets and topology are what the resource says. */
+function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<typeof clusterWith>; observed: Observed } {
+  const cluster = clusterWith(spec)
+  const templateHash = templateHashOf(cluster, 0)
+  const first = observedWith({}, (one) => ({ ...one, pod: one.pod === undefined ? undefined : { ...one.pod, templateHash } }))
+  const topology: Topology = { ...planTopology(cluster, first, first.bootstrap?.volumes ?? []), epoch: 1 }
+  const statefulSets = first.statefulSets.map((set) =>
+    set === undefined ? undefined : { ...set, templateHash, specHash: specHashOf(cluster) },
+  )
+  return { cluster, observed: { ...first, topology, statefulSets } }
+}
+
+const kinds = (actions: readonly Action[]): string[] => actions.map((action) => (action.do === 'apply' ? action.object.kind : action.do))
+
+test('all is well: Running, available, nothing but what is compared', () => {
+  const { cluster, observed } = settled()
+  const { actions, status } = makePlan(cluster, observed, TOKEN)
+  assert.deepEqual(kinds(actions), ['ServiceAccount', 'Secret', 'Service', 'Service', 'PodDisruptionBudget'])
+  assert.equal(status.phase, 'Running')
+  assert.deepEqual(
+    status.conditions?.map(({ type, status: is }) => `${type}=${is}`),
+    ['Accepted=True', 'Available=True', 'Progressing=False', 'Degraded=False', 'Upgrading=False'],
+  )
+  assert.deepEqual([status.ready, status.votersSummary, status.topologyEpoch, status.groups], ['3/3', '3/3', 1, 1])
+})
+
+test('a newer operator with another image changes nothing of a resource that names none', () => {
+  const { cluster, observed } = settled()
+  const { actions } = makePlan({ ...cluster, defaultImage: 'thermocline:2' }, observed, TOKEN)
+  assert.equal(kinds(actions).includes('StatefulSet'), false)
+  assert.equal(kinds(actions).includes('deletePod'), false)
+})
+
+test('a new image of the resource changes the StatefulSet and restarts one pod', () => {
+  const { observed } = settled()
+  const { actions, status } = makePlan(clusterWith({ image: 'thermocline:2' }), observed, TOKEN)
+  assert.deepEqual(
+    kinds(actions).filter((kind) => kind === 'StatefulSet' || kind === 'deletePod'),
+    ['StatefulSet', 'deletePod'],
+  )
+  assert.equal(status.phase, 'Upgrading')
+})
+
+test('fresh volumes are named together, once, and nothing is named before', () => {
+  const cluster = clusterWith()
+  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } }, (one) => ({
+    ...one,
+    facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
+  }))
+  const { actions, status } = makePlan(cluster, fresh, TOKEN)
+  assert.equal(kinds(actions).includes('putTopology'), false)
+  const fill = actions.find((action) => action.do === 'fillSlots')
+  assert.deepEqual(fill?.do === 'fillSlots' ? fill.volumes : undefined, [
+    [0, 1, 2].map((replica) => ({ number: 0, nonce: nonceOf(0, replica) })),
+  ])
+  assert.equal(fill?.do === 'fillSlots' ? fill.resourceVersion : undefined, '3')
+  assert.equal(status.phase, 'Bootstrapping')
+  assert.equal(status.conditions?.find(({ type }) => type === 'Available')?.status, 'False')
+})
+
+test('while one is missing nothing is named, and who is missing is said', () => {
+  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } }, (one) => ({
+    ...one,
+    facts: one.replica === 1 ? undefined : factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
+  }))
+  const { actions, status } = makePlan(clusterWith(), unnamed, TOKEN)
+  assert.equal(kinds(actions).includes('fillSlots'), false)
+  assert.match(status.conditions?.find(({ type }) => type === 'Progressing')?.message ?? '', /waiting for g0-1 to answer/)
+})
+
+test('volumes that were in use are never taken for fresh ones', () => {
+  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } })
+  const { actions, status } = makePlan(clusterWith(), used, TOKEN)
+  assert.equal(kinds(actions).includes('fillSlots'), false)
+  assert.equal(status.conditions?.find(({ type }) => type === 'Degraded')?.reason, 'NeedsOperator')
+})
+
+test('an epoch that was ever named is not used again with other content', () => {
+  const { cluster, observed } = settled()
+  const moved: Observed = {
+    ...observed,
+    status: { topologyEpoch: 4 },
+    nodes: new Map([['n1', { isReady: true, isUnschedulable: false, zone: 'elsewhere' }]]),
+  }
+  const { actions, status } = makePlan(cluster, moved, TOKEN)
+  assert.equal(status.topologyEpoch, 5)
+  assert.deepEqual(
+    actions.flatMap((action) => (action.do === 'putTopology' ? [action.topology.epoch] : [])),
+    [5, 5, 5],
+  )
+})
+
+test('a majority that does not answer is never called available', () => {
+  const { cluster, observed } = settled()
+  const silent = (isReady: boolean): Observed => ({
+    ...observed,
+    groups: observed.groups.map((all) =>
+      all.map((one) => (one.replica === 0 || one.pod === undefined ? one : { ...one, facts: undefined, pod: { ...one.pod, isReady } })),
+    ),
+  })
+  const available = (which: Observed): string | undefined =>
+    makePlan(cluster, which, TOKEN).status.conditions?.find(({ type }) => type === 'Available')?.status
+  assert.equal(available(silent(true)), 'Unknown')
+  assert.equal(available(silent(false)), 'False')
+})
+
+test('more groups are refused in words, and what runs goes on', () => {
+  const { observed } = settled()
+  const { actions, status } = makePlan(clusterWith({ groups: 4 }), observed, TOKEN)
+  const accepted = status.conditions?.find(({ type }) => type === 'Accepted')
+  assert.equal(accepted?.reason, 'GrowthNotSupported')
+  assert.match(accepted?.message ?? '', /spec\.groups: the cluster has 1, 4 are wanted/)
+  assert.equal(status.conditions?.find(({ type }) => type === 'Available')?.status, 'True')
+  assert.deepEqual(kinds(actions), [])
+})
+
+test('paused: everything is reported, nothing is done', () => {
+  const { observed } = settled()
+  const { actions, status } = makePlan(clusterWith({ image: 'thermocline:2', paused: true }), observed, TOKEN)
+  assert.deepEqual(actions, [])
+  assert.equal(status.phase, 'Paused')
+})
+
+test('claims grow although the pod is down, and the StatefulSet is made anew around its pods', () => {
+  const { observed } = settled()
+  const down: Observed = {
+    ...observed,
+    groups: observed.groups.map((all) => all.map((one) => (one.replica === 2 ? { ...one, pod: undefined, facts: undefined } : one))),
+  }
+  const { actions, status } = makePlan(clusterWith({ storage: { size: '20Gi' } }), down, TOKEN)
+  assert.deepEqual(
+    actions.flatMap((action) => (action.do === 'growClaim' ? [action.claim] : [])),
+    [0, 1, 2].map((at) => `data-orders-g0-${at}`),
+  )
+  assert.ok(kinds(actions).includes('orphanStatefulSet'))
+  assert.equal(status.jobs?.find(({ type }) => type === 'VolumeGrowth')?.progress, 0)
+})
