@@ -43,11 +43,21 @@ export class SimCluster<P extends PodProcess> {
     for (const [name, zone] of Object.entries(nodes)) fleet.add(name, zone)
     // Each at its own pace, as in the real world.
     this.ends = [
-      scheduler.every(TICK_MS, () => runStatefulSets(store)),
+      scheduler.every(TICK_MS, this.onChange(runStatefulSets)),
       scheduler.every(TICK_MS, () => this.kubelets.tick()),
       scheduler.every(TICK_MS, () => fleet.tick()),
-      scheduler.every(TICK_MS * 2, () => collectGarbage(store)),
+      scheduler.every(TICK_MS * 2, this.onChange(collectGarbage)),
     ]
+  }
+
+  /** A controller that looks at objects only has nothing to do while they are as it last saw and left them. */
+  private onChange(run: (store: Store) => void): () => void {
+    let seen = -1
+    return () => {
+      if (this.store.revision === seen) return
+      seen = this.store.revision
+      run(this.store)
+    }
   }
 
   /** A new client, for one operator. */

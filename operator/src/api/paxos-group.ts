@@ -88,13 +88,10 @@ export const paxosGroupSpecSchema = z.strictObject({
         .strictObject({ labels: z.record(z.string(), z.string()).optional(), annotations: z.record(z.string(), z.string()).optional() })
         .optional()
         .meta({ description: 'Labels and annotations added to the pods.' }),
-      spec: z
-        .record(z.string(), z.unknown())
-        .optional()
-        .meta({
-          'x-kubernetes-preserve-unknown-fields': true,
-          description: 'Any part of a pod’s spec, merged strategically: lists by name.',
-        }),
+      spec: z.record(z.string(), z.unknown()).optional().meta({
+        'x-kubernetes-preserve-unknown-fields': true,
+        description: 'Any part of a pod’s spec, merged strategically: lists by name.',
+      }),
     })
     .optional()
     .meta({ description: 'What is laid over the pods that the operator makes.' }),

@@ -5,6 +5,8 @@ const MINUTE = 60 * SECOND
 
 /** Any request but a watch. */
 export const REQUEST_TIMEOUT_MS = 30 * SECOND
+/** Of the client that the elector is given: a request that hangs must not cost the lease, which is lost after 10 seconds. */
+export const LEASE_REQUEST_TIMEOUT_MS = 4 * SECOND
 /** Until the headers of a watch's answer. */
 export const WATCH_OPEN_TIMEOUT_MS = 30 * SECOND
 /** Objects of one page of a list. */
