@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ALL_FAULTS, FAULTS, type Faults, idleProcess, NO_FAULTS, SimCluster, type SimKube } from '../../sim/src/mod.ts'
 import { Elector } from './lease.ts'
 import { LEASE_BOUNDS } from './lease-decision.ts'
+import type { Kube, KubeObject } from './ports.ts'
 import { RESOURCES } from './resources.ts'
 
 const SEEDS = 100
@@ -38,7 +39,10 @@ class Election {
     const elector = new Elector(this.cluster.world(kube, clock), {
       lease: LEASE,
       identity: `p${seat}-${this.started++}`,
-      onLeading: () => this.terms++,
+      onLeading: () => {
+        assert.ok(elector.isLeading)
+        this.terms++
+      },
       onLost: () => {
         assert.equal(elector.isLeading, false)
         scheduler.after(scheduler.random.between([0, 5000]), () => this.begin(seat))
@@ -68,7 +72,19 @@ class Election {
   }
 }
 
-for (const [name, faults] of [...Object.entries<Partial<Faults>>(FAULTS), ['everything', ALL_FAULTS] as const]) {
+const PROFILES: Readonly<Record<string, Partial<Faults>>> = {
+  none: FAULTS.none,
+  slow: FAULTS.slow,
+  'server errors': FAULTS['server errors'],
+  'too many requests': FAULTS['too many requests'],
+  unreachable: FAULTS.unreachable,
+  'lost answers': FAULTS['lost answers'],
+  conflicts: FAULTS.conflicts,
+  'as slow as the deadline': { latencyMs: [1, 12_000] },
+  everything: ALL_FAULTS,
+}
+
+for (const [name, faults] of Object.entries(PROFILES)) {
   test(`never two leaders, and one when it is over: ${name}, ${SEEDS} seeds`, async () => {
     let terms = 0
     for (let seed = 1; seed <= SEEDS; seed++) {
@@ -125,4 +141,70 @@ test('the lease reads as client-go writes it', async () => {
   const renewed = election.cluster.store.get(RESOURCES.leases, LEASE)?.spec as Record<string, unknown>
   assert.equal(renewed.acquireTime, acquireTime)
   assert.notEqual(renewed.renewTime, renewTime)
+})
+
+test('a process whose timers stand still does not believe that it leads', async () => {
+  const cluster = new SimCluster({ seed: 1, start: idleProcess })
+  cluster.stop()
+  let aheadMs = 0
+  const clock = cluster.scheduler.clock()
+  const elector = new Elector(cluster.world(cluster.client(), { ...clock, nowMs: () => clock.nowMs() + aheadMs }), {
+    lease: LEASE,
+    identity: 'p',
+    onLeading: () => {},
+    onLost: () => {},
+  })
+  elector.start()
+  await cluster.run(1000)
+  assert.equal(elector.isLeading, true)
+  aheadMs = LEASE_BOUNDS.renewDeadlineMs
+  assert.equal(elector.isLeading, false)
+})
+
+/** One candidate before a server that takes its time. */
+function alone(tookMs: (verb: string) => number, found: KubeObject | undefined) {
+  const cluster = new SimCluster({ seed: 1, start: idleProcess })
+  cluster.stop()
+  const { scheduler } = cluster
+  const calls: [string, number][] = []
+  let lease = found
+  const answer = async (verb: string, change: () => void = () => {}): Promise<KubeObject | undefined> => {
+    calls.push([verb, scheduler.nowMs])
+    await new Promise<void>((resolve) => scheduler.after(tookMs(verb), resolve))
+    change()
+    return lease
+  }
+  const kube = {
+    get: () => answer('get'),
+    create: (_: unknown, object: KubeObject) =>
+      answer('create', () => {
+        lease = { ...object, metadata: { ...object.metadata, resourceVersion: '1' } }
+      }),
+    patch: () => answer('patch'),
+  } as unknown as Kube
+  const told: string[] = []
+  const elector = new Elector(
+    { ...cluster.world(), kube },
+    { lease: LEASE, identity: 'me', onLeading: () => told.push('leading'), onLost: () => told.push('lost') },
+  )
+  elector.start()
+  return { cluster, elector, calls, told }
+}
+
+test('the lease of another counts from when it was seen, not from when it was asked for', async () => {
+  const spec = { holderIdentity: 'other', leaseDurationSeconds: 15, renewTime: 't', leaseTransitions: 0 }
+  const found = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { ...LEASE, resourceVersion: '1' }, spec }
+  let gets = 0
+  const { cluster, calls } = alone((verb) => (verb === 'get' && gets++ === 0 ? 9000 : 1), found)
+  await cluster.run(MINUTE)
+  const [, tookMs] = calls.find(([verb]) => verb === 'patch') ?? ['', 0]
+  assert.ok(tookMs >= 24_000 && tookMs < 27_000, `taken at ${tookMs} ms`)
+})
+
+test('a lease whose write took longer than the deadline is not led by, and is renewed', async () => {
+  const { cluster, elector, told } = alone((verb) => (verb === 'create' ? 11_000 : 1), undefined)
+  await cluster.run(11_500)
+  assert.deepEqual([told, elector.isLeading], [[], false])
+  await cluster.run(3000)
+  assert.deepEqual([told, elector.isLeading], [['leading'], true])
 })
