@@ -31,6 +31,7 @@ export class SimCluster<P extends PodProcess> {
   readonly fleet: NodeFleet
   readonly kubelets: Kubelets<P>
   private readonly clients: SimKube[] = []
+  private awayUntilMs = 0
   private readonly ends: (() => void)[]
 
   constructor({ seed, start, nodes = {}, namespaces = ['default'], times = KUBELET_TIMES }: SimClusterOptions<P>) {
@@ -63,6 +64,7 @@ export class SimCluster<P extends PodProcess> {
   /** A new client, for one operator. */
   client(faults: Partial<Faults> = {}): SimKube {
     const client = new SimKube(this.store, this.scheduler, faults)
+    if (this.scheduler.nowMs < this.awayUntilMs) client.cut()
     this.clients.push(client)
     return client
   }
@@ -72,11 +74,12 @@ export class SimCluster<P extends PodProcess> {
     return { kube, clock, random: this.scheduler.random.next, log: SILENT }
   }
 
-  /** The API server is away for all clients. */
+  /** The API server is away for all clients, and back for all. */
   serverAway(forMs: number): void {
+    this.awayUntilMs = Math.max(this.awayUntilMs, this.scheduler.nowMs + forMs)
     for (const client of this.clients) client.cut()
     this.scheduler.after(forMs, () => {
-      for (const client of this.clients) client.mend()
+      if (this.scheduler.nowMs >= this.awayUntilMs) for (const client of this.clients) client.mend()
     })
   }
 

@@ -46,6 +46,8 @@ export const WATCH_FAILURES_BEFORE_LIST = 3
 
 /** Queues: between attempts at one key. */
 export const RETRY_BACKOFF: Backoff = { leastMs: 500, mostMs: 5 * MINUTE }
+/** A pass that wants to look again at once waits this long: a loop that is wrong then costs little. */
+export const AGAIN_LEAST_MS = 100
 export const MAX_WORKERS = 64
 
 /** Events: kinds of events remembered, and the bucket that writes of them are taken from. */

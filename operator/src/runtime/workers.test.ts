@@ -58,6 +58,14 @@ test('again comes after its time; done does not come again', async () => {
   )
 })
 
+test('a pass that always wants to look again at once does not spin', async () => {
+  const { scheduler, pool, calls } = setUp(1, () => ({ result: 'again', afterMs: 0 }), 0)
+  pool.start()
+  pool.add('a')
+  await scheduler.run(10_000)
+  assert.ok(calls.length <= 101, `${calls.length} passes in 10 s`)
+})
+
 test('failures come back later and later, thrown or told; a Retry-After is kept', async () => {
   const { scheduler, pool, calls, outcomes } = setUp(1, (_, nowMs) => {
     if (nowMs > 3000) return { result: 'done', changed: false }
