@@ -173,7 +173,7 @@ test('a node that returns starts its pods again; one that is deleted takes them 
   const uid = pod('s-1')?.metadata.uid
   cluster.loseNode(nodeOf('s-1'))
   await minutes(2)
-  cluster.fleet.restore(nodeOf('s-1'))
+  cluster.restoreNode(nodeOf('s-1'))
   await minutes(1)
   assert.deepEqual(readyPods(), ALL)
   assert.deepEqual([pod('s-1')?.metadata.uid, process('s-1')?.start.restarts], [uid, 1])
@@ -183,6 +183,22 @@ test('a node that returns starts its pods again; one that is deleted takes them 
   await minutes(2)
   assert.notEqual(pod('s-2')?.metadata.uid, undefined)
   assert.equal(nodeOf('s-2'), '')
+})
+
+test('on an isolated node processes go on; those whose pod was removed end when it is back', async () => {
+  const { cluster, store, minutes, pod, process, nodeOf, at } = setUp()
+  store.apply(RESOURCES.statefulSets, set())
+  await minutes(1)
+  const [node, old, kept] = [nodeOf('s-1'), process('s-1'), process('s-0')]
+  cluster.isolateNode(node)
+  await minutes(2)
+  assert.deepEqual([process('s-1'), old?.ended], [undefined, undefined])
+  store.delete(RESOURCES.pods, at('s-1'), { gracePeriodSeconds: 0 })
+  await minutes(2)
+  assert.deepEqual([old?.ended, nodeOf('s-1')], [undefined, ''])
+  cluster.restoreNode(node)
+  await minutes(1)
+  assert.deepEqual([old?.ended, process('s-0'), isReady(pod('s-1') ?? set())], ['killed', kept, true])
 })
 
 test('a container that exits is restarted; one that is not ready makes its pod so; a broken image never starts', async () => {

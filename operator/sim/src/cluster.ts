@@ -83,9 +83,20 @@ export class SimCluster<P extends PodProcess> {
     })
   }
 
+  /** Its power is cut: what runs there ends without warning. */
   loseNode(name: string): void {
     this.fleet.lose(name)
     this.kubelets.losePower(name)
+  }
+
+  /** Nobody reaches it, and it reaches nobody; what runs there goes on, even what the API has forgotten. */
+  isolateNode(name: string): void {
+    this.fleet.lose(name)
+  }
+
+  /** After either. */
+  restoreNode(name: string): void {
+    this.fleet.restore(name)
   }
 
   processOf(at: ObjectAt): P | undefined {

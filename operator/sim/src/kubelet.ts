@@ -59,11 +59,11 @@ export class Kubelets<P extends PodProcess> {
     this.times = parts.times
   }
 
-  /** The container of a pod, if it runs and its node has power. */
+  /** The container of a pod, if it runs and its node is reached. */
   processOf(at: ObjectAt): P | undefined {
     const pod = this.store.get(RESOURCES.pods, at)
     const running = pod && this.pods.get(pod.metadata.uid as string)
-    return running !== undefined && this.fleet.hasPower(running.node) ? running.process : undefined
+    return running !== undefined && this.fleet.isReachable(running.node) ? running.process : undefined
   }
 
   tick(): void {
@@ -74,11 +74,11 @@ export class Kubelets<P extends PodProcess> {
       there.add(pod.metadata.uid as string)
       const { nodeName } = pod.spec as { nodeName?: string }
       if (nodeName === undefined) this.schedule(pod)
-      else if (this.fleet.hasPower(nodeName)) this.runPod(pod, nodeName)
+      else if (this.fleet.isReachable(nodeName)) this.runPod(pod, nodeName)
     }
     // Removed by force: the kubelet kills what still runs, once it hears of it.
     for (const [uid, running] of this.pods) {
-      if (there.has(uid) || !this.fleet.hasPower(running.node)) continue
+      if (there.has(uid) || !this.fleet.isReachable(running.node)) continue
       running.process?.stop(true)
       this.pods.delete(uid)
     }
