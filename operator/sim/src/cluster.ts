@@ -31,6 +31,7 @@ export class SimCluster<P extends PodProcess> {
   readonly fleet: NodeFleet
   readonly kubelets: Kubelets<P>
   private readonly clients: SimKube[] = []
+  private awayUntilMs = 0
   private readonly ends: (() => void)[]
 
   constructor({ seed, start, nodes = {}, namespaces = ['default'], times = KUBELET_TIMES }: SimClusterOptions<P>) {
@@ -43,16 +44,27 @@ export class SimCluster<P extends PodProcess> {
     for (const [name, zone] of Object.entries(nodes)) fleet.add(name, zone)
     // Each at its own pace, as in the real world.
     this.ends = [
-      scheduler.every(TICK_MS, () => runStatefulSets(store)),
+      scheduler.every(TICK_MS, this.onChange(runStatefulSets)),
       scheduler.every(TICK_MS, () => this.kubelets.tick()),
       scheduler.every(TICK_MS, () => fleet.tick()),
-      scheduler.every(TICK_MS * 2, () => collectGarbage(store)),
+      scheduler.every(TICK_MS * 2, this.onChange(collectGarbage)),
     ]
+  }
+
+  /** A controller that looks at objects only has nothing to do while they are as it last saw and left them. */
+  private onChange(run: (store: Store) => void): () => void {
+    let seen = -1
+    return () => {
+      if (this.store.revision === seen) return
+      seen = this.store.revision
+      run(this.store)
+    }
   }
 
   /** A new client, for one operator. */
   client(faults: Partial<Faults> = {}): SimKube {
     const client = new SimKube(this.store, this.scheduler, faults)
+    if (this.scheduler.nowMs < this.awayUntilMs) client.cut()
     this.clients.push(client)
     return client
   }
@@ -62,17 +74,29 @@ export class SimCluster<P extends PodProcess> {
     return { kube, clock, random: this.scheduler.random.next, log: SILENT }
   }
 
-  /** The API server is away for all clients. */
+  /** The API server is away for all clients, and back for all. */
   serverAway(forMs: number): void {
+    this.awayUntilMs = Math.max(this.awayUntilMs, this.scheduler.nowMs + forMs)
     for (const client of this.clients) client.cut()
     this.scheduler.after(forMs, () => {
-      for (const client of this.clients) client.mend()
+      if (this.scheduler.nowMs >= this.awayUntilMs) for (const client of this.clients) client.mend()
     })
   }
 
+  /** Its power is cut: what runs there ends without warning. */
   loseNode(name: string): void {
     this.fleet.lose(name)
     this.kubelets.losePower(name)
+  }
+
+  /** Nobody reaches it, and it reaches nobody; what runs there goes on, even what the API has forgotten. */
+  isolateNode(name: string): void {
+    this.fleet.lose(name)
+  }
+
+  /** After either. */
+  restoreNode(name: string): void {
+    this.fleet.restore(name)
   }
 
   processOf(at: ObjectAt): P | undefined {

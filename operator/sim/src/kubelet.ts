@@ -3,6 +3,7 @@
  * A node that loses power takes its processes with it; its pods stay in the API, not ready, then terminating, until the node
  * returns or is deleted, or somebody removes them by force. That is where operators get stuck, so it is simulated as it is.
  */
+import { canonical } from '../../src/runtime/canonical.ts'
 import type { KubeObject, ObjectAt } from '../../src/runtime/ports.ts'
 import { keyOf, RESOURCES } from '../../src/runtime/resources.ts'
 import { claimNames } from './garbage-collector.ts'
@@ -45,6 +46,8 @@ export class Kubelets<P extends PodProcess> {
   private readonly fleet: NodeFleet
   private readonly start: StartProcess<P>
   private readonly times: KubeletTimes
+  /** The revision at which volumes were last looked at. */
+  private seen = -1
   /** By pod uid. */
   private readonly pods = new Map<string, Running<P>>()
 
@@ -56,25 +59,26 @@ export class Kubelets<P extends PodProcess> {
     this.times = parts.times
   }
 
-  /** The container of a pod, if it runs and its node has power. */
+  /** The container of a pod, if it runs and its node is reached. */
   processOf(at: ObjectAt): P | undefined {
     const pod = this.store.get(RESOURCES.pods, at)
     const running = pod && this.pods.get(pod.metadata.uid as string)
-    return running !== undefined && this.fleet.hasPower(running.node) ? running.process : undefined
+    return running !== undefined && this.fleet.isReachable(running.node) ? running.process : undefined
   }
 
   tick(): void {
-    this.forgetVolumes()
+    if (this.seen !== this.store.revision) this.tendVolumes()
+    this.seen = this.store.revision
     const there = new Set<string>()
     for (const pod of this.store.all(RESOURCES.pods)) {
       there.add(pod.metadata.uid as string)
       const { nodeName } = pod.spec as { nodeName?: string }
       if (nodeName === undefined) this.schedule(pod)
-      else if (this.fleet.hasPower(nodeName)) this.runPod(pod, nodeName)
+      else if (this.fleet.isReachable(nodeName)) this.runPod(pod, nodeName)
     }
     // Removed by force: the kubelet kills what still runs, once it hears of it.
     for (const [uid, running] of this.pods) {
-      if (there.has(uid) || !this.fleet.hasPower(running.node)) continue
+      if (there.has(uid) || !this.fleet.isReachable(running.node)) continue
       running.process?.stop(true)
       this.pods.delete(uid)
     }
@@ -132,7 +136,7 @@ export class Kubelets<P extends PodProcess> {
   }
 
   /** Claims that are gone take their data with them; those that shall grow, grow. */
-  private forgetVolumes(): void {
+  private tendVolumes(): void {
     const claims = this.store.all(RESOURCES.persistentVolumeClaims)
     const uids = new Set(claims.map(({ metadata }) => metadata.uid))
     for (const uid of this.volumes.keys()) if (!uids.has(uid)) this.volumes.delete(uid)
@@ -212,7 +216,7 @@ export class Kubelets<P extends PodProcess> {
       conditions: next,
       containerStatuses,
     }
-    if (conditionOf(pod, 'Ready') === undefined || JSON.stringify(pod.status) !== JSON.stringify(status)) {
+    if (conditionOf(pod, 'Ready') === undefined || canonical(pod.status) !== canonical(status)) {
       this.store.amend(RESOURCES.pods, at, { status }, 'status')
     }
   }

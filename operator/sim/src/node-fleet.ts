@@ -1,4 +1,4 @@
-/** The machines: where pods may run, which have power, and what the node controllers do about those that have none. */
+/** The machines: where pods may run, which are reached, and what the node controllers do about those that are not. */
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { type Condition, conditionOf, isReady, withCondition } from './pod-status.ts'
@@ -13,7 +13,7 @@ export const ZONE_LABEL = 'topology.kubernetes.io/zone'
 export class NodeFleet {
   private readonly store: Store
   private readonly scheduler: Scheduler
-  /** Node → since when it has no power. */
+  /** Node → since when nobody hears of it. */
   private readonly dark = new Map<string, number>()
 
   constructor(store: Store, scheduler: Scheduler) {
@@ -46,7 +46,7 @@ export class NodeFleet {
     this.store.amend(RESOURCES.nodes, { name }, { spec: { unschedulable } })
   }
 
-  hasPower(name: string): boolean {
+  isReachable(name: string): boolean {
     return !this.dark.has(name) && this.store.get(RESOURCES.nodes, { name }) !== undefined
   }
 
@@ -55,7 +55,7 @@ export class NodeFleet {
     if (pins.size > 1) return undefined
     const nodes = this.store.all(RESOURCES.nodes).filter((node) => {
       const { unschedulable = false } = (node.spec ?? {}) as { unschedulable?: boolean }
-      const isUsable = conditionOf(node, 'Ready')?.status === 'True' && !unschedulable && this.hasPower(node.metadata.name)
+      const isUsable = conditionOf(node, 'Ready')?.status === 'True' && !unschedulable && this.isReachable(node.metadata.name)
       return isUsable && (pins.size === 0 || pins.has(node.metadata.name))
     })
     const pods = this.store.all(RESOURCES.pods)

@@ -5,6 +5,8 @@ const MINUTE = 60 * SECOND
 
 /** Any request but a watch. */
 export const REQUEST_TIMEOUT_MS = 30 * SECOND
+/** Of the client that the elector is given: a request that hangs must not cost the lease, which is lost after 10 seconds. */
+export const LEASE_REQUEST_TIMEOUT_MS = 4 * SECOND
 /** Until the headers of a watch's answer. */
 export const WATCH_OPEN_TIMEOUT_MS = 30 * SECOND
 /** Objects of one page of a list. */
@@ -44,6 +46,8 @@ export const WATCH_FAILURES_BEFORE_LIST = 3
 
 /** Queues: between attempts at one key. */
 export const RETRY_BACKOFF: Backoff = { leastMs: 500, mostMs: 5 * MINUTE }
+/** A pass that wants to look again at once waits this long: a loop that is wrong then costs little. */
+export const AGAIN_LEAST_MS = 100
 export const MAX_WORKERS = 64
 
 /** Events: kinds of events remembered, and the bucket that writes of them are taken from. */

@@ -1,7 +1,7 @@
 /**
  * Where an object differs from what we want of it: only fields that we name count, since the server fills in defaults and
  * others own fields of theirs. The server also writes some values in its own way (`0.5` CPU becomes `500m`), so quantities
- * are compared by value. Pure.
+ * are compared by value, where quantities stand. Pure.
  */
 
 const SUFFIXES: Readonly<Record<string, number>> = {
@@ -23,6 +23,8 @@ const SUFFIXES: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 }
 
+const QUANTITY_PATH = /(?:^|\.)(?:requests|limits|capacity|sizeLimit|divisor)(?:\.[^.]+)?$/
+
 /** Paths (`spec.template.spec.containers[node].image`) whose value is not what is wanted. */
 export function differences(wanted: unknown, found: unknown, path = ''): string[] {
   if (isEmpty(wanted)) return []
@@ -33,7 +35,7 @@ export function differences(wanted: unknown, found: unknown, path = ''): string[
       differences(value, (found as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`),
     )
   }
-  return wanted === found || isSameQuantity(wanted, found) ? [] : [path]
+  return wanted === found || (QUANTITY_PATH.test(path) && isSameQuantity(wanted, found)) ? [] : [path]
 }
 
 /** Lists of named things (containers, variables, volumes) are matched by name: others may add to them. */

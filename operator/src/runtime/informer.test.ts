@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { ALL_FAULTS, FAULTS, type Faults, idleProcess, NO_FAULTS, SimCluster } from '../../sim/src/mod.ts'
 import { WATCH_BACKOFF, WATCH_SILENCE_MS } from './bounds.ts'
 import { Informer } from './informer.ts'
-import type { KubeObject } from './ports.ts'
+import { KubeError } from './kube-error.ts'
+import type { Kube, KubeObject, WatchEvent } from './ports.ts'
 import { keyOf, RESOURCES } from './resources.ts'
 
 const SEEDS = 100
@@ -51,7 +52,7 @@ function writeSomething({ cluster }: Run): void {
 }
 
 const versionsOf = (objects: readonly KubeObject[]): Record<string, string | undefined> =>
-  Object.fromEntries(objects.map(({ metadata }) => [keyOf(metadata), metadata.resourceVersion]).sort())
+  Object.fromEntries(objects.map(({ metadata }) => [keyOf(metadata), metadata.resourceVersion]))
 
 /** Writes at random for a while, compacting now and then, under faults. */
 async function churn(run: Run, forMs: number): Promise<void> {
@@ -68,7 +69,7 @@ async function churn(run: Run, forMs: number): Promise<void> {
 function assertTruth({ cluster, informer, known }: Run, seed: number): void {
   const truth = versionsOf(cluster.store.all(RESOURCES.configMaps, { namespace: 'default', labelSelector: SELECTOR }))
   assert.deepEqual(versionsOf(informer.all()), truth, `seed ${seed}: the cache is not the truth`)
-  const told = Object.fromEntries([...known].filter(([, version]) => version !== undefined).sort())
+  const told = Object.fromEntries([...known].filter(([, version]) => version !== undefined))
   assert.deepEqual(told, truth, `seed ${seed}: handlers were not told everything`)
 }
 
@@ -144,4 +145,47 @@ test('a change of the label that names the owner tells both owners; resync tells
   await cluster.run(12 * MINUTE)
   assert.deepEqual(keys, ['a', 'a', 'b', 'b'])
   await informer.stop()
+})
+
+test('waits grow, keep to Retry-After, and 410 lists at once; a watch that was given up is not listened to', async () => {
+  const { cluster } = setUp(1, {})
+  const asked: [string, number][] = []
+  const listAnswers: (number | undefined)[] = [500, 500, 500, 429, undefined, undefined]
+  const watchAnswers: (number | undefined)[] = [410, undefined]
+  let onOldEvent: (event: WatchEvent) => void = () => {}
+  const answer = (verb: string, status: number | undefined): void => {
+    asked.push([verb, Math.round(cluster.scheduler.nowMs / 1000)])
+    if (status === undefined) return
+    const retryAfterMs = status === 429 ? 90_000 : undefined
+    throw new KubeError({ verb, resource: 'configmaps' }, { status, reason: 'x', message: 'y', retryAfterMs })
+  }
+  const kube = {
+    list: async () => {
+      answer('list', listAnswers.shift())
+      return { items: [], resourceVersion: '1' }
+    },
+    watch: async (_: unknown, { signal }: { signal: AbortSignal }, onEvent: (event: WatchEvent) => void) => {
+      answer('watch', watchAnswers.shift())
+      onOldEvent = onEvent
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  }
+  const world = { ...cluster.world(), random: () => 0, kube: { ...cluster.client(), ...kube } as unknown as Kube }
+  const informer = new Informer(world, { resource: RESOURCES.configMaps })
+  informer.start()
+  await cluster.run(2 * MINUTE)
+  assert.deepEqual(asked, [
+    ['list', 0],
+    ['list', 1],
+    ['list', 2],
+    ['list', 4],
+    ['list', 94],
+    ['watch', 94],
+    ['list', 102],
+    ['watch', 102],
+  ])
+  void informer.stop()
+  await cluster.run(1000)
+  onOldEvent({ type: 'ADDED', object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late', resourceVersion: '9' } } })
+  assert.deepEqual(informer.all(), [])
 })

@@ -4,12 +4,13 @@
  * Invariant: `isLeading` is false from `renewDeadlineMs` after the last successful renewal was sent, whatever the network or
  * the event loop does; whoever acts on it re-reads it. Leadership once lost does not come back: `onLost` ends the process.
  */
-import { isConflict, isNotFound } from './kube-error.ts'
+import { isConflict, isNotFound, KubeError } from './kube-error.ts'
 import { checkBounds, decideLease, LEASE_BOUNDS, type LeaseBounds, type LeaseView, type Observation, observe } from './lease-decision.ts'
 import type { Kube, KubeObject, World } from './ports.ts'
 import { RESOURCES } from './resources.ts'
 import { sleep } from './sleep.ts'
 
+/** The world's `kube` needs a time-out of its own, LEASE_REQUEST_TIMEOUT_MS: one request that hangs must not cost the lease. */
 export interface ElectorOptions {
   readonly lease: { readonly namespace: string; readonly name: string }
   /** Unique to this process: the host's name and something random. */
@@ -68,6 +69,7 @@ export class Elector {
       try {
         await this.attempt()
       } catch (error) {
+        if (!(error instanceof KubeError)) throw error
         // A conflict is the ordinary way to learn that another was faster.
         if (!isConflict(error)) log.warn({ error: String(error) }, 'lease: an attempt failed')
       }

@@ -1,6 +1,6 @@
 /** Kubernetes without knowledge of our resources. The client's own library loads with `kube-config.ts`, which is not here. */
 export { APPLIED_HASH, type Applied, Applier, type ApplyDecision, decideApply, hashOf } from './apply.ts'
-export { type Backoff, backoffMs } from './bounds.ts'
+export { type Backoff, backoffMs, LEASE_REQUEST_TIMEOUT_MS } from './bounds.ts'
 export type { Happening } from './event-log.ts'
 export { EventRecorder, type EventSource } from './events.ts'
 export { Informer, type InformerOptions } from './informer.ts'

@@ -1,5 +1,5 @@
 /** Runs a reconcile for each key of a queue, a few keys at once and never one key twice at once. */
-import { MAX_WORKERS } from './bounds.ts'
+import { AGAIN_LEAST_MS, MAX_WORKERS } from './bounds.ts'
 import { KubeError } from './kube-error.ts'
 import type { World } from './ports.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -106,7 +106,7 @@ export class Workers {
         break
       case 'again':
         this.queue.forget(key)
-        this.queue.addAt(key, nowMs + outcome.afterMs)
+        this.queue.addAt(key, nowMs + Math.max(AGAIN_LEAST_MS, outcome.afterMs))
         break
       case 'failed': {
         const retryAfterMs = outcome.error instanceof KubeError ? (outcome.error.retryAfterMs ?? 0) : 0
