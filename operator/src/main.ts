@@ -1,4 +1,5 @@
 /** The operator program: reads its configuration, waits to lead, reconciles until SIGTERM or until it may no longer lead. */
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
@@ -8,7 +9,16 @@ import { type OperatorConfig, readConfig } from './config.ts'
 import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
 import { makeWatches } from './controllers/paxos-group/watches.ts'
 import { endpointOf, loadKubeConfig } from './runtime/kube-config.ts'
-import { Applier, Elector, EventRecorder, HttpKube, osClock, podDisruptionBudgetsOf, type World } from './runtime/mod.ts'
+import {
+  Applier,
+  Elector,
+  EventRecorder,
+  HttpKube,
+  LEASE_REQUEST_TIMEOUT_MS,
+  osClock,
+  podDisruptionBudgetsOf,
+  type World,
+} from './runtime/mod.ts'
 import { createHealthServer } from './telemetry/health-server.ts'
 import { OperatorMetrics } from './telemetry/metrics.ts'
 
@@ -23,10 +33,9 @@ async function run(config: OperatorConfig): Promise<void> {
   const log = pino({ level: config.logLevel, base: { identity: config.identity } })
   const tokenKey = readKey(config.tokenKeyFile)
   const metrics = new OperatorMetrics()
-  const kube = new HttpKube(endpointOf(loadKubeConfig()), {
-    fieldManager: FIELD_MANAGER,
-    onRequest: (verb, resource, status) => metrics.requested(verb, resource, status),
-  })
+  const endpoint = endpointOf(loadKubeConfig())
+  const onRequest = (verb: string, resource: string, status: number): void => metrics.requested(verb, resource, status)
+  const kube = new HttpKube(endpoint, { fieldManager: FIELD_MANAGER, onRequest })
   const world: World = { kube, clock: osClock, random: Math.random, log }
   let isStopping = false
   let isStarted = false
@@ -69,19 +78,25 @@ async function run(config: OperatorConfig): Promise<void> {
     },
     config.workers,
   )
-  const elector = new Elector(world, {
-    lease: { namespace: config.leaseNamespace, name: config.leaseName },
-    identity: config.identity,
-    onLeading: () => {
-      metrics.setLeader(true)
-      log.info({}, 'leads')
-      void controller.start()
+  // Requests that wait long must not hold up a renewal.
+  const leases = new HttpKube(endpoint, { fieldManager: FIELD_MANAGER, onRequest, timeoutMs: LEASE_REQUEST_TIMEOUT_MS })
+  const elector = new Elector(
+    { ...world, kube: leases },
+    {
+      lease: { namespace: config.leaseNamespace, name: config.leaseName },
+      // A process that was started again under the same name is another one.
+      identity: `${config.identity}_${randomBytes(4).toString('hex')}`,
+      onLeading: () => {
+        metrics.setLeader(true)
+        log.info({}, 'leads')
+        void controller.start()
+      },
+      onLost: (reason) => {
+        log.error({ reason }, 'no longer leads; the process ends, and waits its turn when it is started again')
+        process.exit(RESTART_EXIT_CODE)
+      },
     },
-    onLost: (reason) => {
-      log.error({ reason }, 'no longer leads; the process ends, and waits its turn when it is started again')
-      process.exit(RESTART_EXIT_CODE)
-    },
-  })
+  )
   isLeading = () => elector.isLeading
   elector.start()
 
