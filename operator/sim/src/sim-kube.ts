@@ -42,6 +42,8 @@ export class SimKube implements Kube {
   isCut = false
   facts = SIM_SERVER
   requests = 0
+  /** Stands beside what it changes. */
+  name: string | undefined
   private readonly store: Store
   private readonly scheduler: Scheduler
   private readonly watches = new Set<SimWatch>()
@@ -150,10 +152,13 @@ export class SimKube implements Kube {
       const run = (): (() => void) => {
         try {
           if (fate instanceof KubeError) throw fate
+          this.store.by = this.name
           const value = work()
           return () => resolve(value)
         } catch (error) {
           return () => reject(error as Error)
+        } finally {
+          this.store.by = undefined
         }
       }
       const isLate = fate === 'answerLost' && random.chance(0.3)
