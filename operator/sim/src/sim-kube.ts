@@ -44,6 +44,7 @@ export class SimKube implements Kube {
   requests = 0
   /** Stands beside what it changes. */
   name: string | undefined
+  timeoutMs = REQUEST_TIMEOUT_MS
   private readonly store: Store
   private readonly scheduler: Scheduler
   private readonly watches = new Set<SimWatch>()
@@ -57,6 +58,10 @@ export class SimKube implements Kube {
   /** Breaks the watches that are open, too. */
   cut(): void {
     this.isCut = true
+    this.breakWatches()
+  }
+
+  breakWatches(): void {
     for (const watch of this.watches) watch.break(unreachable({ verb: 'watch', resource: watch.resource }))
   }
 
@@ -140,13 +145,13 @@ export class SimKube implements Kube {
 
   /** The way there, the work, the way back; each may fail. */
   private request<T>(asked: Asked, work: () => T): Promise<T> {
-    const { scheduler, faults } = this
+    const { scheduler, faults, timeoutMs } = this
     const { random } = scheduler
     this.requests++
     return new Promise((resolve, reject) => {
       const fate = this.fateOf(asked)
       if (fate === 'unreachable') {
-        scheduler.after(random.chance(0.5) ? random.between(faults.latencyMs) : REQUEST_TIMEOUT_MS, () => reject(unreachable(asked)))
+        scheduler.after(random.chance(0.5) ? random.between(faults.latencyMs) : timeoutMs, () => reject(unreachable(asked)))
         return
       }
       const run = (): (() => void) => {
@@ -162,8 +167,8 @@ export class SimKube implements Kube {
         }
       }
       const isLate = fate === 'answerLost' && random.chance(0.3)
-      if (isLate) scheduler.after(REQUEST_TIMEOUT_MS, () => reject(unreachable(asked)))
-      scheduler.after(isLate ? REQUEST_TIMEOUT_MS * (1 + random.next()) : random.between(faults.latencyMs) / 2, () => {
+      if (isLate) scheduler.after(timeoutMs, () => reject(unreachable(asked)))
+      scheduler.after(isLate ? timeoutMs * (1 + random.next()) : random.between(faults.latencyMs) / 2, () => {
         if (this.isCut) {
           if (!isLate) reject(unreachable(asked))
           return
@@ -171,7 +176,7 @@ export class SimKube implements Kube {
         const answer = run()
         // A late one was given up already.
         if (isLate) return
-        const lostMs = random.chance(0.5) ? 1 : REQUEST_TIMEOUT_MS
+        const lostMs = random.chance(0.5) ? 1 : timeoutMs
         if (fate === 'answerLost') scheduler.after(lostMs, () => reject(unreachable(asked)))
         else scheduler.after(random.between(faults.latencyMs) / 2, () => (this.isCut ? reject(unreachable(asked)) : answer()))
       })

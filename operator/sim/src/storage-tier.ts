@@ -4,9 +4,9 @@
  */
 import type { Topology } from '@thermocline/protocol'
 import { adminSecretName, LABELS } from '../../src/api/names.ts'
-import { TOKEN_KEY } from '../../src/specs/pod.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
+import { TOKEN_KEY } from '../../src/specs/pod.ts'
 import type { SimCluster } from './cluster.ts'
 import type { Start } from './pod-process.ts'
 import type { Random } from './random.ts'

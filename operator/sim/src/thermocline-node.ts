@@ -148,7 +148,8 @@ export class ThermoclineNode implements PodProcess {
     const isSame = current !== undefined && canonicalTopology(current) === canonicalTopology(next)
     if (isSame) return
     if (current !== undefined && next.epoch <= current.epoch) throw new Error(`stale_epoch: topology.epoch: ${next.epoch}`)
-    if (current !== undefined && next.sliceDurationMs !== current.sliceDurationMs) throw new Error('invalid_argument: topology.sliceDurationMs')
+    if (current !== undefined && next.sliceDurationMs !== current.sliceDurationMs)
+      throw new Error('invalid_argument: topology.sliceDurationMs')
     this.volume?.files.set(TOPOLOGY, next)
     this.tier.installed(this, next)
     if (this.state === 'joining') this.followTopology()
