@@ -32,6 +32,8 @@ interface Running<P> {
   nextMs: number
   restarts: number
   isStopping: boolean
+  /** What was last looked at: while that is the same there is nothing to report. */
+  reported: string
 }
 
 export class Kubelets<P extends PodProcess> {
@@ -176,7 +178,7 @@ export class Kubelets<P extends PodProcess> {
     if (running === undefined) {
       const { namespace, name } = pod.metadata
       const nextMs = this.scheduler.nowMs + this.scheduler.random.between(this.times.startMs)
-      running = { uid, at: { namespace, name }, node, process: undefined, nextMs, restarts: 0, isStopping: false }
+      running = { uid, at: { namespace, name }, node, process: undefined, nextMs, restarts: 0, isStopping: false, reported: '' }
       this.pods.set(uid, running)
     }
     return running
@@ -206,8 +208,12 @@ export class Kubelets<P extends PodProcess> {
     return containersOf(pod).some(({ image }) => image !== undefined && this.brokenImages.has(image))
   }
 
-  private report(pod: KubeObject, { process, restarts, at }: Running<P>): void {
+  private report(pod: KubeObject, running: Running<P>): void {
+    const { process, restarts, at } = running
     const ready = process?.isReady() === true
+    const found = `${ready} ${process !== undefined} ${restarts} ${pod.metadata.resourceVersion}`
+    if (found === running.reported) return
+    running.reported = found
     const state =
       process === undefined
         ? { waiting: { reason: this.isImageBroken(pod) ? 'ImagePullBackOff' : restarts > 0 ? 'CrashLoopBackOff' : 'ContainerCreating' } }

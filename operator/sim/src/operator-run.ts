@@ -21,8 +21,11 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** Retries wait up to 5 minutes, volumes are given up after 5, and everything learns for a minute, one after the other. */
 const CONVERGE_MS = 60 * MINUTE
-/** Nothing may be under way that only looks like rest. */
-const REST_MS = 5 * SECOND
+/** Requests whose answer was lost may be done this late. */
+const LATE_MS = 65 * SECOND
+/** What is as it should be for so long stays so: nothing is under way that only looks like rest. */
+const REST_MS = 45 * SECOND
+const LOOK_MS = 5 * SECOND
 const COMPACT_MS = 2 * MINUTE
 const KEPT_REVISIONS = 300
 const RESTART_MS = [1 * SECOND, 20 * SECOND] as const
@@ -139,11 +142,12 @@ export class OperatorRun implements RunView {
     this.adminFaults = NO_ADMIN_FAULTS
     for (const operator of this.operators) operator?.setFaults(NO_FAULTS, NO_ADMIN_FAULTS)
     const untilMs = this.cluster.scheduler.nowMs + CONVERGE_MS
+    await this.wait(LATE_MS)
     let restingMs = 0
-    while (restingMs < REST_MS * 3 && this.error === undefined) {
-      await this.wait(REST_MS)
+    while (restingMs < REST_MS && this.error === undefined) {
+      await this.wait(LOOK_MS)
       const why = unsettled(this)
-      restingMs = why === undefined ? restingMs + REST_MS : 0
+      restingMs = why === undefined ? restingMs + LOOK_MS : 0
       if (this.cluster.scheduler.nowMs > untilMs) this.error ??= new Violation('converges', why ?? 'it never rests')
     }
     this.tell('settled')

@@ -3,6 +3,7 @@ import { claimName, groupName, LABELS, podName } from '../../src/api/names.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
+import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { volumesOf } from './slots.ts'
 
@@ -32,7 +33,15 @@ export async function performScript(run: OperatorRun): Promise<void> {
   }
   // Whatever was to return has returned.
   await run.wait(LOSS_MS[1])
+  for (const name of names) mend(run, name)
   if (random.chance(0.12)) removeResource(run, random.pick(names))
+}
+
+/** What was done for a while to a resource that was deleted meanwhile, and made again as it was. */
+function mend(run: OperatorRun, name: string): void {
+  const { paused, image } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<string, unknown>
+  if (paused === true) edit(run, name, { paused: null })
+  if (image === 'broken:1') edit(run, name, { image: 'thermocline:1' })
 }
 
 function drawSpec({ random }: OperatorRun): Record<string, unknown> {
@@ -111,6 +120,7 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [3, (run) => serverAway(run)],
   [2, (run, name) => changeRefused(run, name, 'groups')],
   [1, (run, name) => changeRefused(run, name, 'replicas')],
+  [4, relabel],
   [3, disturb],
   [2, recreate],
 ]
@@ -209,6 +219,15 @@ function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replic
   const wanted = field === 'groups' ? run.random.pick([1, 2, 4].filter((one) => one !== now)) : now === 3 ? 5 : 3
   edit(run, name, { [field]: wanted })
   if (run.random.chance(0.5)) run.cluster.scheduler.after(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
+}
+
+/** A machine moves to another zone: the topology changes. */
+function relabel(run: OperatorRun): void {
+  const { store } = run.cluster
+  const { metadata } = run.random.pick(store.all(RESOURCES.nodes))
+  const zone = run.random.pick(['z1', 'z2', 'z3'])
+  run.tell(`node ${metadata.name} moves to zone ${zone}`)
+  store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: zone } } })
 }
 
 /** Somebody deletes or edits what the operator applied. */

@@ -93,6 +93,7 @@ export function observedWith(
       resourceVersion: '7',
       clusterId: CLUSTER_ID,
       volumes: slots.map((row) => row.map(({ facts }) => (facts as NodeFacts).incarnation)),
+      epoch: 1,
     },
     groups: slots.map((row) => row.map(change)),
     statefulSets: slots.map((_, group) => ({

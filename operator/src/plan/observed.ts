@@ -86,6 +86,8 @@ export interface Bootstrap {
   readonly clusterId: string
   /** Per group and replica, once all were there. */
   readonly volumes: readonly (readonly Incarnation[])[] | undefined
+  /** The highest epoch that a topology may have been given, 0 for none: it outlives the resource, as the volumes do. */
+  readonly epoch: number
 }
 
 export interface Observed {

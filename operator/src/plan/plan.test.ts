@@ -14,7 +14,8 @@ function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<type
   const cluster = clusterWith(spec)
   const templateHash = templateHashOf(cluster, 0)
   const first = observedWith({}, (one) => ({ ...one, pod: one.pod === undefined ? undefined : { ...one.pod, templateHash } }))
-  const topology: Topology = { ...planTopology(cluster, first, first.bootstrap?.volumes ?? []), epoch: 1 }
+  const unnamed = { ...first, groups: first.groups.map((all) => all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { epoch: 0 }) }))) }
+  const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.volumes ?? []), epoch: 1 } as Topology
   const statefulSets = first.statefulSets.map((set) =>
     set === undefined ? undefined : { ...set, templateHash, specHash: specHashOf(cluster) },
   )
@@ -54,7 +55,7 @@ test('a new image of the resource changes the StatefulSet and restarts one pod',
 
 test('fresh volumes are named together, once, and nothing is named before', () => {
   const cluster = clusterWith()
-  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } }, (one) => ({
+  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
@@ -70,7 +71,7 @@ test('fresh volumes are named together, once, and nothing is named before', () =
 })
 
 test('while one is missing nothing is named, and who is missing is said', () => {
-  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } }, (one) => ({
+  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: one.replica === 1 ? undefined : factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
@@ -80,7 +81,7 @@ test('while one is missing nothing is named, and who is missing is said', () => 
 })
 
 test('volumes that were in use are never taken for fresh ones', () => {
-  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined } })
+  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } })
   const { actions, status } = makePlan(clusterWith(), used, TOKEN)
   assert.equal(kinds(actions).includes('fillSlots'), false)
   assert.equal(status.conditions?.find(({ type }) => type === 'Degraded')?.reason, 'NeedsOperator')
@@ -122,7 +123,14 @@ test('more groups are refused in words, and what runs goes on', () => {
   assert.equal(accepted?.reason, 'GrowthNotSupported')
   assert.match(accepted?.message ?? '', /spec\.groups: the cluster has 1, 4 are wanted/)
   assert.equal(status.conditions?.find(({ type }) => type === 'Available')?.status, 'True')
-  assert.deepEqual(kinds(actions), [])
+  assert.deepEqual(kinds(actions), ['ServiceAccount', 'Secret', 'Service', 'Service', 'PodDisruptionBudget'])
+})
+
+test('a refused resource keeps what there is: a StatefulSet that somebody deleted is made anew, with the replicas that there are', () => {
+  const { observed } = settled()
+  const { actions } = makePlan(clusterWith({ replicas: 5 }), { ...observed, statefulSets: [undefined] }, TOKEN)
+  const set = actions.find((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')
+  assert.equal(set?.do === 'apply' ? (set.object.spec as { replicas: number }).replicas : undefined, 3)
 })
 
 test('paused: everything is reported, nothing is done', () => {

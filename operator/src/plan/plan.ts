@@ -1,8 +1,8 @@
 /**
  * From what was found to what is to be done, in the order in which it is done: the whole decision of one pass. Pure.
  *
- * Writes come before what rests on them: the epoch stands in the status before a topology carries it anywhere, and the first
- * volumes in the ConfigMap before a topology names them.
+ * Writes come before what rests on them: the epoch stands in the ConfigMap before a topology carries it anywhere, and so do the
+ * first volumes before a topology names them.
  */
 import type { Incarnation, Topology } from '@thermocline/protocol'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
@@ -24,6 +24,8 @@ export type Action =
   | { readonly do: 'apply'; readonly object: KubeObject }
   /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
   | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
+  /** Compare-and-set, before a topology carries the epoch anywhere: no other content will ever have it. */
+  | { readonly do: 'nameEpoch'; readonly epoch: number; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
   /** Only if the group can do without it when that is asked again, of the server and the nodes themselves. */
   | { readonly do: 'restartPod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
@@ -56,13 +58,14 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
   const topology = volumes === undefined ? undefined : planTopology(cluster, observed, volumes)
   const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
   const growth = refusal === undefined ? planGrowth(spec, observed) : undefined
-  const rollout = volumes === undefined || refusal !== undefined ? undefined : planRollout(spec, observed, wantedHashes(cluster, observed))
+  // Before the slots are filled, too: pods of a broken template would never come to be asked.
+  const rollout = refusal !== undefined ? undefined : planRollout(spec, observed, wantedHashes(cluster, observed))
   const status = makeStatus({
     name: cluster.name,
     spec,
     observed,
     clusterId: cluster.clusterId,
-    epoch: topology?.epoch ?? 0,
+    epoch: topology?.epoch ?? observed.status.topologyEpoch ?? 0,
     selector: selectorOf(cluster),
     refusal,
     bootstrapWaits: filling === undefined ? undefined : waitsOf(filling),
@@ -71,12 +74,16 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
     isDeleting: false,
   })
-  const objects = refusal === undefined ? desiredObjects(cluster, observed.groups.length, changedSets(cluster, observed), token) : []
+  const objects =
+    refusal === undefined
+      ? desiredObjects(cluster, observed.groups.length, changedSets(cluster, observed), token)
+      : desiredObjects(asItIs(cluster, observed), observed.groups.length, missingSets(observed), token)
   const actions: Action[] = [
     ...objects.map((object): Action => ({ do: 'apply', object })),
     ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
     ...(growth?.statefulSets ?? []).map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
     ...fillActions(filling, bootstrap),
+    ...epochActions(topology, bootstrap),
     ...(topology === undefined
       ? []
       : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
@@ -97,6 +104,16 @@ export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
   return Object.entries(selectorLabels(cluster))
     .map(([name, value]) => `${name}=${value}`)
     .join(',')
+}
+
+/** What a refused change leaves as it was, it also keeps: with as many replicas as there are. */
+function asItIs(cluster: Cluster, { bootstrap }: Observed): Cluster {
+  const replicas = bootstrap?.volumes?.[0]?.length ?? cluster.spec.replicas
+  return { ...cluster, spec: { ...cluster.spec, replicas } }
+}
+
+function missingSets({ statefulSets }: Observed): Set<number> {
+  return new Set(statefulSets.flatMap((set, group) => (set === undefined ? [group] : [])))
 }
 
 /** Groups whose StatefulSet is missing, or was made from a resource that said something else. */
@@ -128,4 +145,9 @@ function waitsOf(filling: Filling): string {
 function fillActions(filling: Filling | undefined, bootstrap: Observed['bootstrap']): Action[] {
   if (filling === undefined || !('volumes' in filling) || bootstrap === undefined) return []
   return [{ do: 'fillSlots', volumes: filling.volumes, resourceVersion: bootstrap.resourceVersion }]
+}
+
+function epochActions(topology: Topology | undefined, bootstrap: Observed['bootstrap']): Action[] {
+  if (topology === undefined || bootstrap === undefined || topology.epoch <= bootstrap.epoch) return []
+  return [{ do: 'nameEpoch', epoch: topology.epoch, resourceVersion: bootstrap.resourceVersion }]
 }

@@ -1,6 +1,7 @@
 /**
  * The topology document: addresses and zones as they are, slots as they were first filled. Its epoch is raised by one above
- * everything that a node or the status has named, and only when something else in it changes.
+ * everything that a node, the ConfigMap or the status has named, and only when something else in it changes. A node that has a
+ * newer one may be away: what counts is what may have been given to it.
  */
 import { canonicalTopology, DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Incarnation, type Topology } from '@thermocline/protocol'
 import { hostOf } from '../api/names.ts'
@@ -8,8 +9,15 @@ import { parseDuration } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
 import type { Observed } from './observed.ts'
 
-export function planTopology(cluster: Cluster, observed: Observed, volumes: readonly (readonly Incarnation[])[]): Topology {
+/** Undefined: nobody answers who could take one, or some node has a newer one than could be read in this pass. */
+export function planTopology(
+  cluster: Cluster,
+  observed: Observed,
+  volumes: readonly (readonly Incarnation[])[],
+): Topology | undefined {
   const { topology: current } = observed
+  const epochs = observed.groups.flat().flatMap(({ facts }) => (facts === undefined ? [] : [facts.epoch]))
+  if (epochs.length === 0 || Math.max(...epochs) > (current?.epoch ?? 0)) return undefined
   const next: Topology = {
     formatVersion: 1,
     clusterId: cluster.clusterId,
@@ -30,7 +38,7 @@ export function planTopology(cluster: Cluster, observed: Observed, volumes: read
     })),
   }
   if (current !== undefined && canonicalTopology(current) === canonicalTopology(next)) return current
-  return { ...next, epoch: Math.max(current?.epoch ?? 0, observed.status.topologyEpoch ?? 0) + 1 }
+  return { ...next, epoch: Math.max(current?.epoch ?? 0, observed.bootstrap?.epoch ?? 0, observed.status.topologyEpoch ?? 0) + 1 }
 }
 
 /** Of the node that the pod is on; what was known stays while it is on none. */

@@ -122,6 +122,7 @@ const volumesSchema = z.array(z.array(z.object({ number: z.number().int(), nonce
 /** Keys of the ConfigMap. */
 export const CLUSTER_ID_KEY = 'clusterId'
 export const VOLUMES_KEY = 'volumes'
+export const EPOCH_KEY = 'epoch'
 
 /** @throws Error if what stands there can't be understood: nothing may be filled anew over it. */
 async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise<Bootstrap | undefined> {
@@ -135,7 +136,10 @@ async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise
     )
   const text = data[VOLUMES_KEY]
   const volumes: Incarnation[][] | undefined = text === undefined ? undefined : volumesSchema.parse(JSON.parse(text))
-  return { resourceVersion: found.metadata.resourceVersion ?? '', clusterId, volumes }
+  const epoch = Number(data[EPOCH_KEY] ?? '0')
+  if (!Number.isSafeInteger(epoch) || epoch < 0)
+    throw new Error(`ConfigMap ${namespace}/${bootstrapName(name)}: ${EPOCH_KEY}: ${data[EPOCH_KEY]}; expected a whole number`)
+  return { resourceVersion: found.metadata.resourceVersion ?? '', clusterId, volumes, epoch }
 }
 
 /** The cluster whose data the claims of this name hold, if there are any. */

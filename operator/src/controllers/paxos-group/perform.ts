@@ -17,7 +17,7 @@ import {
   RESOURCES,
   type Resource,
 } from '../../runtime/mod.ts'
-import { cached, httpAddress, VOLUMES_KEY } from './observe.ts'
+import { cached, EPOCH_KEY, httpAddress, VOLUMES_KEY } from './observe.ts'
 import { observeGroup } from './observe-group.ts'
 import type { Watches } from './watches.ts'
 
@@ -65,6 +65,13 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
         RESOURCES.configMaps,
         { namespace, name: bootstrapName(name) },
         { metadata: { resourceVersion: action.resourceVersion }, data: { [VOLUMES_KEY]: JSON.stringify(action.volumes) } },
+      )
+      return true
+    case 'nameEpoch':
+      await kube.patch(
+        RESOURCES.configMaps,
+        { namespace, name: bootstrapName(name) },
+        { metadata: { resourceVersion: action.resourceVersion }, data: { [EPOCH_KEY]: String(action.epoch) } },
       )
       return true
     case 'putTopology': {
@@ -148,9 +155,12 @@ async function apply(context: PerformContext, object: KubeObject): Promise<boole
   }
 }
 
-/** By each process once, and again after a while, should somebody have changed it. */
+/**
+ * By each process once, and again after a while, should somebody have changed it. One of an earlier resource of the name went
+ * with that: whose it is belongs to what was written.
+ */
 async function applySecret({ kube, clock, secretsWrittenMs }: PerformContext, object: KubeObject): Promise<boolean> {
-  const key = `${keyOf(object.metadata)} ${JSON.stringify(object.data)}`
+  const key = `${keyOf(object.metadata)} ${JSON.stringify([object.metadata.ownerReferences, object.data])}`
   const writtenMs = secretsWrittenMs.get(key)
   if (writtenMs !== undefined && clock.nowMs() - writtenMs < SECRET_AGAIN_MS) return false
   await kube.apply(RESOURCES.secrets, object)

@@ -1,6 +1,6 @@
 /**
- * One pass over a PaxosGroup, from its key: read, decide, write the status, act, report. The status goes first: it carries the
- * epoch that a topology is about to have, and where each job stands before its step is done.
+ * One pass over a PaxosGroup, from its key: read, decide, write the status, act, report. The status goes first: it says where each
+ * job stands before its step is done.
  */
 import { bootstrapName } from '../../api/names.ts'
 import { type PaxosGroupStatus, paxosGroupStatusSchema } from '../../api/paxos-group.ts'
@@ -16,7 +16,7 @@ import type { ReconcileContext } from './context.ts'
 import { remove } from './deletion.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './observe.ts'
-import { perform } from './perform.ts'
+import { type Done, type PerformSubject, perform } from './perform.ts'
 import { PAXOS_GROUPS } from './watches.ts'
 
 export async function reconcile(context: ReconcileContext, key: string): Promise<Outcome> {
@@ -63,13 +63,26 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   tellConditions(context, resource, status, plan.status)
   for (const action of plan.actions) {
     if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead') }
-    const done = await perform(context, { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }, action)
+    const done = await attempt(context, { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }, action)
     changed ||= done.changed
     if (done.changed) tellAction(context, resource, action)
   }
   if (changed)
     context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
   return { result: 'again', afterMs: plan.againAfterMs, changed }
+}
+
+/** A node that doesn't take its topology is asked again in the next pass; it holds up nothing that the others wait for. */
+async function attempt(context: ReconcileContext, subject: PerformSubject, action: Action): Promise<Done> {
+  try {
+    return await perform(context, subject, action)
+  } catch (error) {
+    if (action.do !== 'putTopology') throw error
+    const { group, replica } = action
+    const at = { namespace: subject.namespace, name: subject.name, group, replica, epoch: action.topology.epoch }
+    context.log.warn({ ...at, error: String(error) }, 'a node has not taken the topology; it is asked again')
+    return { action, changed: false }
+  }
 }
 
 /** What an older operator wrote and this one can't read counts as nothing. */
@@ -172,6 +185,7 @@ function wordsOf(action: Action): { reason: string; message: string } | undefine
         message: `the StatefulSet of group ${action.group} is made anew for larger volumes; its pods stay`,
       }
     case 'apply':
+    case 'nameEpoch':
     case 'putTopology':
       return undefined
   }
