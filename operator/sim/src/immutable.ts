@@ -1,6 +1,6 @@
 /** What the API server refuses to change: the traps that an operator falls into. */
-import { canonical } from '../../src/runtime/canonical.ts'
 import type { KubeObject, Resource } from '../../src/runtime/ports.ts'
+import { isSame } from './same.ts'
 
 type Spec = Readonly<Record<string, unknown>>
 
@@ -16,7 +16,7 @@ export function checkChange({ kind }: Resource, before: KubeObject, after: KubeO
   if (mutable === undefined) return undefined
   const [old, now] = [(before.spec ?? {}) as Spec, (after.spec ?? {}) as Spec]
   for (const field of new Set([...Object.keys(old), ...Object.keys(now)])) {
-    if (!mutable.includes(field) && canonical(old[field]) !== canonical(now[field])) {
+    if (!mutable.includes(field) && !isSame(old[field], now[field])) {
       return `spec.${field}: may not be changed; only ${mutable.join(', ')} may`
     }
   }

@@ -3,13 +3,13 @@
  * A node that loses power takes its processes with it; its pods stay in the API, not ready, then terminating, until the node
  * returns or is deleted, or somebody removes them by force. That is where operators get stuck, so it is simulated as it is.
  */
-import { canonical } from '../../src/runtime/canonical.ts'
 import type { KubeObject, ObjectAt } from '../../src/runtime/ports.ts'
 import { keyOf, RESOURCES } from '../../src/runtime/resources.ts'
 import { claimNames } from './garbage-collector.ts'
 import type { NodeFleet } from './node-fleet.ts'
 import type { PodProcess, SimVolume, StartProcess } from './pod-process.ts'
 import { type Condition, conditionOf, withCondition } from './pod-status.ts'
+import { isSame } from './same.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Store } from './store.ts'
 
@@ -227,7 +227,7 @@ export class Kubelets<P extends PodProcess> {
       conditions: next,
       containerStatuses,
     }
-    if (conditionOf(pod, 'Ready') === undefined || canonical(pod.status) !== canonical(status)) {
+    if (conditionOf(pod, 'Ready') === undefined || !isSame(pod.status, status)) {
       this.store.amend(RESOURCES.pods, at, { status }, 'status')
     }
   }

@@ -69,6 +69,7 @@ export class OperatorRun implements RunView {
   readonly steps = new Map<string, number>()
   faults: Partial<Faults>
   adminFaults: AdminFaults
+  underWayUntilMs = 0
   private readonly invariants: Invariant[]
 
   constructor(options: RunOptions) {
@@ -89,6 +90,13 @@ export class OperatorRun implements RunView {
     cluster.scheduler.every(COMPACT_MS, () => cluster.store.compact(cluster.store.revision - KEPT_REVISIONS))
     const count = options.operators ?? (this.random.chance(0.3) ? 2 : 1)
     for (let at = 0; at < count; at++) this.startOperator(at)
+  }
+
+  /** What the script has set going comes to its end. */
+  later(delayMs: number, what: () => void): void {
+    const { scheduler } = this.cluster
+    this.underWayUntilMs = Math.max(this.underWayUntilMs, scheduler.nowMs + delayMs)
+    scheduler.after(delayMs, what)
   }
 
   tell(what: string): void {

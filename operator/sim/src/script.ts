@@ -1,5 +1,5 @@
 /** What people and the world do in a run, drawn from its seed. */
-import { claimName, groupName, LABELS, podName } from '../../src/api/names.ts'
+import { groupName, LABELS, podName } from '../../src/api/names.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
@@ -32,7 +32,7 @@ export async function performScript(run: OperatorRun): Promise<void> {
     await run.wait(random.between(GAP_MS))
   }
   // Whatever was to return has returned.
-  await run.wait(LOSS_MS[1])
+  await run.wait(run.underWayUntilMs - run.cluster.scheduler.nowMs + SECOND)
   for (const name of names) mend(run, name)
   if (random.chance(0.12)) removeResource(run, random.pick(names))
 }
@@ -94,11 +94,11 @@ function isWhole(run: OperatorRun): boolean {
   return names.length > 0 && names.every((name) => allVote(run, name))
 }
 
-function podsOf({ cluster }: OperatorRun, name: string): KubeObject[] {
+export function podsOf({ cluster }: OperatorRun, name: string): KubeObject[] {
   return cluster.store.all(RESOURCES.pods).filter(({ metadata }) => metadata.labels?.[LABELS.instance] === name)
 }
 
-const nodeOf = ({ spec }: KubeObject): string | undefined => (spec as { nodeName?: string }).nodeName
+export const nodeOf = ({ spec }: KubeObject): string | undefined => (spec as { nodeName?: string }).nodeName
 
 type Act = (run: OperatorRun, name: string) => void
 
@@ -139,7 +139,7 @@ function changeImage(run: OperatorRun, name: string): void {
   edit(run, name, { image: `thermocline:${1 + run.random.below(4)}` })
 }
 
-function grow(run: OperatorRun, name: string): void {
+export function grow(run: OperatorRun, name: string): void {
   const resource = run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
   const { storage } = (resource?.spec ?? {}) as { storage?: { size?: string } }
   const size = `${Number.parseInt(storage?.size ?? '10Gi', 10) + run.random.pick([1, 10])}Gi`
@@ -148,7 +148,7 @@ function grow(run: OperatorRun, name: string): void {
 
 function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
   edit(run, name, spec)
-  run.cluster.scheduler.after(run.random.between(MEND_MS), () => edit(run, name, then))
+  run.later(run.random.between(MEND_MS), () => edit(run, name, then))
 }
 
 function deletePod(run: OperatorRun, name: string): void {
@@ -185,7 +185,7 @@ function loseNode(run: OperatorRun): void {
   run.tell(`${isIsolated ? 'isolate' : 'lose'} node ${node} for ${Math.round(forMs / SECOND)} s`)
   if (isIsolated) cluster.isolateNode(node)
   else cluster.loseNode(node)
-  cluster.scheduler.after(forMs, () => cluster.restoreNode(node))
+  run.later(forMs, () => cluster.restoreNode(node))
 }
 
 function loseNodeForGood(run: OperatorRun): void {
@@ -210,6 +210,7 @@ function serverAway(run: OperatorRun): void {
   const forMs = run.random.between(AWAY_MS)
   run.tell(`the API server is away for ${Math.round(forMs / SECOND)} s`)
   run.cluster.serverAway(forMs)
+  run.later(forMs, () => {})
 }
 
 function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replicas'): void {
@@ -218,11 +219,11 @@ function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replic
   if (now === undefined) return
   const wanted = field === 'groups' ? run.random.pick([1, 2, 4].filter((one) => one !== now)) : now === 3 ? 5 : 3
   edit(run, name, { [field]: wanted })
-  if (run.random.chance(0.5)) run.cluster.scheduler.after(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
+  if (run.random.chance(0.5)) run.later(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
 }
 
 /** A machine moves to another zone: the topology changes. */
-function relabel(run: OperatorRun): void {
+export function relabel(run: OperatorRun): void {
   const { store } = run.cluster
   const { metadata } = run.random.pick(store.all(RESOURCES.nodes))
   const zone = run.random.pick(['z1', 'z2', 'z3'])
@@ -251,10 +252,5 @@ function recreate(run: OperatorRun, name: string): void {
   removeResource(run, name)
   const create = (): void => createResource(run, name, spec as Record<string, unknown>)
   run.expected.set(name, 'running')
-  cluster.scheduler.after(random.chance(0.3) ? 1 : random.between(MEND_MS), create)
+  run.later(random.chance(0.3) ? 1 : random.between(MEND_MS), create)
 }
-
-export const claimOf = (name: string, group: number, replica: number): { namespace: string; name: string } => ({
-  namespace: NAMESPACE,
-  name: claimName(name, group, replica),
-})

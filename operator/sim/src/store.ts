@@ -3,13 +3,13 @@
  * be watched until it is compacted, writes are checked against versions, deletion waits for finalizers and grace. At once
  * and without faults: latency and failures are `SimKube`'s.
  */
-import { canonical } from '../../src/runtime/canonical.ts'
 import { KubeError } from '../../src/runtime/kube-error.ts'
 import type { DeleteOptions, KubeObject, MergePatch, ObjectAt, ObjectList, ObjectMeta, Resource, Scope } from '../../src/runtime/ports.ts'
 import { groupVersionOf, keyOf, RESOURCES, resourceName } from '../../src/runtime/resources.ts'
 import { checkChange } from './immutable.ts'
 import { applyFields, mergePatch } from './merge.ts'
 import type { Scheduler } from './scheduler.ts'
+import { isSame } from './same.ts'
 import { isInScope } from './selector.ts'
 
 /** One revision: the object before and after; absent before it was there, absent after it went. */
@@ -215,11 +215,11 @@ export class Store {
       const status = WITHOUT_STATUS.has(resourceName(resource)) ? next.status : current.status
       result = { ...next, metadata: { ...next.metadata, ...fixed } as unknown as ObjectMeta, status }
     }
+    if (isSame(result, current)) return current
     result = plain(result)
-    if (canonical(result) === canonical(current)) return current
     const said = checkChange(resource, current, result)
     if (said !== undefined) throw refuse(422, 'Invalid', said)
-    if (part === 'main' && specText(result) !== specText(current)) {
+    if (part === 'main' && !isSame(specOf(result), specOf(current))) {
       result = { ...result, metadata: { ...result.metadata, generation: (generation ?? 0) + 1 } }
     }
     const isReleased = deletionTimestamp !== undefined && (result.metadata.finalizers ?? []).length === 0
@@ -307,8 +307,8 @@ function withoutIdentity({ apiVersion: _, kind: __, status: ___, metadata, ...fi
   return { ...fields, metadata: { labels, annotations, ownerReferences, finalizers } }
 }
 
-function specText({ apiVersion: _, kind: __, metadata: ___, status: ____, ...spec }: KubeObject): string {
-  return canonical(spec)
+function specOf({ apiVersion: _, kind: __, metadata: ___, status: ____, ...spec }: KubeObject): object {
+  return spec
 }
 
 /** As JSON would carry it: no undefined. */

@@ -1,0 +1,57 @@
+/** Runs that go through one story, whatever the seed: every step of an operator's work, and what nothing can be done about. */
+import { LABELS } from '../../src/api/names.ts'
+import { RESOURCES } from '../../src/runtime/resources.ts'
+import { unsettled } from './convergence.ts'
+import { ZONE_LABEL } from './node-fleet.ts'
+import type { OperatorRun } from './operator-run.ts'
+import { allVote, createResource, edit, grow, nodeOf, podsOf, removeResource } from './script.ts'
+import { Violation } from './violation.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const NAME = 'orders'
+/** Longer than anything takes without faults. */
+const LONG_MS = 30 * MINUTE
+
+/** Made, changed, grown, a node lost for good, moved, and deleted with its volumes: all steps that there are. */
+export async function everyStep(run: OperatorRun): Promise<void> {
+  const { store, fleet } = run.cluster
+  const settle = async (): Promise<void> => {
+    // What was asked for has to be noticed before it can be done.
+    await run.wait(20 * SECOND)
+    await run.wait(LONG_MS, () => unsettled(run) === undefined)
+    if (run.error === undefined && unsettled(run) !== undefined) run.error = new Violation('converges', unsettled(run) ?? '')
+  }
+  createResource(run, NAME, { groups: 2, replaceAfter: '1m', storage: { size: '10Gi', retentionPolicy: 'Delete' } })
+  await settle()
+  edit(run, NAME, { image: 'thermocline:2' })
+  await settle()
+  grow(run, NAME)
+  await settle()
+  const [pod] = podsOf(run, NAME)
+  const lost = pod === undefined ? undefined : nodeOf(pod)
+  run.cluster.loseNode(lost ?? 'n1')
+  await run.wait(2 * MINUTE)
+  await settle()
+  for (const { metadata } of store.all(RESOURCES.nodes)) {
+    if (fleet.isReachable(metadata.name)) store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: 'z9' } } })
+  }
+  await settle()
+  removeResource(run, NAME)
+}
+
+/** Two of three volumes of a group are lost: nothing is touched, and people are asked. */
+export async function secondLoss(run: OperatorRun): Promise<void> {
+  const { cluster, random } = run
+  createResource(run, NAME, { groups: 1 + random.below(2), replaceAfter: random.pick(['1m', '5m']) })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  const nodes = podsOf(run, NAME).flatMap((pod) => (pod.metadata.labels?.[LABELS.group] === '0' ? [nodeOf(pod) ?? ''] : []))
+  for (const node of nodes.slice(0, 2)) {
+    run.tell(`lose node ${node} for good`)
+    cluster.loseNode(node)
+    await run.wait(random.between([0, 30 * SECOND]))
+  }
+  // Until Kubernetes has given up the pods of both nodes, which the status tells.
+  await run.wait(8 * MINUTE)
+  run.expected.set(NAME, 'needs-operator')
+}
