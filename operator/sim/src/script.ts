@@ -32,7 +32,7 @@ export async function performScript(run: OperatorRun): Promise<void> {
     await run.wait(random.between(GAP_MS))
   }
   // Whatever was to return has returned.
-  await run.wait(run.underWayUntilMs - run.cluster.scheduler.nowMs + SECOND)
+  await run.wait(Math.max(0, run.underWayUntilMs - run.cluster.scheduler.nowMs) + SECOND)
   for (const name of names) mend(run, name)
   if (random.chance(0.12)) removeResource(run, random.pick(names))
 }

@@ -5,7 +5,7 @@ import { paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { formatTime } from '../api/time.ts'
 import { claimOf, factsOf, NOW_MS, observedWith, podOf } from './observed.fixture.ts'
 import type { Observed, ObservedReplica } from './observed.ts'
-import { planRecovery } from './recovery.ts'
+import { mayGiveUp, planRecovery } from './recovery.ts'
 
 const spec = paxosGroupSpecSchema.parse({ replaceAfter: '5m' })
 const MINUTE_MS = 60_000
@@ -96,6 +96,34 @@ test('a pod made before its old claim was gone is made again', () => {
     planRecovery(spec, observed).steps.map((step) => step.do),
     ['deletePod'],
   )
+})
+
+test('a pod that waits for a claim that is being deleted is made again, also after its node came back', () => {
+  const observed = observedWith({}, (one) =>
+    one.replica === 2
+      ? {
+          ...one,
+          claim: claimOf(0, 2, { isDeleting: true }),
+          facts: undefined,
+          pod: podOf(0, 2, { node: undefined, phase: 'Pending', isReady: false }),
+        }
+      : one,
+  )
+  assert.deepEqual(
+    planRecovery(spec, observed).steps.map((step) => step.do),
+    ['deletePod'],
+  )
+})
+
+test('a volume is given up only if it is still lost, still the only one, and enough others vote', () => {
+  const lost = observedWith({ nodes: nodes('n1', 'n2') }, nodeGone)
+  const ask = (observed: Observed, uid = 'claim-0-2'): boolean => mayGiveUp(2, uid, observed, observed.groups[0] ?? [])
+  assert.equal(ask(lost), true)
+  assert.equal(ask(lost, 'another'), false)
+  assert.equal(ask(observedWith({ nodes: nodes('n1', 'n2', 'n3') }, nodeGone)), false)
+  assert.equal(ask(observedWith({ nodes: nodes('n1') }, nodeGone)), true)
+  const second = observedWith({ nodes: nodes('n1', 'n2') }, (one) => (one.replica === 1 ? { ...one, facts: undefined } : nodeGone(one)))
+  assert.equal(ask(second), false)
 })
 
 test('a learner is followed to the end, with progress; one that is stuck asks for people', () => {

@@ -78,7 +78,8 @@ function recover(one: ObservedReplica, situation: Situation): ReplicaPlan {
     }
   }
   // Between its old volume and its first words from the new one.
-  return before?.step === 'Replacing' ? { job: { ...before, message: describe(one) }, steps: remake(one) } : {}
+  const steps = remake(one, before?.step === 'Replacing')
+  return before?.step === 'Replacing' ? { job: { ...before, message: describe(one) }, steps } : { steps }
 }
 
 function replace(
@@ -119,9 +120,13 @@ export function mayGiveUp(
   return isIt && mayReplace(votersOf(replicas), replica)
 }
 
-/** A pod that was made while the old claim was still there gets none: only a new pod does. */
-function remake({ group, replica, claim, pod }: ObservedReplica): RecoveryStep[] {
-  if (claim !== undefined || pod === undefined || pod.node !== undefined || pod.isDeleting) return []
+/**
+ * A pod that was made while the old claim was still there gets none: only a new pod does. While it waits it may even be what keeps
+ * the old claim from going, whoever deleted that.
+ */
+function remake({ group, replica, claim, pod }: ObservedReplica, isReplacing: boolean): RecoveryStep[] {
+  const isWithout = claim === undefined ? isReplacing : claim.isDeleting
+  if (!isWithout || pod === undefined || pod.node !== undefined || pod.isDeleting) return []
   return [{ do: 'deletePod', group, replica, uid: pod.uid, why: 'it was made before its claim was gone' }]
 }
 
