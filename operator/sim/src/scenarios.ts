@@ -4,12 +4,13 @@ import { RESOURCES } from '../../src/runtime/resources.ts'
 import { unsettled } from './convergence.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
-import { allVote, createResource, edit, grow, nodeOf, podsOf, removeResource } from './script.ts'
+import { allVote, createResource, edit, grow, nodeOf, podsOf, relabel, removeResource } from './script.ts'
 import { Violation } from './violation.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const NAME = 'orders'
+const ROUNDS = 5
 /** Longer than anything takes without faults. */
 const LONG_MS = 30 * MINUTE
 
@@ -54,4 +55,30 @@ export async function secondLoss(run: OperatorRun): Promise<void> {
   // Until Kubernetes has given up the pods of both nodes, which the status tells.
   await run.wait(8 * MINUTE)
   run.expected.set(NAME, 'needs-operator')
+}
+
+/**
+ * Zones change, and as soon as the first node has taken the new topology it is cut off and the operator ends: who comes next knows
+ * of that epoch only what was written down before, and has other zones to tell.
+ */
+export async function restlessZones(run: OperatorRun): Promise<void> {
+  const { cluster, random, tier } = run
+  createResource(run, NAME, { groups: 1, replicas: 5 })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  for (let at = 0; at < ROUNDS && run.error === undefined; at++) {
+    const epochOf = (): number => Math.max(...tier.nodes().map(({ topology }) => topology?.epoch ?? 0))
+    const before = epochOf()
+    relabel(run)
+    await run.wait(MINUTE, () => epochOf() > before)
+    for (const { start, topology } of tier.nodes()) {
+      if ((topology?.epoch ?? 0) <= before || !cluster.fleet.isReachable(start.node)) continue
+      run.tell(`isolate ${start.node}, which has epoch ${topology?.epoch}`)
+      cluster.isolateNode(start.node)
+      run.later(random.between([MINUTE, 2 * MINUTE]), () => cluster.restoreNode(start.node))
+    }
+    run.killOperator(0, 'killed')
+    relabel(run)
+    await run.wait(random.between([MINUTE, 3 * MINUTE]))
+  }
+  await run.wait(2 * MINUTE)
 }

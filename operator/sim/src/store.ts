@@ -8,8 +8,8 @@ import type { DeleteOptions, KubeObject, MergePatch, ObjectAt, ObjectList, Objec
 import { groupVersionOf, keyOf, RESOURCES, resourceName } from '../../src/runtime/resources.ts'
 import { checkChange } from './immutable.ts'
 import { applyFields, mergePatch } from './merge.ts'
-import type { Scheduler } from './scheduler.ts'
 import { isSame } from './same.ts'
+import type { Scheduler } from './scheduler.ts'
 import { isInScope } from './selector.ts'
 
 /** One revision: the object before and after; absent before it was there, absent after it went. */

@@ -14,7 +14,10 @@ function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<type
   const cluster = clusterWith(spec)
   const templateHash = templateHashOf(cluster, 0)
   const first = observedWith({}, (one) => ({ ...one, pod: one.pod === undefined ? undefined : { ...one.pod, templateHash } }))
-  const unnamed = { ...first, groups: first.groups.map((all) => all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { epoch: 0 }) }))) }
+  const unnamed = {
+    ...first,
+    groups: first.groups.map((all) => all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { epoch: 0 }) }))),
+  }
   const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.volumes ?? []), epoch: 1 } as Topology
   const statefulSets = first.statefulSets.map((set) =>
     set === undefined ? undefined : { ...set, templateHash, specHash: specHashOf(cluster) },

@@ -10,11 +10,7 @@ import type { Cluster } from '../specs/cluster.ts'
 import type { Observed } from './observed.ts'
 
 /** Undefined: nobody answers who could take one, or some node has a newer one than could be read in this pass. */
-export function planTopology(
-  cluster: Cluster,
-  observed: Observed,
-  volumes: readonly (readonly Incarnation[])[],
-): Topology | undefined {
+export function planTopology(cluster: Cluster, observed: Observed, volumes: readonly (readonly Incarnation[])[]): Topology | undefined {
   const { topology: current } = observed
   const epochs = observed.groups.flat().flatMap(({ facts }) => (facts === undefined ? [] : [facts.epoch]))
   if (epochs.length === 0 || Math.max(...epochs) > (current?.epoch ?? 0)) return undefined

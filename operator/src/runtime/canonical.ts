@@ -7,7 +7,7 @@ export function canonical(value: unknown): string {
     return `[${text}]`
   }
   const fields = value as Readonly<Record<string, unknown>>
-  for (const name of Object.keys(fields).sort()) {
+  for (const name of Object.keys(fields).sort((a, b) => (a < b ? -1 : 1))) {
     const field = fields[name]
     if (field !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonical(field)}`
   }

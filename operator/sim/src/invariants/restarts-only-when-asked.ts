@@ -2,13 +2,13 @@
  * A pod is restarted for a change only if the resource says something else of pods than when the pod was made: neither a
  * restart of the operator nor another release of it is a reason.
  */
-import { ANNOTATIONS } from '../../../src/api/names.ts'
-import { paxosGroupSpecSchema } from '../../../src/api/paxos-group.ts'
+import { ANNOTATIONS, groupName } from '../../../src/api/names.ts'
 import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
+import { canonical } from '../../../src/runtime/canonical.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'
 import { RESOURCES } from '../../../src/runtime/resources.ts'
-import { specHashOf } from '../../../src/specs/stateful-set.ts'
 import type { Invariant, RunView } from '../invariant.ts'
+import { isSame } from '../same.ts'
 import { podDeletedByOperator, slotOf } from '../slots.ts'
 import type { Change } from '../store.ts'
 import { Violation } from '../violation.ts'
@@ -17,7 +17,7 @@ export class RestartsOnlyWhenAsked implements Invariant {
   readonly name = 'restarts-only-when-asked'
   private readonly view: RunView
   /** Resource → how often what it says of pods has changed. */
-  private readonly changes = new Map<string, { hash: string; count: number }>()
+  private readonly changes = new Map<string, { says: string; count: number }>()
   /** Pod uid → the count when it was made. */
   private readonly made = new Map<string, number>()
   private readonly forced = new Set<string>()
@@ -46,20 +46,36 @@ export class RestartsOnlyWhenAsked implements Invariant {
   }
 
   private noteResource({ metadata: { namespace, name }, spec }: KubeObject): void {
-    const parsed = paxosGroupSpecSchema.safeParse(spec)
-    if (!parsed.success) return
-    const hash = specHashOf({ spec: parsed.data })
+    const { image, imagePullPolicy, limits, podTemplate, replicas, resources, storage, versionCache, zones } = (spec ?? {}) as Spec
+    const says = canonical({ image, imagePullPolicy, limits, podTemplate, replicas, resources, size: storage?.size, versionCache, zones })
     const key = `${namespace}/${name}`
     const known = this.changes.get(key)
-    if (known?.hash !== hash) this.changes.set(key, { hash, count: (known?.count ?? 0) + 1 })
+    if (known?.says !== says) this.changes.set(key, { says, count: (known?.count ?? 0) + 1 })
   }
 
   /** Its StatefulSet may be older than what the resource says now: then it is of the change before. */
   private notePod(pod: KubeObject): void {
     const { namespace, name, group } = slotOf(pod)
-    const known = this.changes.get(`${namespace}/${name}`)
-    const set = this.view.cluster.store.get(RESOURCES.statefulSets, { namespace, name: `${name}-g${group}` })
-    const isCurrent = set?.metadata.annotations?.[ANNOTATIONS.specHash] === known?.hash
-    this.made.set(pod.metadata.uid ?? '', (known?.count ?? 0) - (isCurrent ? 0 : 1))
+    const { store } = this.view.cluster
+    const spec = (store.get(PAXOS_GROUPS, { namespace, name })?.spec ?? {}) as Spec
+    const set = store.get(RESOURCES.statefulSets, { namespace, name: groupName(name, group) })
+    const [template] = ((set?.spec ?? {}) as SetSpec).volumeClaimTemplates ?? []
+    const [container] = (pod.spec as PodSpec).containers
+    const isCurrent =
+      (spec.image === undefined || spec.image === container?.image) &&
+      (spec.resources === undefined || isSame(spec.resources, container?.resources)) &&
+      (spec.storage?.size === undefined || spec.storage.size === template?.spec.resources.requests.storage)
+    const count = this.changes.get(`${namespace}/${name}`)?.count ?? 0
+    this.made.set(pod.metadata.uid ?? '', isCurrent ? count : count - 1)
   }
+}
+
+type Spec = Readonly<Record<string, unknown>> & { readonly storage?: { readonly size?: string } }
+
+interface SetSpec {
+  readonly volumeClaimTemplates?: readonly { readonly spec: { readonly resources: { readonly requests: { readonly storage: string } } } }[]
+}
+
+interface PodSpec {
+  readonly containers: readonly { readonly image?: string; readonly resources?: unknown }[]
 }

@@ -1,0 +1,164 @@
+/**
+ * Planted bugs: each breaks one rule by a change of shipped code, and names the invariant that must catch it. Runs that miss one
+ * of them would miss the same mistake made by hand.
+ */
+export interface Edit {
+  /** Path below `operator/src`. */
+  readonly file: string
+  /** Stands exactly once in the file. */
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Mutant extends Edit {
+  readonly name: string
+  /** The other places, of a bug that takes several: where two defences hold one rule, both must go. */
+  readonly also?: readonly Edit[]
+  /** What must report it first: one invariant, or those that see the same mistake. */
+  readonly caughtBy: readonly string[]
+  readonly why: string
+}
+
+const PERFORM = 'controllers/paxos-group/perform.ts'
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'restart-whoever-else-is-down',
+    file: 'plan/disruption.ts',
+    find: 'return mayStop(voters, replica) && countOf(voters, replica) === voters.length - 1',
+    replace: 'return voters.length > replica',
+    also: [
+      { file: PERFORM, find: "if (how === 'evict') return", replace: 'if (how === undefined) return' },
+      { file: 'plan/rollout.ts', find: 'else if (room <= 0)', replace: 'else if (room < -1000)' },
+    ],
+    caughtBy: ['never-costs-a-majority', 'one-down-per-group'],
+    why: 'the guard ignores the other replicas, and no budget is asked',
+  },
+  {
+    name: 'two-of-five-at-once',
+    file: 'plan/disruption.ts',
+    find: 'return mayStop(voters, replica) && countOf(voters, replica) === voters.length - 1',
+    replace: 'return mayStop(voters, replica)',
+    also: [{ file: 'plan/rollout.ts', find: 'else if (room <= 0)', replace: 'else if (room < -1000)' }],
+    caughtBy: ['one-down-per-group'],
+    why: 'a majority is left, but nothing to lose any more',
+  },
+  {
+    name: 'larger-volumes-are-refused',
+    file: 'plan/plan.ts',
+    find: 'set !== undefined && (set.isDeleting || set.claimBytes !== claimBytes)',
+    replace: 'set !== undefined && set.isDeleting && claimBytes !== 0',
+    caughtBy: ['converges'],
+    why: 'a StatefulSet is applied with other claim templates, which the server refuses for ever',
+  },
+  {
+    name: 'silent-is-useless',
+    file: 'plan/voters.ts',
+    find: 'if (facts !== undefined) return !isVoter(one)',
+    replace: 'if (facts === undefined || !isVoter(one)) return true',
+    also: [{ file: PERFORM, find: 'if (how === undefined) return false', replace: '' }],
+    caughtBy: ['never-costs-a-majority', 'one-down-per-group'],
+    why: 'a replica that does not answer is restarted as if it gave no vote',
+  },
+  {
+    name: 'silent-is-a-voter',
+    file: 'plan/voters.ts',
+    find: "return pod?.isDeleting !== true && facts?.state === 'serving' && facts.mode === 'Voter'",
+    replace: "return facts === undefined || (facts.state === 'serving' && facts.mode === 'Voter')",
+    caughtBy: ['available-is-true-to-voters', 'never-costs-a-majority', 'one-down-per-group', 'claim-kept'],
+    why: 'a replica that does not answer counts as a voter',
+  },
+  {
+    name: 'claims-go-with-the-resource',
+    file: 'controllers/paxos-group/reconcile.ts',
+    find: "if (hasFinalizer(resource) !== (spec.storage.retentionPolicy === 'Delete'))",
+    replace: 'if (!hasFinalizer(resource))',
+    caughtBy: ['claim-kept'],
+    why: 'claims are deleted with the resource, whatever it says',
+  },
+  {
+    name: 'volume-given-up-at-once',
+    file: 'plan/recovery.ts',
+    find: 'if (hasNode || pod?.isReady === true) return undefined',
+    replace: 'if (pod?.isReady === true) return undefined',
+    caughtBy: ['claim-kept'],
+    why: 'a replica that is not ready counts as lost although its node is there',
+  },
+  {
+    name: 'volume-given-up-with-too-few-voters',
+    file: 'plan/disruption.ts',
+    find: 'return voters[replica] !== true && countOf(voters) >= n - quorumOf(n) + 1',
+    replace: 'return voters[replica] !== true && n > 0',
+    also: [
+      { file: 'plan/recovery.ts', find: 'if (!isOnlyLoss || !mayReplace', replace: 'if (!mayReplace' },
+      {
+        file: 'plan/recovery.ts',
+        find: 'const isIt = lost.length === 1 && lost[0]?.replica === replica && lost[0].claim?.uid === claimUid',
+        replace: 'const isIt = lost.length > 0 && claimUid !== ""',
+      },
+    ],
+    caughtBy: ['claim-kept'],
+    why: 'the second volume of a group is given up, too',
+  },
+  {
+    name: 'epoch-not-durable-before-the-push',
+    file: 'plan/topology.ts',
+    find: 'epoch: Math.max(current?.epoch ?? 0, observed.bootstrap?.epoch ?? 0, observed.status.topologyEpoch ?? 0) + 1',
+    replace: 'epoch: (current?.epoch ?? 0) + 1',
+    caughtBy: ['one-content-per-epoch'],
+    why: 'a topology is given an epoch that another may have been given by an operator that ended',
+  },
+  {
+    name: 'epoch-only-in-the-status',
+    file: 'plan/topology.ts',
+    find: 'observed.bootstrap?.epoch ?? 0, ',
+    replace: '',
+    caughtBy: ['one-content-per-epoch'],
+    why: 'the status falls back to the epoch that is known, and so to one that was given before',
+  },
+  {
+    name: 'slots-filled-again',
+    file: 'plan/plan.ts',
+    find: '...fillActions(filling, bootstrap),',
+    replace:
+      '...fillActions(fillSlots(observed, cluster.clusterId), bootstrap).filter((one) => JSON.stringify(one) !== JSON.stringify({ ...one, volumes })),',
+    also: [
+      {
+        file: 'plan/bootstrap.ts',
+        find: '} else row.push(facts.incarnation)',
+        replace: '}\n      if (facts !== undefined) row.push(facts.incarnation)',
+      },
+      {
+        file: 'plan/bootstrap.ts',
+        find: "else if (facts.standing !== 'fresh' || facts.incarnation.number !== 0) {",
+        replace: 'else if (facts.incarnation.number > 99) {',
+      },
+    ],
+    caughtBy: ['slots-filled-once'],
+    why: 'slots are filled with whatever volumes there are, whenever all answer',
+  },
+  {
+    name: 'templates-follow-the-operator',
+    file: 'specs/stateful-set.ts',
+    find: "specHashOf({ spec }: Pick<Cluster, 'spec'>): string {",
+    replace: 'specHashOf({ spec, defaultImage }: Cluster): string {',
+    also: [
+      {
+        file: 'specs/stateful-set.ts',
+        find: 'return hashOf({ image, imagePullPolicy,',
+        replace: 'return hashOf({ defaultImage, image, imagePullPolicy,',
+      },
+    ],
+    caughtBy: ['restarts-only-when-asked'],
+    why: 'a newer operator restarts every pod',
+  },
+  {
+    name: 'secret-written-at-every-pass',
+    file: PERFORM,
+    find: 'if (writtenMs !== undefined && clock.nowMs() - writtenMs < SECRET_AGAIN_MS) return false',
+    replace: '',
+    also: [{ file: 'specs/access.ts', find: "type: 'Opaque',", replace: 'type: String(performance.now()),' }],
+    caughtBy: ['no-write-when-settled'],
+    why: 'a pass that has nothing to do writes',
+  },
+]
