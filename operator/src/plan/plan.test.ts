@@ -157,3 +157,47 @@ test('claims grow although the pod is down, and the StatefulSet is made anew aro
   assert.ok(kinds(actions).includes('orphanStatefulSet'))
   assert.equal(status.jobs?.find(({ type }) => type === 'VolumeGrowth')?.progress, 0)
 })
+
+test('a StatefulSet with smaller claims is never applied over: it goes first, without its pods', () => {
+  const { observed } = settled()
+  const { actions } = makePlan(clusterWith({ storage: { size: '20Gi' } }), observed, TOKEN)
+  assert.deepEqual(
+    kinds(actions).filter((kind) => kind === 'StatefulSet' || kind === 'orphanStatefulSet'),
+    ['orphanStatefulSet'],
+  )
+  const gone = makePlan(clusterWith({ storage: { size: '20Gi' } }), { ...observed, statefulSets: [undefined] }, TOKEN)
+  assert.ok(kinds(gone.actions).includes('StatefulSet'))
+})
+
+test('pods of a broken template are replaced before the slots are filled, too', () => {
+  const broken = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+    ...one,
+    pod: one.pod === undefined ? undefined : { ...one.pod, phase: 'Pending', isReady: false, trouble: 'ImagePullBackOff' },
+    facts: undefined,
+  }))
+  const { actions } = makePlan(clusterWith({ image: 'thermocline:good' }), broken, TOKEN)
+  assert.equal(kinds(actions).filter((kind) => kind === 'restartPod').length, 3)
+})
+
+test('an epoch is put down before a topology carries it, and only once', () => {
+  const { cluster, observed } = settled()
+  const moved: Observed = { ...observed, nodes: new Map([['n1', { isReady: true, isUnschedulable: false, zone: 'elsewhere' }]]) }
+  assert.deepEqual(
+    kinds(makePlan(cluster, moved, TOKEN).actions).filter((kind) => kind === 'nameEpoch' || kind === 'putTopology'),
+    ['nameEpoch', 'putTopology', 'putTopology', 'putTopology'],
+  )
+  assert.equal(kinds(makePlan(cluster, observed, TOKEN).actions).includes('nameEpoch'), false)
+})
+
+test('while nobody answers no epoch is named and the status stays as it is: its own write would wake the next pass', () => {
+  const { cluster, observed } = settled()
+  const silent: Observed = {
+    ...observed,
+    status: { topologyEpoch: 3 },
+    topology: undefined,
+    groups: observed.groups.map((all) => all.map((one) => ({ ...one, facts: undefined }))),
+  }
+  const { actions, status } = makePlan(cluster, silent, TOKEN)
+  assert.equal(kinds(actions).includes('nameEpoch'), false)
+  assert.equal(status.topologyEpoch, 3)
+})

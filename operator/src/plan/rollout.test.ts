@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { observedWith, podOf, TEMPLATE } from './observed.fixture.ts'
-import { planRollout } from './rollout.ts'
+import { mayRestart, planRollout } from './rollout.ts'
 
 const NEW = 'template-2'
 const spec = paxosGroupSpecSchema.parse({})
@@ -53,4 +53,27 @@ test('outside of the windows nothing that votes is restarted', () => {
   assert.deepEqual(who(plan), [])
   assert.equal(plan.againAfterMs, 24 * 3_600_000)
   assert.equal(plan.waitsFor, 'the next maintenance window')
+})
+
+test('asked again right before the act: a voter is evicted if all others vote, what gives no vote is deleted, another pod is left alone', () => {
+  const [all = []] = observedWith().groups
+  assert.equal(mayRestart(all, 0, 'pod-0-0'), 'evict')
+  assert.equal(mayRestart(all, 0, 'a newer pod'), undefined)
+  const [stopping = []] = observedWith({}, (one) => (one.replica === 1 ? { ...one, pod: podOf(0, 1, { isDeleting: true }) } : one)).groups
+  assert.deepEqual(
+    [0, 1, 2].map((replica) => mayRestart(stopping, replica, `pod-0-${replica}`)),
+    [undefined, undefined, undefined],
+  )
+  const [silent = []] = observedWith({}, (one) => (one.replica === 1 ? { ...one, facts: undefined } : one)).groups
+  assert.deepEqual(
+    [0, 1].map((replica) => mayRestart(silent, replica, `pod-0-${replica}`)),
+    [undefined, 'evict'],
+  )
+  const [useless = []] = observedWith({}, (one) =>
+    one.replica === 0 ? one : { ...one, facts: undefined, pod: podOf(0, one.replica, { trouble: 'CrashLoopBackOff' }) },
+  ).groups
+  assert.deepEqual(
+    [0, 1].map((replica) => mayRestart(useless, replica, `pod-0-${replica}`)),
+    [undefined, 'delete'],
+  )
 })
