@@ -13,19 +13,21 @@ const NAMESPACE = 'default'
 /** What is not as it should be; undefined: all is well. */
 export function unsettled(run: OperatorRun): string | undefined {
   for (const [name, wanted] of run.expected) {
-    const why = wanted === 'gone' ? unsettledEnd(run, name) : unsettledResource(run, name, wanted)
+    const why = wanted === 'gone' || wanted === 'retained' ? unsettledEnd(run, name, wanted) : unsettledResource(run, name, wanted)
     if (why !== undefined) return `${name}: ${why}`
   }
   return undefined
 }
 
-/** After a resource with policy Delete nothing of it is left. */
-function unsettledEnd({ cluster }: OperatorRun, name: string): string | undefined {
+/** After a resource nothing of it is left; if its volumes are retained, they are, and what says whose they are. */
+function unsettledEnd({ cluster }: OperatorRun, name: string, wanted: 'gone' | 'retained'): string | undefined {
+  const kept = new Set(wanted === 'retained' ? ['PersistentVolumeClaim', 'ConfigMap'] : [])
   const left = cluster.store
     .everything()
     .filter(
-      ({ object }) => object.metadata.labels?.[LABELS.instance] === name || (object.kind === 'PaxosGroup' && object.metadata.name === name),
+      ({ object: { kind, metadata } }) => metadata.labels?.[LABELS.instance] === name || (kind === 'PaxosGroup' && metadata.name === name),
     )
+    .filter(({ object }) => !kept.has(object.kind))
   return left.length === 0 ? undefined : `is left: ${left.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ')}`
 }
 

@@ -3,6 +3,7 @@
  * watch every event; then faults end, and everything has to come to rest as the resources say.
  */
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { WATCH_SILENCE_MS } from '../../src/runtime/bounds.ts'
 import type { Log } from '../../src/runtime/ports.ts'
 import { SimCluster } from './cluster.ts'
 import { unsettled } from './convergence.ts'
@@ -21,8 +22,8 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 /** Retries wait up to 5 minutes, volumes are given up after 5, and everything learns for a minute, one after the other. */
 const CONVERGE_MS = 60 * MINUTE
-/** Requests whose answer was lost may be done this late. */
-const LATE_MS = 65 * SECOND
+/** Requests whose answer was lost may be done a minute later, and a watch may have fallen silent just now. */
+const LATE_MS = WATCH_SILENCE_MS + 65 * SECOND
 /** What is as it should be for so long stays so: nothing is under way that only looks like rest. */
 const REST_MS = 45 * SECOND
 const LOOK_MS = 5 * SECOND
@@ -30,6 +31,9 @@ const COMPACT_MS = 2 * MINUTE
 const KEPT_REVISIONS = 300
 const RESTART_MS = [1 * SECOND, 20 * SECOND] as const
 const NODES = { n1: 'z1', n2: 'z2', n3: 'z3', n4: 'z1', n5: 'z2', n6: 'z3' }
+
+/** `retained`: the resource is gone, its volumes are not. */
+export type Wanted = 'running' | 'needs-operator' | 'gone' | 'retained'
 
 export interface RunOptions {
   readonly seed: number
@@ -61,7 +65,7 @@ export class OperatorRun implements RunView {
   readonly random: Random
   readonly operators: (SimOperator | undefined)[] = []
   /** What each resource has to come to. */
-  readonly expected = new Map<string, 'running' | 'needs-operator' | 'gone'>()
+  readonly expected = new Map<string, Wanted>()
   readonly options: RunOptions
   image = 'thermocline:1'
   error: Violation | undefined

@@ -42,6 +42,10 @@ function mend(run: OperatorRun, name: string): void {
   const { paused, image } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<string, unknown>
   if (paused === true) edit(run, name, { paused: null })
   if (image === 'broken:1') edit(run, name, { image: 'thermocline:1' })
+  // While a change is refused no pod is changed: whoever broke one has to take that back, as the condition says.
+  const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name })
+  const isBroken = podsOf(run, name).some(({ spec }) => (spec as { containers: { image: string }[] }).containers[0]?.image === 'broken:1')
+  if (isBroken && volumes !== undefined) edit(run, name, { groups: volumes.length, replicas: volumes[0]?.length })
 }
 
 function drawSpec({ random }: OperatorRun): Record<string, unknown> {
@@ -80,7 +84,7 @@ export function removeResource(run: OperatorRun, name: string): void {
   const isHeld = (resource?.metadata.finalizers ?? []).length > 0
   store.delete(PAXOS_GROUPS, { namespace: NAMESPACE, name })
   if (storage?.retentionPolicy === 'Delete' && isHeld) run.expected.set(name, 'gone')
-  else run.expected.delete(name)
+  else run.expected.set(name, 'retained')
 }
 
 export function allVote({ cluster, tier }: OperatorRun, name: string): boolean {

@@ -1,5 +1,6 @@
 /** Which slot an object belongs to, and the votes of the slot's group as they truly are. */
 import { bootstrapName, LABELS, podName } from '../../src/api/names.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { quorumOf } from '../../src/specs/cluster.ts'
@@ -37,6 +38,12 @@ export function volumesOf(
 /** Per replica of the slot's group; undefined before the group is there. */
 export function votesOf({ cluster, tier }: RunView, { namespace, name, group }: Omit<Slot, 'replica'>): Vote[] | undefined {
   return volumesOf(cluster.store, { namespace, name })?.[group]?.map((_, replica) => tier.voteOf(namespace, podName(name, group, replica)))
+}
+
+/** Its resource is gone, or about to go: its pods are meant to end. */
+export function isEnding({ cluster }: RunView, { namespace, name }: Pick<Slot, 'namespace' | 'name'>): boolean {
+  const resource = cluster.store.get(PAXOS_GROUPS, { namespace, name })
+  return resource === undefined || resource.metadata.deletionTimestamp !== undefined
 }
 
 export const isMajority = (count: number, of: number): boolean => count >= quorumOf(of)

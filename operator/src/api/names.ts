@@ -23,7 +23,7 @@ export const LABELS = {
 export const ANNOTATIONS = {
   /** On claims: the cluster whose data the volume holds. Claims outlive the resource. */
   clusterId: 'thermocline.dev/cluster-id',
-  /** On StatefulSets and pods: hash of the pod template that the pods should have, or were made from. */
+  /** On StatefulSets and pods: hash of what the resource says of pods, or said when the pod was made. */
   templateHash: 'thermocline.dev/template-hash',
   /** On StatefulSets: hash of what the resource said when it was last applied. */
   specHash: 'thermocline.dev/spec-hash',

@@ -12,7 +12,7 @@ const TOKEN = 'token'
 /** All is well, and the operator knows it: StatefulSets and topology are what the resource says. */
 function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<typeof clusterWith>; observed: Observed } {
   const cluster = clusterWith(spec)
-  const templateHash = templateHashOf(cluster, 0)
+  const templateHash = templateHashOf(cluster)
   const first = observedWith({}, (one) => ({ ...one, pod: one.pod === undefined ? undefined : { ...one.pod, templateHash } }))
   const unnamed = {
     ...first,
@@ -44,6 +44,15 @@ test('a newer operator with another image changes nothing of a resource that nam
   const { actions } = makePlan({ ...cluster, defaultImage: 'thermocline:2' }, observed, TOKEN)
   assert.equal(kinds(actions).includes('StatefulSet'), false)
   assert.equal(kinds(actions).includes('restartPod'), false)
+})
+
+test('a StatefulSet that somebody deleted is made anew by a newer operator, and no pod is restarted', () => {
+  const { cluster, observed } = settled()
+  const { actions } = makePlan({ ...cluster, defaultImage: 'thermocline:2' }, { ...observed, statefulSets: [undefined] }, TOKEN)
+  assert.deepEqual(
+    kinds(actions).filter((kind) => kind === 'StatefulSet' || kind === 'restartPod'),
+    ['StatefulSet'],
+  )
 })
 
 test('a new image of the resource changes the StatefulSet and restarts one pod', () => {

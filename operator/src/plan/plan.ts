@@ -59,7 +59,7 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
   const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
   const growth = refusal === undefined ? planGrowth(spec, observed) : undefined
   // Before the slots are filled, too: pods of a broken template would never come to be asked.
-  const rollout = refusal !== undefined ? undefined : planRollout(spec, observed, wantedHashes(cluster, observed))
+  const rollout = refusal !== undefined ? undefined : planRollout(spec, observed, templateHashOf(cluster))
   const status = makeStatus({
     name: cluster.name,
     spec,
@@ -126,14 +126,6 @@ function changedSets(cluster: Cluster, { statefulSets }: Observed): Set<number> 
       const isMadeAnew = set !== undefined && (set.isDeleting || set.claimBytes !== claimBytes)
       return set?.specHash === specHash || isMadeAnew ? [] : [group]
     }),
-  )
-}
-
-/** Per group, the hash of the template that its pods should be made from. */
-function wantedHashes(cluster: Cluster, { statefulSets }: Observed): string[] {
-  const specHash = specHashOf(cluster)
-  return statefulSets.map((set, group) =>
-    set?.specHash === specHash && set.templateHash !== undefined ? set.templateHash : templateHashOf(cluster, group),
   )
 }
 

@@ -29,9 +29,8 @@ export interface Rollout {
   readonly againAfterMs: number | undefined
 }
 
-export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Observed, hashes: readonly string[]): Rollout {
-  const isOutdated = ({ group, pod }: ObservedReplica): boolean =>
-    pod !== undefined && !pod.isDeleting && pod.templateHash !== hashes[group]
+export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Observed, templateHash: string): Rollout {
+  const isOutdated = ({ pod }: ObservedReplica): boolean => pod !== undefined && !pod.isDeleting && pod.templateHash !== templateHash
   const all = groups.flat()
   const outdated = all.filter(isOutdated)
   const { windows } = spec.maintenance

@@ -22,7 +22,7 @@ test('a pod carries the hash of the template that it is made from', () => {
     metadata: { annotations: Record<string, string> }
     spec: { template: { metadata: { annotations: Record<string, string> } } }
   }
-  const hash = templateHashOf(cluster, 0)
+  const hash = templateHashOf(cluster)
   assert.equal(metadata.annotations[ANNOTATIONS.templateHash], hash)
   assert.equal(spec.template.metadata.annotations[ANNOTATIONS.templateHash], hash)
 })
@@ -35,5 +35,7 @@ test('what is said of pods and volumes changes the hash of the resource; another
     assert.equal(specHashOf(clusterWith(spec)), hash, JSON.stringify(spec))
   const newer = { ...clusterWith(), defaultImage: 'thermocline:2' }
   assert.equal(specHashOf(newer), hash)
-  assert.notEqual(templateHashOf(newer, 0), templateHashOf(clusterWith(), 0))
+  assert.equal(templateHashOf(newer), templateHashOf(clusterWith()))
+  assert.equal(templateHashOf(clusterWith({ storage: { size: '20Gi' } })), templateHashOf(clusterWith()))
+  assert.notEqual(templateHashOf(clusterWith({ image: 'i:2' })), templateHashOf(clusterWith()))
 })

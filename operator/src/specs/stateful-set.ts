@@ -18,14 +18,19 @@ export function specHashOf({ spec }: Pick<Cluster, 'spec'>): string {
   return hashOf({ image, imagePullPolicy, limits, overlay, replicas, resources, storage: { className, size }, versionCache, zones })
 }
 
-export function templateHashOf(cluster: Cluster, group: number): string {
-  return hashOf(podTemplate(cluster, group))
+/**
+ * Names what the resource says of pods alone. A pod that carries it is left alone whatever becomes of its StatefulSet: one that is
+ * made anew, by a newer operator or for larger volumes, restarts nothing.
+ */
+export function templateHashOf({ spec }: Pick<Cluster, 'spec'>): string {
+  const { image, imagePullPolicy, limits, podTemplate: overlay, resources, versionCache, zones } = spec
+  return hashOf({ image, imagePullPolicy, limits, overlay, resources, versionCache, zones })
 }
 
 export function statefulSet(cluster: Cluster, group: number): KubeObject {
   const { spec } = cluster
   const template = podTemplate(cluster, group)
-  const templateHash = hashOf(template)
+  const templateHash = templateHashOf(cluster)
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',

@@ -4,7 +4,7 @@
  * that an operator took away itself always is.
  */
 import type { Invariant, RunView } from '../invariant.ts'
-import { isMajority, podDeletedByOperator, slotOf, votesOf } from '../slots.ts'
+import { isEnding, isMajority, podDeletedByOperator, slotOf, votesOf } from '../slots.ts'
 import type { Change } from '../store.ts'
 import { Violation } from '../violation.ts'
 
@@ -26,7 +26,7 @@ export class NeverCostsAMajority implements Invariant {
     if (pod === undefined) return
     const slot = slotOf(pod)
     const votes = votesOf(this.view, slot)
-    if (votes === undefined) return
+    if (votes === undefined || isEnding(this.view, slot)) return
     const { nowMs } = this.view.tier
     const keyOf = (replica: number): string => `${slot.namespace}/${slot.name}/${slot.group}/${replica}`
     votes.forEach(({ votes: is }, replica) => void (is && this.taken.delete(keyOf(replica))))

@@ -1,6 +1,6 @@
 /** A change of pods never has two replicas of a group, both of which voted, stopped on purpose at once. */
 import type { Invariant, RunView } from '../invariant.ts'
-import { podDeletedByOperator, slotOf, votesOf } from '../slots.ts'
+import { isEnding, podDeletedByOperator, slotOf, votesOf } from '../slots.ts'
 import type { Change } from '../store.ts'
 import { Violation } from '../violation.ts'
 
@@ -20,7 +20,7 @@ export class OneDownPerGroup implements Invariant {
     const slot = slotOf(pod)
     const votes = votesOf(this.view, slot)
     const key = `${slot.namespace}/${slot.name}/${slot.group}`
-    if (votes === undefined || votes[slot.replica]?.votes !== true) return
+    if (votes === undefined || votes[slot.replica]?.votes !== true || isEnding(this.view, slot)) return
     const other = this.stopped.get(key)
     if (other !== undefined && other !== slot.replica && votes[other]?.votes !== true) {
       throw new Violation(this.name, `${change.by} stops pod ${pod.metadata.name}, which votes, while replica ${other} is still down`)

@@ -9,7 +9,7 @@ import type { KubeObject } from '../../../src/runtime/ports.ts'
 import { RESOURCES } from '../../../src/runtime/resources.ts'
 import type { Invariant, RunView } from '../invariant.ts'
 import { isSame } from '../same.ts'
-import { podDeletedByOperator, slotOf } from '../slots.ts'
+import { isEnding, podDeletedByOperator, slotOf } from '../slots.ts'
 import type { Change } from '../store.ts'
 import { Violation } from '../violation.ts'
 
@@ -37,7 +37,7 @@ export class RestartsOnlyWhenAsked implements Invariant {
     const pod = podDeletedByOperator(change)
     if (pod === undefined || this.forced.has(pod.metadata.uid ?? '')) return
     const { namespace, name } = slotOf(pod)
-    if (this.view.cluster.store.get(PAXOS_GROUPS, { namespace, name }) === undefined) return
+    if (isEnding(this.view, { namespace, name })) return
     if ((this.changes.get(`${namespace}/${name}`)?.count ?? 0) > (this.made.get(pod.metadata.uid ?? '') ?? 0)) return
     throw new Violation(
       this.name,

@@ -145,8 +145,18 @@ export const MUTANTS: readonly Mutant[] = [
     also: [
       {
         file: 'specs/stateful-set.ts',
-        find: 'return hashOf({ image, imagePullPolicy,',
-        replace: 'return hashOf({ defaultImage, image, imagePullPolicy,',
+        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, replicas,',
+        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, replicas,',
+      },
+      {
+        file: 'specs/stateful-set.ts',
+        find: "templateHashOf({ spec }: Pick<Cluster, 'spec'>): string {",
+        replace: 'templateHashOf({ spec, defaultImage }: Cluster): string {',
+      },
+      {
+        file: 'specs/stateful-set.ts',
+        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, resources,',
+        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, resources,',
       },
     ],
     caughtBy: ['restarts-only-when-asked'],

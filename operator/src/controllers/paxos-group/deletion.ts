@@ -4,7 +4,7 @@
  * being deleted all of that goes by itself.
  */
 import { bootstrapName, LABELS } from '../../api/names.ts'
-import { isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
+import { isConflict, isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
 import type { ReconcileContext } from './context.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY } from './observe.ts'
@@ -22,6 +22,7 @@ export async function remove(context: ReconcileContext, resource: KubeObject): P
   for (const { metadata } of sets) {
     if (metadata.deletionTimestamp === undefined) await kube.delete(RESOURCES.statefulSets, { namespace, name: metadata.name })
   }
+  if (sets.length === 0) await removeOrphans(context, { namespace, name })
   if (sets.length > 0 || ours(watches.pods).length > 0) return { result: 'again', afterMs: POLL_MS, changed: true }
   await deleteClaims(context, { namespace, name }, ours(watches.claims))
   try {
@@ -30,6 +31,31 @@ export async function remove(context: ReconcileContext, resource: KubeObject): P
     if (!isNotFound(error)) throw error
   }
   return { result: 'done', changed: true }
+}
+
+/**
+ * Pods whose StatefulSet was to be made anew around them when the resource went: nobody owns them, so nobody else would end
+ * them. To be called only once the server has said that the resource is gone or ends.
+ */
+export async function removeOrphans(
+  { kube, watches }: ReconcileContext,
+  { namespace, name }: { namespace: string; name: string },
+): Promise<boolean> {
+  const orphans = watches.pods
+    .flatMap((informer) => informer.all())
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.labels?.[LABELS.instance] === name)
+    .filter(({ metadata }) => (metadata.ownerReferences ?? []).length === 0 && metadata.deletionTimestamp === undefined)
+  for (const { metadata } of orphans) {
+    const { uid, resourceVersion } = metadata
+    if (uid === undefined || resourceVersion === undefined) continue
+    try {
+      // Adopted meanwhile, it is another's to end.
+      await kube.delete(RESOURCES.pods, { namespace, name: metadata.name }, { uid, resourceVersion })
+    } catch (error) {
+      if (!isConflict(error)) throw error
+    }
+  }
+  return orphans.length > 0
 }
 
 async function deleteClaims(

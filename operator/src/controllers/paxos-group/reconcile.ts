@@ -13,11 +13,14 @@ import { atOfKey, isAlreadyExists, isNotFound, type KubeObject, type Outcome, RE
 import type { Cluster } from '../../specs/cluster.ts'
 import { metaOf } from '../../specs/object.ts'
 import type { ReconcileContext } from './context.ts'
-import { remove } from './deletion.ts'
+import { remove, removeOrphans } from './deletion.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './observe.ts'
 import { type Done, type PerformSubject, perform } from './perform.ts'
 import { PAXOS_GROUPS } from './watches.ts'
+
+/** Until the cache shows that they are gone. */
+const ORPHANS_AGAIN_MS = 5000
 
 export async function reconcile(context: ReconcileContext, key: string): Promise<Outcome> {
   const at = atOfKey(key)
@@ -25,7 +28,8 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   const { namespace = '', name } = at
   if (resource === undefined) {
     context.metrics.forgetPaxosGroup(namespace, name)
-    return { result: 'done', changed: false }
+    const changed = await removeOrphans(context, { namespace, name })
+    return changed ? { result: 'again', afterMs: ORPHANS_AGAIN_MS, changed } : { result: 'done', changed }
   }
   const status = readStatus(resource)
   const accepted = acceptSpec({ metadata: resource.metadata, spec: resource.spec })
