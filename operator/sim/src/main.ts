@@ -22,7 +22,7 @@ for (let seed = from; seed < from + Number(values.seeds); seed++) {
   const { error, events, simulatedMs, kills } = await runSeed({ seed, quietMs: Number(values.quiet) * MINUTE, ...talk })
   const tookMs = process.cpuUsage().user / 1000 - startedMs
   if (error !== undefined) failed++
-  if (error !== undefined || values.tell || process.env.VERBOSE)
+  if (error !== undefined || values.tell)
     print(
       `seed ${seed}: ${Math.round(tookMs)} ms, ${events} events, ${Math.round(simulatedMs / MINUTE)} min, ${kills} kills: ${error?.message.slice(0, 1500) ?? 'passed'}`,
     )

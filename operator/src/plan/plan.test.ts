@@ -210,3 +210,10 @@ test('while nobody answers no epoch is named and the status stays as it is: its 
   assert.equal(kinds(actions).includes('nameEpoch'), false)
   assert.equal(status.topologyEpoch, 3)
 })
+
+test('no pod is restarted for a template that its StatefulSet does not have yet', () => {
+  const { observed } = settled()
+  const { actions } = makePlan(clusterWith({ image: 'thermocline:2', storage: { size: '20Gi' } }), observed, TOKEN)
+  assert.equal(kinds(actions).includes('orphanStatefulSet'), true)
+  assert.equal(kinds(actions).includes('restartPod'), false)
+})

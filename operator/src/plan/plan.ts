@@ -74,10 +74,11 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
     isDeleting: false,
   })
-  const objects =
-    refusal === undefined
-      ? desiredObjects(cluster, observed.groups.length, changedSets(cluster, observed), token)
-      : desiredObjects(asItIs(cluster, observed), observed.groups.length, missingSets(observed), token)
+  const changed = refusal === undefined ? changedSets(cluster, observed) : missingSets(observed)
+  const objects = desiredObjects(refusal === undefined ? cluster : asItIs(cluster, observed), observed.groups.length, changed, token)
+  const templateHash = templateHashOf(cluster)
+  // A pod that goes before its StatefulSet has the template in force would come back as it was.
+  const isMade = (group: number): boolean => changed.has(group) || observed.statefulSets[group]?.templateHash === templateHash
   const actions: Action[] = [
     ...objects.map((object): Action => ({ do: 'apply', object })),
     ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
@@ -88,9 +89,9 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
       ? []
       : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
     ...(recovery?.steps ?? []),
-    ...(rollout?.restarts ?? []).map(
-      ({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' }),
-    ),
+    ...(rollout?.restarts ?? [])
+      .filter(({ group }) => isMade(group))
+      .map(({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' })),
   ]
   const pollMs = status.phase === 'Running' && status.jobs === undefined ? SETTLED_POLL_MS : BUSY_POLL_MS
   return {
