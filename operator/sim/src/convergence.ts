@@ -19,16 +19,21 @@ export function unsettled(run: OperatorRun): string | undefined {
   return undefined
 }
 
-/** After a resource nothing of it is left; if its volumes are retained, they are, and what says whose they are. */
-function unsettledEnd({ cluster }: OperatorRun, name: string, wanted: 'gone' | 'retained'): string | undefined {
+/**
+ * After a resource nothing of it is left; if its volumes are retained, they are, and what says whose they are. A pod on a node that
+ * never returns is Kubernetes' to end, when somebody removes the node: until then it stays, and holds up the end of its volumes.
+ */
+function unsettledEnd({ cluster, tier }: OperatorRun, name: string, wanted: 'gone' | 'retained'): string | undefined {
   const kept = new Set(wanted === 'retained' ? ['PersistentVolumeClaim', 'ConfigMap'] : [])
+  const isStuck = ({ kind, metadata, spec }: KubeObject): boolean =>
+    kind === 'Pod' && metadata.deletionTimestamp !== undefined && !tier.isReachable((spec as { nodeName?: string }).nodeName ?? '')
   const left = cluster.store
     .everything()
-    .filter(
-      ({ object: { kind, metadata } }) => metadata.labels?.[LABELS.instance] === name || (kind === 'PaxosGroup' && metadata.name === name),
-    )
-    .filter(({ object }) => !kept.has(object.kind))
-  return left.length === 0 ? undefined : `is left: ${left.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ')}`
+    .map(({ object }) => object)
+    .filter(({ kind, metadata }) => metadata.labels?.[LABELS.instance] === name || (kind === 'PaxosGroup' && metadata.name === name))
+    .filter(({ kind }) => !kept.has(kind))
+  const unexpected = wanted === 'gone' && left.some(isStuck) ? [] : left.filter((object) => !isStuck(object))
+  return unexpected.length === 0 ? undefined : `is left: ${unexpected.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
 }
 
 function unsettledResource(run: OperatorRun, name: string, wanted: 'running' | 'needs-operator'): string | undefined {
