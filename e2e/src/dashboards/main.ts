@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { connect } from '@thermocline/client'
 import { runProgram } from '../kube/program.ts'
 import { Up } from '../up.ts'
+import { AlertWatch, loseOperator, loseVolume, SmallDisk, standStill } from './faults.ts'
 import { OperatorFigures } from './operator-figures.ts'
 import { filledIn, legendOf, metricsIn, readAlerts, readDashboards } from './panels.ts'
 import { type DrawnPanel, drawDashboard } from './picture.ts'
@@ -21,8 +22,9 @@ const DOCS = join(ROOT, 'docs/dashboards')
 const HASTE = '2s'
 const RATE_INTERVAL = '10s'
 const WARM_UP_MS = 45_000
-const AFTER_FAULTS_MS = 30_000
-const ALERT_TIMEOUT_MS = 30_000
+const PAUSE_BETWEEN_MS = 20_000
+/** Rates need some time before they are whole. */
+const LEAD_SECONDS = 12
 const STEP_SECONDS = 2
 const SERIES = 24
 const WRITERS = 8
@@ -57,45 +59,6 @@ function startLoad(endpoints: readonly string[]): { stop: () => Promise<void> } 
   }
 }
 
-async function untilAlert(prometheus: Prometheus, name: string, isWanted: boolean): Promise<void> {
-  const untilMs = performance.now() + ALERT_TIMEOUT_MS
-  for (;;) {
-    const firing = (await prometheus.alerts()).filter(({ state }) => state === 'firing').map(({ labels }) => labels.alertname)
-    if (firing.includes(name) === isWanted) break
-    if (performance.now() > untilMs) {
-      throw new Error(
-        `${name} ${isWanted ? 'does not fire' : 'still fires'} after ${ALERT_TIMEOUT_MS} ms; firing: ${firing.join(', ') || 'nothing'}`,
-      )
-    }
-    await delay(250)
-  }
-  say(`${name} ${isWanted ? 'fires' : 'is over'}`)
-}
-
-/** Each fault makes its alert fire, and its end ends it. A replica that stands still is like one that is cut off. */
-async function tryFaults(prometheus: Prometheus, up: Up, operator: OperatorFigures): Promise<void> {
-  const stop = (at: number) => process.kill(up.pidOf(at), 'SIGSTOP')
-  const go = (at: number) => process.kill(up.pidOf(at), 'SIGCONT')
-  for (const name of ['ThermoclineGroupDegraded', 'ThermoclineNoMajority', 'ThermoclineOperatorNoLeader'])
-    await untilAlert(prometheus, name, false)
-  try {
-    stop(2)
-    await untilAlert(prometheus, 'ThermoclineGroupDegraded', true)
-    await untilAlert(prometheus, 'ThermoclineNoMajority', false)
-    stop(1)
-    await untilAlert(prometheus, 'ThermoclineNoMajority', true)
-  } finally {
-    go(1)
-    go(2)
-  }
-  await untilAlert(prometheus, 'ThermoclineNoMajority', false)
-  await untilAlert(prometheus, 'ThermoclineGroupDegraded', false)
-  operator.isLeader = false
-  await untilAlert(prometheus, 'ThermoclineOperatorNoLeader', true)
-  operator.isLeader = true
-  await untilAlert(prometheus, 'ThermoclineOperatorNoLeader', false)
-}
-
 async function checkData(prometheus: Prometheus): Promise<void> {
   const empty: string[] = []
   let queries = 0
@@ -123,7 +86,7 @@ async function draw(prometheus: Prometheus, fromSeconds: number): Promise<void> 
       panels.map(async (panel): Promise<DrawnPanel> => {
         const answers = await Promise.all(
           (panel.targets ?? []).map(async ({ expr, legendFormat }) => {
-            const found = await prometheus.queryRange(filledIn(expr, RATE_INTERVAL), fromSeconds, toSeconds, STEP_SECONDS)
+            const found = await prometheus.queryRange(filledIn(expr, RATE_INTERVAL, 'orders'), fromSeconds, toSeconds, STEP_SECONDS)
             return found
               .map((series) => ({ legend: legendOf(legendFormat, series.metric), series }))
               .toSorted((a, b) => a.legend.localeCompare(b.legend))
@@ -146,30 +109,40 @@ say(`promtool: ${alerts.flatMap(({ rules }) => rules.filter(({ alert }) => alert
 
 const operator = new OperatorFigures()
 const up = await Up.fresh('--memory', '256MiB')
+const small = await SmallDisk.start()
 try {
-  const targets: Target[] = up.http.map((url, at) => ({
-    address: url.replace('http://', ''),
-    labels: { namespace: 'shop', paxosgroup: 'orders', storage_group: '0', pod: `orders-g0-${at}` },
-  }))
-  targets.push({ address: await operator.start(), labels: { namespace: 'thermocline', pod: 'thermocline-operator-0' } })
-  const prometheus = await Prometheus.start(
-    join(tools, 'prometheus'),
-    targets,
-    alerts.map(({ hasty }) => hasty(HASTE)),
-  )
+  const targetsOf = (paxosgroup: string, { http }: Up): Target[] =>
+    http.map((url, at) => ({
+      address: url.replace('http://', ''),
+      labels: { namespace: 'shop', paxosgroup, storage_group: '0', pod: `${paxosgroup}-g0-${at}` },
+    }))
+  const targets = [
+    ...targetsOf('orders', up),
+    { address: await operator.start(), labels: { namespace: 'thermocline', pod: 'thermocline-operator-0' } },
+    ...(small === undefined ? [] : targetsOf('small', small.up)),
+  ]
+  const rules = alerts.map(({ hasty }) => hasty(HASTE))
+  const prometheus = await Prometheus.start(join(tools, 'prometheus'), targets, rules)
   const load = startLoad(up.endpoints)
   try {
-    const fromSeconds = Math.ceil(Date.now() / 1000) + 12
+    const watch = new AlertWatch(prometheus, say)
+    const fromSeconds = Math.ceil(Date.now() / 1000) + LEAD_SECONDS
     await delay(WARM_UP_MS)
-    await tryFaults(prometheus, up, operator)
-    await delay(AFTER_FAULTS_MS)
+    await standStill(watch, up)
+    await delay(PAUSE_BETWEEN_MS)
+    await loseVolume(watch, up)
+    await delay(PAUSE_BETWEEN_MS)
     await checkData(prometheus)
     if (!isCheck) await draw(prometheus, fromSeconds)
+    await loseOperator(watch, operator)
+    if (small === undefined) say('not root: ThermoclineDiskFull is not tried')
+    else await small.fill(watch)
   } finally {
     await load.stop()
     await prometheus.stop()
   }
 } finally {
   operator.stop()
+  await small?.stop()
   await up.stop()
 }

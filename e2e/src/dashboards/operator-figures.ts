@@ -12,10 +12,12 @@ export class OperatorFigures {
   private readonly server: Server
   private readonly beganMs = performance.now()
   isLeader = true
+  isDown = false
 
   constructor() {
     this.server = createServer((_request, response) => {
-      response.setHeader('content-type', 'text/plain; version=0.0.4').end(this.text())
+      if (this.isDown) response.writeHead(503).end()
+      else response.setHeader('content-type', 'text/plain; version=0.0.4').end(this.text())
     })
   }
 

@@ -31,9 +31,9 @@ export function readDashboards(): DashboardFile[] {
   })
 }
 
-/** What Grafana would fill in: everything is chosen, and rates look back so far. */
-export const filledIn = (expr: string, rateInterval: string): string =>
-  expr.replaceAll('$__rate_interval', rateInterval).replaceAll(/\$\w+/g, '.*')
+/** What Grafana would fill in: rates look back so far, one PaxosGroup is chosen or all, and everything else. */
+export const filledIn = (expr: string, rateInterval: string, paxosgroup = '.*'): string =>
+  expr.replaceAll('$__rate_interval', rateInterval).replaceAll('$paxosgroup', paxosgroup).replaceAll(/\$\w+/g, '.*')
 
 /** `{{pod}} open` with the labels of a series. */
 export const legendOf = (format: string, metric: Readonly<Record<string, string>>): string =>
