@@ -1,33 +1,19 @@
 /** The operator program: reads its configuration, waits to lead, reconciles until SIGTERM or until it may no longer lead. */
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { FIELD_MANAGER } from './api/names.ts'
 import { HttpNodeAdmin } from './cluster-admin/node-admin.ts'
 import { type OperatorConfig, readConfig } from './config.ts'
-import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
-import { makeWatches } from './controllers/paxos-group/watches.ts'
+import { discover, Operator } from './operator.ts'
 import { endpointOf, loadKubeConfig } from './runtime/kube-config.ts'
-import {
-  Applier,
-  Elector,
-  EventRecorder,
-  HttpKube,
-  LEASE_REQUEST_TIMEOUT_MS,
-  osClock,
-  podDisruptionBudgetsOf,
-  type World,
-} from './runtime/mod.ts'
+import { HttpKube, LEASE_REQUEST_TIMEOUT_MS, osClock, type World } from './runtime/mod.ts'
 import { createHealthServer } from './telemetry/health-server.ts'
 import { OperatorMetrics } from './telemetry/metrics.ts'
 
-const COMPONENT = 'thermocline-operator'
 /** EX_TEMPFAIL of sysexits: start it again. */
 const RESTART_EXIT_CODE = 75
 const STOP_TIMEOUT_MS = 9000
-/** The server is asked what it is; until it answers nothing can begin. */
-const DISCOVER_AGAIN_MS = 2000
 
 async function run(config: OperatorConfig): Promise<void> {
   const log = pino({ level: config.logLevel, base: { identity: config.identity } })
@@ -50,66 +36,30 @@ async function run(config: OperatorConfig): Promise<void> {
   isStarted = true
   log.info({ kubernetes: `${facts.major}.${facts.minor}`, hasCel: facts.hasCel, policy: facts.policyVersion, http: config.http }, 'started')
 
-  const budgets = podDisruptionBudgetsOf(facts)
-  const events = new EventRecorder(world, { component: COMPONENT, instance: config.identity })
-  const watches = makeWatches(world, {
-    namespaces: config.namespaces,
-    canSeeNodes: config.watchNodes,
-    budgets,
-    onRestart: (resource) => metrics.watchRestarted(resource),
-  })
-  let isLeading = (): boolean => false
-  const controller = new PaxosGroupController(
+  const operator = new Operator(
     {
-      ...world,
-      watches,
+      world,
+      leases: new HttpKube(endpoint, { fieldManager: FIELD_MANAGER, onRequest, timeoutMs: LEASE_REQUEST_TIMEOUT_MS }),
       admin: new HttpNodeAdmin(),
-      applier: new Applier(kube, log, (resource) => metrics.wrote(resource)),
-      events,
       metrics,
-      budgets,
-      policyVersion: `policy/${facts.policyVersion}`,
-      topologies: new Map(),
-      secretsWrittenMs: new Map(),
       tokenKey,
-      clusterDomain: config.clusterDomain,
-      defaultImage: config.image,
-      isLeading: () => isLeading(),
-    },
-    config.workers,
-  )
-  // Requests that wait long must not hold up a renewal.
-  const leases = new HttpKube(endpoint, { fieldManager: FIELD_MANAGER, onRequest, timeoutMs: LEASE_REQUEST_TIMEOUT_MS })
-  const elector = new Elector(
-    { ...world, kube: leases },
-    {
-      lease: { namespace: config.leaseNamespace, name: config.leaseName },
-      // A process that was started again under the same name is another one.
-      identity: `${config.identity}_${randomBytes(4).toString('hex')}`,
-      onLeading: () => {
-        metrics.setLeader(true)
-        log.info({}, 'leads')
-        void controller.start()
-      },
       onLost: (reason) => {
         log.error({ reason }, 'no longer leads; the process ends, and waits its turn when it is started again')
         process.exit(RESTART_EXIT_CODE)
       },
     },
+    config,
+    facts,
   )
-  isLeading = () => elector.isLeading
-  elector.start()
+  operator.start()
 
   const stop = (signal: string): void => {
     if (isStopping) return
     isStopping = true
     log.info({ signal }, 'stopping')
     setTimeout(() => process.exit(0), STOP_TIMEOUT_MS).unref()
-    void controller
+    void operator
       .stop()
-      .then(() => events.stop())
-      // Given back last: nothing of ours writes any more.
-      .then(() => elector.stop())
       .then(() => health.close())
       .then(
         () => process.exit(0),
@@ -139,17 +89,6 @@ function readKey(file: string): string {
   if (key.length < 32)
     throw new ThermoclineError('invalid_argument', `--token-key-file: ${file} has ${key.length} characters; expected 32 or more`)
   return key
-}
-
-async function discover({ kube, log }: World) {
-  for (;;) {
-    try {
-      return await kube.discover()
-    } catch (error) {
-      log.warn({ error: String(error) }, 'the API server does not answer; asked again')
-      await new Promise((resolve) => setTimeout(resolve, DISCOVER_AGAIN_MS))
-    }
-  }
 }
 
 try {

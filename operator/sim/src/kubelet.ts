@@ -122,6 +122,7 @@ export class Kubelets<P extends PodProcess> {
       files: new Map<string, unknown>(),
     }
     this.volumes.set(claimUid, volume)
+    this.store.create(RESOURCES.persistentVolumes, persistentVolume(`pv-${claimUid}`, volume.node))
     const annotations = { 'volume.kubernetes.io/selected-node': node }
     this.store.amend(RESOURCES.persistentVolumeClaims, claim.metadata, {
       metadata: { annotations },
@@ -139,7 +140,11 @@ export class Kubelets<P extends PodProcess> {
   private tendVolumes(): void {
     const claims = this.store.all(RESOURCES.persistentVolumeClaims)
     const uids = new Set(claims.map(({ metadata }) => metadata.uid))
-    for (const uid of this.volumes.keys()) if (!uids.has(uid)) this.volumes.delete(uid)
+    for (const uid of this.volumes.keys()) {
+      if (uids.has(uid)) continue
+      this.volumes.delete(uid)
+      this.store.delete(RESOURCES.persistentVolumes, { name: `pv-${uid}` })
+    }
     for (const claim of claims) {
       if (!this.volumes.has(claim.metadata.uid as string)) continue
       this.store.amend(RESOURCES.persistentVolumeClaims, claim.metadata, { status: { capacity: wantedCapacity(claim) } }, 'status')
@@ -228,6 +233,13 @@ export class Kubelets<P extends PodProcess> {
 
 const containersOf = ({ spec }: KubeObject): { name: string; image?: string }[] =>
   (spec as { containers?: { name: string; image?: string }[] }).containers ?? []
+
+/** Tied to its node, if it is. */
+function persistentVolume(name: string, node: string | undefined): KubeObject {
+  const matchExpressions = [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }]
+  const spec = node === undefined ? {} : { nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions }] } } }
+  return { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name }, spec }
+}
 
 const wantedCapacity = ({ spec }: KubeObject): object =>
   (spec as { resources?: { requests?: object } } | undefined)?.resources?.requests ?? {}

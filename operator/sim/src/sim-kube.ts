@@ -42,6 +42,9 @@ export class SimKube implements Kube {
   isCut = false
   facts = SIM_SERVER
   requests = 0
+  /** Stands beside what it changes. */
+  name: string | undefined
+  timeoutMs = REQUEST_TIMEOUT_MS
   private readonly store: Store
   private readonly scheduler: Scheduler
   private readonly watches = new Set<SimWatch>()
@@ -55,6 +58,10 @@ export class SimKube implements Kube {
   /** Breaks the watches that are open, too. */
   cut(): void {
     this.isCut = true
+    this.breakWatches()
+  }
+
+  breakWatches(): void {
     for (const watch of this.watches) watch.break(unreachable({ verb: 'watch', resource: watch.resource }))
   }
 
@@ -138,27 +145,30 @@ export class SimKube implements Kube {
 
   /** The way there, the work, the way back; each may fail. */
   private request<T>(asked: Asked, work: () => T): Promise<T> {
-    const { scheduler, faults } = this
+    const { scheduler, faults, timeoutMs } = this
     const { random } = scheduler
     this.requests++
     return new Promise((resolve, reject) => {
       const fate = this.fateOf(asked)
       if (fate === 'unreachable') {
-        scheduler.after(random.chance(0.5) ? random.between(faults.latencyMs) : REQUEST_TIMEOUT_MS, () => reject(unreachable(asked)))
+        scheduler.after(random.chance(0.5) ? random.between(faults.latencyMs) : timeoutMs, () => reject(unreachable(asked)))
         return
       }
       const run = (): (() => void) => {
         try {
           if (fate instanceof KubeError) throw fate
+          this.store.by = this.name
           const value = work()
           return () => resolve(value)
         } catch (error) {
           return () => reject(error as Error)
+        } finally {
+          this.store.by = undefined
         }
       }
       const isLate = fate === 'answerLost' && random.chance(0.3)
-      if (isLate) scheduler.after(REQUEST_TIMEOUT_MS, () => reject(unreachable(asked)))
-      scheduler.after(isLate ? REQUEST_TIMEOUT_MS * (1 + random.next()) : random.between(faults.latencyMs) / 2, () => {
+      if (isLate) scheduler.after(timeoutMs, () => reject(unreachable(asked)))
+      scheduler.after(isLate ? timeoutMs * (1 + random.next()) : random.between(faults.latencyMs) / 2, () => {
         if (this.isCut) {
           if (!isLate) reject(unreachable(asked))
           return
@@ -166,7 +176,7 @@ export class SimKube implements Kube {
         const answer = run()
         // A late one was given up already.
         if (isLate) return
-        const lostMs = random.chance(0.5) ? 1 : REQUEST_TIMEOUT_MS
+        const lostMs = random.chance(0.5) ? 1 : timeoutMs
         if (fate === 'answerLost') scheduler.after(lostMs, () => reject(unreachable(asked)))
         else scheduler.after(random.between(faults.latencyMs) / 2, () => (this.isCut ? reject(unreachable(asked)) : answer()))
       })

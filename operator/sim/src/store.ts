@@ -18,6 +18,8 @@ export interface Change {
   readonly resource: string
   readonly before: KubeObject | undefined
   readonly after: KubeObject | undefined
+  /** The client that wrote it; undefined: a person, or a controller of Kubernetes. */
+  readonly by: string | undefined
 }
 
 export type Part = 'main' | 'status'
@@ -40,6 +42,8 @@ export class Store {
   /** Watches from before this get 410. */
   compactedTo = 0
   revision = 100
+  /** The client whose request is being done. */
+  by: string | undefined
   /** Writes that changed something. */
   writes = 0
   private readonly scheduler: Scheduler
@@ -68,6 +72,11 @@ export class Store {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, object]) => object)
       .filter((object) => isInScope(object, scope))
+  }
+
+  /** The same in any order: cheaper. */
+  unordered(resource: Resource): IterableIterator<KubeObject> {
+    return this.kindOf(resource).values()
   }
 
   /** Every object of every kind. */
@@ -239,7 +248,7 @@ export class Store {
       objects.delete(key)
       this.applied.delete(uidOf(before as KubeObject))
     } else objects.set(key, after)
-    const change = { revision, resource: name, before, after }
+    const change = { revision, resource: name, before, after, by: this.by }
     this.history.push(change)
     for (const listener of this.listeners) listener(change)
     return after

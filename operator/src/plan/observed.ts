@@ -25,6 +25,7 @@ export interface NodeFacts {
 export interface ObservedPod {
   readonly name: string
   readonly uid: string
+  readonly resourceVersion?: string | undefined
   /** Undefined until it is scheduled. */
   readonly node: string | undefined
   /** An address for the moment, never an identity. */

@@ -39,15 +39,15 @@ test('a newer operator with another image changes nothing of a resource that nam
   const { cluster, observed } = settled()
   const { actions } = makePlan({ ...cluster, defaultImage: 'thermocline:2' }, observed, TOKEN)
   assert.equal(kinds(actions).includes('StatefulSet'), false)
-  assert.equal(kinds(actions).includes('deletePod'), false)
+  assert.equal(kinds(actions).includes('restartPod'), false)
 })
 
 test('a new image of the resource changes the StatefulSet and restarts one pod', () => {
   const { observed } = settled()
   const { actions, status } = makePlan(clusterWith({ image: 'thermocline:2' }), observed, TOKEN)
   assert.deepEqual(
-    kinds(actions).filter((kind) => kind === 'StatefulSet' || kind === 'deletePod'),
-    ['StatefulSet', 'deletePod'],
+    kinds(actions).filter((kind) => kind === 'StatefulSet' || kind === 'restartPod'),
+    ['StatefulSet', 'restartPod'],
   )
   assert.equal(status.phase, 'Upgrading')
 })

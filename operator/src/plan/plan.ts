@@ -6,6 +6,7 @@
  */
 import type { Incarnation, Topology } from '@thermocline/protocol'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
+import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
 import { type KubeObject, selectorLabels } from '../specs/object.ts'
 import { desiredObjects } from '../specs/objects.ts'
@@ -24,14 +25,11 @@ export type Action =
   /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
   | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
-  | {
-      readonly do: 'deletePod'
-      readonly group: number
-      readonly replica: number
-      readonly uid: string
-      readonly isForced: boolean
-      readonly why: string
-    }
+  /** Only if the group can do without it when that is asked again, of the server and the nodes themselves. */
+  | { readonly do: 'restartPod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  /** Without its kubelet's word, which nobody can get. */
+  | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  /** Only if the volume is lost when that is asked again. */
   | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   | { readonly do: 'growClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly size: string }
   /** Without its pods: they stay, and the next pass makes it anew around them. */
@@ -82,16 +80,9 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     ...(topology === undefined
       ? []
       : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
-    ...(recovery?.steps ?? []).map((step): Action => (step.do === 'deletePod' ? { ...step, isForced: true } : step)),
+    ...(recovery?.steps ?? []),
     ...(rollout?.restarts ?? []).map(
-      ({ group, replica, podUid }): Action => ({
-        do: 'deletePod',
-        group,
-        replica,
-        uid: podUid,
-        isForced: false,
-        why: 'its template has changed',
-      }),
+      ({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' }),
     ),
   ]
   const pollMs = status.phase === 'Running' && status.jobs === undefined ? SETTLED_POLL_MS : BUSY_POLL_MS
@@ -111,7 +102,14 @@ export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
 /** Groups whose StatefulSet is missing, or was made from a resource that said something else. */
 function changedSets(cluster: Cluster, { statefulSets }: Observed): Set<number> {
   const specHash = specHashOf(cluster)
-  return new Set(statefulSets.flatMap((set, group) => (set?.specHash === specHash || set?.isDeleting === true ? [] : [group])))
+  const claimBytes = parseBytes(cluster.spec.storage.size)
+  return new Set(
+    statefulSets.flatMap((set, group) => {
+      // With other claims the server would refuse it: it is orphaned, and made anew in a later pass.
+      const isMadeAnew = set !== undefined && (set.isDeleting || set.claimBytes !== claimBytes)
+      return set?.specHash === specHash || isMadeAnew ? [] : [group]
+    }),
+  )
 }
 
 /** Per group, the hash of the template that its pods should be made from. */

@@ -107,6 +107,18 @@ function replace(
   return { job: { ...base, step: 'Replacing', message: `${loss}; claim and pod are deleted, so that it starts anew elsewhere` }, steps }
 }
 
+/** Decided again, of the group as it is right before the act. */
+export function mayGiveUp(
+  replica: number,
+  claimUid: string,
+  observed: Pick<Observed, 'nodes' | 'canSeeNodes'>,
+  replicas: readonly ObservedReplica[],
+): boolean {
+  const lost = replicas.filter((one) => lossOf(one, observed) !== undefined)
+  const isIt = lost.length === 1 && lost[0]?.replica === replica && lost[0].claim?.uid === claimUid
+  return isIt && mayReplace(votersOf(replicas), replica)
+}
+
 /** A pod that was made while the old claim was still there gets none: only a new pod does. */
 function remake({ group, replica, claim, pod }: ObservedReplica): RecoveryStep[] {
   if (claim !== undefined || pod === undefined || pod.node !== undefined || pod.isDeleting) return []
@@ -114,7 +126,10 @@ function remake({ group, replica, claim, pod }: ObservedReplica): RecoveryStep[]
 }
 
 /** Why the replica's volume can't come back by itself; undefined if it can, or if that is not known. */
-export function lossOf({ group, replica, claim, pod }: ObservedReplica, { nodes, canSeeNodes }: Observed): string | undefined {
+export function lossOf(
+  { group, replica, claim, pod }: ObservedReplica,
+  { nodes, canSeeNodes }: Pick<Observed, 'nodes' | 'canSeeNodes'>,
+): string | undefined {
   const name = `replica ${replica} of group ${group}`
   if (claim === undefined) return undefined
   if (claim.isLost) return `${name} has lost the volume behind claim ${claim.name}`

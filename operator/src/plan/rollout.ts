@@ -2,14 +2,15 @@
  * Rolling change: brings every pod to the template in force by deleting those that differ; Kubernetes makes them anew.
  *
  * One replica of a group at a time, and only while all others of the group vote; groups in parallel up to a bound, inside the
- * maintenance windows. A pod that does not vote anyway (a broken image, a container that ends) costs nothing and goes first, at
+ * maintenance windows. Decided twice: here, by caches, and again before it is done, by what the server and the nodes say then
+ * (`mayRestart`): a cache may be behind our own last restart. A pod that is known not to vote (a broken image, a container that ends) costs nothing and goes first, at
  * any time: so a broken template is mended by writing a good one, and no pod has to be deleted by hand.
  */
 import type { PaxosGroupSpec } from '../api/paxos-group.ts'
 import { mayDisrupt } from './disruption.ts'
 import { isOpen, untilOpenMs } from './maintenance.ts'
 import type { Observed, ObservedReplica } from './observed.ts'
-import { isVoter, votersOf } from './voters.ts'
+import { isIdle, isVoter, votersOf } from './voters.ts'
 
 export interface Restart {
   readonly group: number
@@ -39,7 +40,7 @@ export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Obse
   const waits: string[] = []
   for (const replicas of groups) {
     const mine = replicas.filter(isOutdated)
-    const useless = mine.filter((one) => !isVoter(one))
+    const useless = mine.filter(isIdle)
     if (useless.length > 0) {
       restarts.push(...useless.map(toRestart))
       continue
@@ -61,6 +62,14 @@ export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Obse
     waitsFor: outdated.length === 0 ? undefined : (waits[0] ?? 'the restarted replicas to vote again'),
     againAfterMs: outdated.length > 0 && !isOpen(windows, nowMs) ? untilOpenMs(windows, nowMs) : undefined,
   }
+}
+
+/** Decided again, of the group as it is right before the act: `evict` asks the disruption budget, too; undefined: not now. */
+export function mayRestart(replicas: readonly ObservedReplica[], replica: number, podUid: string): 'evict' | 'delete' | undefined {
+  const one = replicas[replica]
+  if (one?.pod === undefined || one.pod.uid !== podUid || one.pod.isDeleting) return undefined
+  if (isIdle(one)) return 'delete'
+  return mayDisrupt(votersOf(replicas), replica) ? 'evict' : undefined
 }
 
 const toRestart = ({ group, replica, pod }: ObservedReplica): Restart => ({ group, replica, podUid: pod?.uid as string })

@@ -1,10 +1,23 @@
-/** Who votes, by what the replicas say of themselves in this pass. Nothing else counts: no pod's readiness, no older status. */
+/**
+ * Who votes, by what the replicas say of themselves in this pass. Nothing else counts: no pod's readiness, no older status. One
+ * that is being stopped votes until it is gone, and is counted no more.
+ */
 
 import type { Voters } from './disruption.ts'
 import type { ObservedReplica } from './observed.ts'
 
-export function isVoter({ facts }: ObservedReplica): boolean {
-  return facts?.state === 'serving' && facts.mode === 'Voter'
+export function isVoter({ pod, facts }: ObservedReplica): boolean {
+  return pod?.isDeleting !== true && facts?.state === 'serving' && facts.mode === 'Voter'
+}
+
+/**
+ * Is it known to give no vote? By its own word; or because nothing runs that could give one. One that runs and does not answer
+ * may vote all the same: what is not known counts for no one, and against everyone.
+ */
+export function isIdle(one: ObservedReplica): boolean {
+  const { pod, facts } = one
+  if (facts !== undefined) return !isVoter(one)
+  return pod === undefined || pod.trouble !== undefined || pod.phase !== 'Running' || !pod.isReady
 }
 
 export function votersOf(replicas: readonly ObservedReplica[]): Voters {

@@ -87,7 +87,7 @@ function nodesOf({ nodes }: Watches, zoneKey: string): Map<string, ObservedNode>
 }
 
 /** Asks the pods that have an address. What another replica says from that address is not this one's word. */
-async function askAll(admin: NodeAdmin, slots: readonly Slot[], clusterId: string | undefined): Promise<Map<Slot, NodeFacts>> {
+export async function askAll(admin: NodeAdmin, slots: readonly Slot[], clusterId: string | undefined): Promise<Map<Slot, NodeFacts>> {
   const found = new Map<Slot, NodeFacts>()
   const waiting = slots.filter(({ pod }) => pod?.ip !== undefined && pod.phase === 'Running')
   const work = async (): Promise<void> => {

@@ -3,6 +3,8 @@ import { bootstrapName, claimName, groupName, podName } from '../../api/names.ts
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Observed } from '../../plan/observed.ts'
 import type { Action } from '../../plan/plan.ts'
+import { mayGiveUp } from '../../plan/recovery.ts'
+import { mayRestart } from '../../plan/rollout.ts'
 import {
   type Applier,
   type Clock,
@@ -16,6 +18,7 @@ import {
   type Resource,
 } from '../../runtime/mod.ts'
 import { cached, httpAddress, VOLUMES_KEY } from './observe.ts'
+import { observeGroup } from './observe-group.ts'
 import type { Watches } from './watches.ts'
 
 export interface PerformContext {
@@ -31,7 +34,10 @@ export interface PerformContext {
 
 const SECRET_AGAIN_MS = 10 * 60 * 1000
 
+/** What a group is to be read anew by. */
 export interface PerformSubject {
+  readonly zoneKey: string
+  readonly clusterId: string
   readonly namespace: string
   readonly name: string
   readonly token: string
@@ -67,12 +73,16 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       await context.admin.putTopology(httpAddress(pod), action.topology, subject.token)
       return true
     }
+    case 'restartPod':
+      return await gone(restartPod(context, subject, action))
     case 'deletePod': {
       const at = { namespace, name: podName(name, action.group, action.replica) }
-      return await gone(kube.delete(RESOURCES.pods, at, { uid: action.uid, ...(action.isForced ? { gracePeriodSeconds: 0 } : {}) }))
+      return await gone(kube.delete(RESOURCES.pods, at, { uid: action.uid, gracePeriodSeconds: 0 }))
     }
     case 'deleteClaim': {
       const at = { namespace, name: claimName(name, action.group, action.replica) }
+      const { replicas, nodes } = await observeGroup(context, subject, action.group)
+      if (!mayGiveUp(action.replica, action.uid, { nodes, canSeeNodes: true }, replicas)) return false
       return await gone(kube.delete(RESOURCES.persistentVolumeClaims, at, { uid: action.uid }))
     }
     case 'growClaim':
@@ -87,6 +97,23 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       return await gone(kube.delete(RESOURCES.statefulSets, at, { uid: action.uid, propagation: 'Orphan' }))
     }
   }
+}
+
+async function restartPod(
+  context: PerformContext,
+  subject: PerformSubject,
+  { group, replica, uid }: Extract<Action, { do: 'restartPod' }>,
+): Promise<boolean> {
+  const { kube } = context
+  const { namespace, name } = subject
+  const { replicas } = await observeGroup(context, subject, group)
+  const at = { namespace, name: podName(name, group, replica) }
+  const how = mayRestart(replicas, replica, uid)
+  if (how === undefined) return false
+  if (how === 'evict') return (await kube.evict(at, { uid })) === 'evicted'
+  // The budget of a group that has lost its majority would keep a useless pod for ever; its version sees to it that it still is one.
+  const { resourceVersion } = replicas[replica]?.pod ?? {}
+  return await kube.delete(RESOURCES.pods, at, { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) })
 }
 
 /** Another object has taken its place, or none: what was to go is gone. */

@@ -63,7 +63,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   tellConditions(context, resource, status, plan.status)
   for (const action of plan.actions) {
     if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead') }
-    const done = await perform(context, { namespace, name, token, observed }, action)
+    const done = await perform(context, { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }, action)
     changed ||= done.changed
     if (done.changed) tellAction(context, resource, action)
   }
@@ -156,9 +156,10 @@ function wordsOf(action: Action): { reason: string; message: string } | undefine
         reason: 'Bootstrapped',
         message: `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`,
       }
+    case 'restartPod':
     case 'deletePod':
       return {
-        reason: action.isForced ? 'ReplicaReplaced' : 'PodRestarted',
+        reason: action.do === 'deletePod' ? 'ReplicaReplaced' : 'PodRestarted',
         message: `pod of replica ${action.replica} of group ${action.group} deleted: ${action.why}`,
       }
     case 'deleteClaim':

@@ -39,6 +39,7 @@ export function viewPod({ metadata, spec, status }: KubeObject): ObservedPod {
   return {
     name: metadata.name,
     uid: metadata.uid ?? '',
+    resourceVersion: metadata.resourceVersion,
     node: nodeName,
     ip: podIP === undefined || podIP === '' ? undefined : podIP,
     phase,

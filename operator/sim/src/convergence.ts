@@ -1,0 +1,86 @@
+/** Whether everything is as the resources say, and if not, what is missing: what liveness means for an operator. */
+import { claimName, LABELS, podName } from '../../src/api/names.ts'
+import { type PaxosGroupSpec, type PaxosGroupStatus, paxosGroupSpecSchema } from '../../src/api/paxos-group.ts'
+import { parseBytes } from '../../src/api/quantity.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import type { KubeObject } from '../../src/runtime/ports.ts'
+import { RESOURCES } from '../../src/runtime/resources.ts'
+import type { OperatorRun } from './operator-run.ts'
+import { volumesOf } from './slots.ts'
+
+const NAMESPACE = 'default'
+
+/** What is not as it should be; undefined: all is well. */
+export function unsettled(run: OperatorRun): string | undefined {
+  for (const [name, wanted] of run.expected) {
+    const why = wanted === 'gone' ? unsettledEnd(run, name) : unsettledResource(run, name, wanted)
+    if (why !== undefined) return `${name}: ${why}`
+  }
+  return undefined
+}
+
+/** After a resource with policy Delete nothing of it is left. */
+function unsettledEnd({ cluster }: OperatorRun, name: string): string | undefined {
+  const left = cluster.store
+    .everything()
+    .filter(
+      ({ object }) => object.metadata.labels?.[LABELS.instance] === name || (object.kind === 'PaxosGroup' && object.metadata.name === name),
+    )
+  return left.length === 0 ? undefined : `is left: ${left.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ')}`
+}
+
+function unsettledResource(run: OperatorRun, name: string, wanted: 'running' | 'needs-operator'): string | undefined {
+  const resource = run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  if (resource === undefined) return 'is not there'
+  const status = (resource.status ?? {}) as PaxosGroupStatus
+  if (status.observedGeneration !== resource.metadata.generation) return 'its status is of an older generation'
+  const said = (type: string): string => {
+    const found = status.conditions?.find((one) => one.type === type)
+    return found === undefined ? 'nothing' : `${found.status} ${found.reason}`
+  }
+  if (wanted === 'needs-operator') {
+    if (status.phase !== 'Degraded') return `phase is ${status.phase}`
+    return said('Degraded') === 'True NeedsOperator' ? undefined : `Degraded is ${said('Degraded')}`
+  }
+  if (status.phase !== 'Running') return `phase is ${status.phase}: ${JSON.stringify(status)}`
+  if (said('Available') !== 'True MajorityVotes') return `Available is ${said('Available')}`
+  if (said('Degraded') !== 'False Healthy') return `Degraded is ${said('Degraded')}`
+  if ((status.jobs ?? []).length > 0) return `has jobs: ${JSON.stringify(status.jobs)}`
+  const spec = paxosGroupSpecSchema.parse(resource.spec)
+  const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name }) ?? []
+  const isRefused = spec.groups !== volumes.length || spec.replicas !== volumes[0]?.length
+  const accepted = said('Accepted')
+  if (accepted.startsWith('False') !== isRefused)
+    return `Accepted is ${accepted}; ${isRefused ? 'it asks for what cannot be' : 'nothing is wrong with it'}`
+  for (const [group, row] of volumes.entries()) {
+    for (const replica of row.keys()) {
+      const why = unsettledSlot(run, spec, name, group, replica, isRefused)
+      if (why !== undefined) return `replica ${replica} of group ${group} ${why}`
+    }
+  }
+  return undefined
+}
+
+function unsettledSlot(
+  { cluster, tier }: OperatorRun,
+  spec: PaxosGroupSpec,
+  name: string,
+  group: number,
+  replica: number,
+  isRefused: boolean,
+): string | undefined {
+  const at = { namespace: NAMESPACE, name: podName(name, group, replica) }
+  const pod = cluster.store.get(RESOURCES.pods, at)
+  if (pod === undefined) return 'has no pod'
+  if (!tier.voteOf(NAMESPACE, at.name).votes) return 'does not vote'
+  if (isRefused) return undefined
+  const [container] = (pod.spec as { containers: { image: string; resources: object }[] }).containers
+  if (spec.image !== undefined && container?.image !== spec.image) return `runs ${container?.image}; expected ${spec.image}`
+  if (JSON.stringify(container?.resources) !== JSON.stringify(spec.resources)) return `has ${JSON.stringify(container?.resources)}`
+  const claim = cluster.store.get(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: claimName(name, group, replica) })
+  const size = sizeOf(claim)
+  return size === parseBytes(spec.storage.size) ? undefined : `has a claim of ${size} bytes`
+}
+
+const sizeOf = (claim: KubeObject | undefined): number | undefined =>
+  parseBytes((claim?.spec as { resources: { requests: { storage: string } } } | undefined)?.resources.requests.storage ?? '')

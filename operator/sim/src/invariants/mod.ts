@@ -1,0 +1,23 @@
+/** All invariants of a run. */
+import type { Invariant, RunView } from '../invariant.ts'
+import { AvailableIsTrueToVoters } from './available-is-true-to-voters.ts'
+import { ClaimKept } from './claim-kept.ts'
+import { NeverCostsAMajority } from './never-costs-a-majority.ts'
+import { NoWriteWhenSettled } from './no-write-when-settled.ts'
+import { OneContentPerEpoch } from './one-content-per-epoch.ts'
+import { OneDownPerGroup } from './one-down-per-group.ts'
+import { RestartsOnlyWhenAsked } from './restarts-only-when-asked.ts'
+import { SlotsFilledOnce } from './slots-filled-once.ts'
+
+export function allInvariants(view: RunView): Invariant[] {
+  return [
+    new NeverCostsAMajority(view),
+    new OneDownPerGroup(view),
+    new ClaimKept(view),
+    new SlotsFilledOnce(view),
+    new OneContentPerEpoch(),
+    new AvailableIsTrueToVoters(view),
+    new NoWriteWhenSettled(),
+    new RestartsOnlyWhenAsked(view),
+  ]
+}

@@ -1,0 +1,241 @@
+/** What people and the world do in a run, drawn from its seed. */
+import { claimName, groupName, LABELS, podName } from '../../src/api/names.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
+import { RESOURCES } from '../../src/runtime/resources.ts'
+import type { OperatorRun } from './operator-run.ts'
+import { volumesOf } from './slots.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const NAMESPACE = 'default'
+/** Until a new resource votes; faults may hold that up. */
+const BOOTSTRAP_MS = 20 * MINUTE
+/** Some seeds begin to disturb before anything is there. */
+const IMPATIENCE = 0.2
+const ACTS = [2, 7] as const
+const GAP_MS = [2 * SECOND, 90 * SECOND] as const
+const LOSS_MS = [10 * SECOND, 8 * MINUTE] as const
+const AWAY_MS = [10 * SECOND, 4 * MINUTE] as const
+const MEND_MS = [20 * SECOND, 3 * MINUTE] as const
+
+export async function performScript(run: OperatorRun): Promise<void> {
+  const { random } = run
+  const names = random.chance(0.15) ? ['orders', 'users'] : ['orders']
+  for (const name of names) createResource(run, name, drawSpec(run))
+  await run.wait(random.chance(IMPATIENCE) ? random.between([1000, MINUTE]) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
+  const count = Math.floor(random.between(ACTS))
+  for (let at = 0; at < count && run.error === undefined; at++) {
+    const [, act] = drawAct(run)
+    act(run, random.pick(names))
+    await run.wait(random.between(GAP_MS))
+  }
+  // Whatever was to return has returned.
+  await run.wait(LOSS_MS[1])
+  if (random.chance(0.12)) removeResource(run, random.pick(names))
+}
+
+function drawSpec({ random }: OperatorRun): Record<string, unknown> {
+  return {
+    groups: random.pick([1, 1, 2, 3]),
+    replicas: random.chance(0.8) ? 3 : 5,
+    ...(random.chance(0.5) ? { image: 'thermocline:1' } : {}),
+    replaceAfter: random.pick(['1m', '5m']),
+    storage: { size: '10Gi', retentionPolicy: random.chance(0.3) ? 'Delete' : 'Retain' },
+  }
+}
+
+export function createResource(run: OperatorRun, name: string, spec: Record<string, unknown>): void {
+  run.tell(`create ${name} ${JSON.stringify(spec)}`)
+  run.cluster.store.create(PAXOS_GROUPS, {
+    apiVersion: 'thermocline.dev/v1alpha1',
+    kind: 'PaxosGroup',
+    metadata: { namespace: NAMESPACE, name },
+    spec,
+  })
+  run.expected.set(name, 'running')
+}
+
+export function edit(run: OperatorRun, name: string, spec: MergePatch): void {
+  run.tell(`edit ${name} ${JSON.stringify(spec)}`)
+  run.cluster.store.amend(PAXOS_GROUPS, { namespace: NAMESPACE, name }, { spec })
+}
+
+/** Claims stay or go as the resource says. */
+export function removeResource(run: OperatorRun, name: string): void {
+  run.tell(`delete ${name}`)
+  const { store } = run.cluster
+  const resource = store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  const { storage } = (resource?.spec ?? {}) as { storage?: { retentionPolicy?: string } }
+  // Without our finalizer it is gone at once, whatever it says: an operator has not seen that yet.
+  const isHeld = (resource?.metadata.finalizers ?? []).length > 0
+  store.delete(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  if (storage?.retentionPolicy === 'Delete' && isHeld) run.expected.set(name, 'gone')
+  else run.expected.delete(name)
+}
+
+export function allVote({ cluster, tier }: OperatorRun, name: string): boolean {
+  const volumes = volumesOf(cluster.store, { namespace: NAMESPACE, name })
+  return volumes?.every((row, group) => row.every((_, replica) => tier.voteOf(NAMESPACE, podName(name, group, replica)).votes)) === true
+}
+
+/** For what takes a volume away for good: it must not be the second of a group. */
+function isWhole(run: OperatorRun): boolean {
+  const names = run.resources()
+  return names.length > 0 && names.every((name) => allVote(run, name))
+}
+
+function podsOf({ cluster }: OperatorRun, name: string): KubeObject[] {
+  return cluster.store.all(RESOURCES.pods).filter(({ metadata }) => metadata.labels?.[LABELS.instance] === name)
+}
+
+const nodeOf = ({ spec }: KubeObject): string | undefined => (spec as { nodeName?: string }).nodeName
+
+type Act = (run: OperatorRun, name: string) => void
+
+/** How often, out of all. */
+const WEIGHTED: readonly (readonly [number, Act])[] = [
+  [6, changeImage],
+  [3, (run, name) => edit(run, name, { resources: { requests: { memory: `${run.random.pick([1, 2, 3])}Gi` }, limits: null } })],
+  [4, (run, name) => grow(run, name)],
+  [2, (run, name) => forAWhile(run, name, { paused: true }, { paused: null })],
+  [1, (run, name) => edit(run, name, { upgradeStrategy: { maxUnavailableGroups: 1 + run.random.below(3) } })],
+  [3, (run, name) => forAWhile(run, name, { image: 'broken:1' }, { image: `thermocline:${1 + run.random.below(4)}` })],
+  [3, deletePod],
+  [4, wipe],
+  [2, crash],
+  [5, loseNode],
+  [2, loseNodeForGood],
+  [5, (run) => run.killOperator(run.random.below(run.operators.length), 'killed')],
+  [2, upgradeOperator],
+  [3, (run) => serverAway(run)],
+  [2, (run, name) => changeRefused(run, name, 'groups')],
+  [1, (run, name) => changeRefused(run, name, 'replicas')],
+  [3, disturb],
+  [2, recreate],
+]
+const TOTAL = WEIGHTED.reduce((sum, [weight]) => sum + weight, 0)
+
+function drawAct({ random }: OperatorRun): readonly [number, Act] {
+  let draw = random.below(TOTAL)
+  for (const entry of WEIGHTED) {
+    draw -= entry[0]
+    if (draw < 0) return entry
+  }
+  return WEIGHTED[0] as readonly [number, Act]
+}
+
+function changeImage(run: OperatorRun, name: string): void {
+  edit(run, name, { image: `thermocline:${1 + run.random.below(4)}` })
+}
+
+function grow(run: OperatorRun, name: string): void {
+  const resource = run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  const { storage } = (resource?.spec ?? {}) as { storage?: { size?: string } }
+  const size = `${Number.parseInt(storage?.size ?? '10Gi', 10) + run.random.pick([1, 10])}Gi`
+  edit(run, name, { storage: { size } })
+}
+
+function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
+  edit(run, name, spec)
+  run.cluster.scheduler.after(run.random.between(MEND_MS), () => edit(run, name, then))
+}
+
+function deletePod(run: OperatorRun, name: string): void {
+  const pods = podsOf(run, name)
+  if (pods.length === 0) return
+  const { metadata } = run.random.pick(pods)
+  run.tell(`delete pod ${metadata.name}`)
+  run.cluster.store.delete(RESOURCES.pods, metadata)
+}
+
+function wipe(run: OperatorRun, name: string): void {
+  const pods = podsOf(run, name)
+  if (!isWhole(run) || pods.length === 0) return
+  const { metadata } = run.random.pick(pods)
+  run.tell(`wipe ${metadata.name}: pod and claim`)
+  run.cluster.store.delete(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: `data-${metadata.name}` })
+  run.cluster.store.delete(RESOURCES.pods, metadata)
+}
+
+function crash(run: OperatorRun): void {
+  const nodes = run.tier.nodes()
+  if (nodes.length === 0) return
+  const node = run.random.pick(nodes)
+  run.tell(`${node.podName} crashes`)
+  node.crash()
+}
+
+function loseNode(run: OperatorRun): void {
+  const { cluster, random } = run
+  const node = random.pick(cluster.store.all(RESOURCES.nodes)).metadata.name
+  if (!cluster.fleet.isReachable(node)) return
+  const forMs = random.between(LOSS_MS)
+  const isIsolated = random.chance(0.4)
+  run.tell(`${isIsolated ? 'isolate' : 'lose'} node ${node} for ${Math.round(forMs / SECOND)} s`)
+  if (isIsolated) cluster.isolateNode(node)
+  else cluster.loseNode(node)
+  cluster.scheduler.after(forMs, () => cluster.restoreNode(node))
+}
+
+function loseNodeForGood(run: OperatorRun): void {
+  const { cluster, random } = run
+  const nodes = cluster.store.all(RESOURCES.nodes).map(({ metadata }) => metadata.name)
+  // Once in a run, and only what the groups can bear.
+  if (!isWhole(run) || nodes.length < 6 || nodes.some((node) => !cluster.fleet.isReachable(node))) return
+  const node = random.pick(nodes)
+  const groups = cluster.store.all(RESOURCES.pods).flatMap((pod) => (nodeOf(pod) === node ? [pod.metadata.labels?.[LABELS.group]] : []))
+  if (new Set(groups).size < groups.length) return
+  run.tell(`lose node ${node} for good`)
+  cluster.loseNode(node)
+  if (random.chance(0.5)) cluster.fleet.remove(node)
+}
+
+function upgradeOperator(run: OperatorRun): void {
+  run.image = run.random.pick(['thermocline:2', 'thermocline:3'])
+  for (const at of run.operators.keys()) run.killOperator(at, `upgraded to ${run.image}`)
+}
+
+function serverAway(run: OperatorRun): void {
+  const forMs = run.random.between(AWAY_MS)
+  run.tell(`the API server is away for ${Math.round(forMs / SECOND)} s`)
+  run.cluster.serverAway(forMs)
+}
+
+function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replicas'): void {
+  const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name })
+  const now = field === 'groups' ? volumes?.length : volumes?.[0]?.length
+  if (now === undefined) return
+  const wanted = field === 'groups' ? run.random.pick([1, 2, 4].filter((one) => one !== now)) : now === 3 ? 5 : 3
+  edit(run, name, { [field]: wanted })
+  if (run.random.chance(0.5)) run.cluster.scheduler.after(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
+}
+
+/** Somebody deletes or edits what the operator applied. */
+function disturb(run: OperatorRun, name: string): void {
+  const { store } = run.cluster
+  const at = { namespace: NAMESPACE, name: groupName(name, 0) }
+  const kind = run.random.pick([RESOURCES.services, RESOURCES.podDisruptionBudgets, RESOURCES.statefulSets])
+  const doesDelete = run.random.chance(0.5)
+  run.tell(`${doesDelete ? 'delete' : 'edit'} ${kind.kind} ${at.name}`)
+  if (doesDelete) store.delete(kind, at, { propagation: 'Orphan' })
+  else store.amend(kind, at, { metadata: { labels: { [LABELS.component]: 'edited' } } })
+}
+
+/** Over the volumes that stay, at once or after a while. */
+function recreate(run: OperatorRun, name: string): void {
+  const { cluster, random } = run
+  const resource = cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  const spec = resource?.spec
+  const { storage } = (spec ?? {}) as { storage?: { retentionPolicy?: string } }
+  if (resource === undefined || storage?.retentionPolicy === 'Delete' || (resource.metadata.finalizers ?? []).length > 0) return
+  removeResource(run, name)
+  const create = (): void => createResource(run, name, spec as Record<string, unknown>)
+  run.expected.set(name, 'running')
+  cluster.scheduler.after(random.chance(0.3) ? 1 : random.between(MEND_MS), create)
+}
+
+export const claimOf = (name: string, group: number, replica: number): { namespace: string; name: string } => ({
+  namespace: NAMESPACE,
+  name: claimName(name, group, replica),
+})

@@ -1,0 +1,93 @@
+/** The nodes' admin API over the simulated cluster, by address; with faults. */
+import type { Topology } from '@thermocline/protocol'
+import type { NodeAdmin } from '../../src/cluster-admin/node-admin.ts'
+import type { NodeFacts } from '../../src/plan/observed.ts'
+import { RESOURCES } from '../../src/runtime/resources.ts'
+import type { SimCluster } from './cluster.ts'
+import type { ThermoclineNode } from './thermocline-node.ts'
+
+export interface AdminFaults {
+  /** No answer within the time. */
+  readonly noAnswer: number
+  /** It takes nearly all of the time, so that the answer is old when it comes. */
+  readonly slow: number
+  /** Of a write: it was done, but the answer is lost. */
+  readonly answerLost: number
+}
+
+export const NO_ADMIN_FAULTS: AdminFaults = { noAnswer: 0, slow: 0, answerLost: 0 }
+export const ADMIN_FAULTS: AdminFaults = { noAnswer: 0.05, slow: 0.05, answerLost: 0.05 }
+
+const TIMEOUT_MS = 2000
+const LATENCY_MS = [1, 20] as const
+
+export class SimNodeAdmin implements NodeAdmin {
+  faults: AdminFaults = NO_ADMIN_FAULTS
+  private readonly cluster: SimCluster<ThermoclineNode>
+
+  constructor(cluster: SimCluster<ThermoclineNode>) {
+    this.cluster = cluster
+  }
+
+  async facts(address: string): Promise<NodeFacts | undefined> {
+    try {
+      return await this.ask(address, (node) => node.facts())
+    } catch {
+      return undefined
+    }
+  }
+
+  async topology(address: string): Promise<Topology | undefined> {
+    try {
+      return await this.ask(address, (node) => node.topology)
+    } catch {
+      return undefined
+    }
+  }
+
+  putTopology(address: string, topology: Topology, token: string): Promise<void> {
+    return this.ask(
+      address,
+      (node) => {
+        if (node.token !== token) throw new Error('unauthorized')
+        node.install(topology)
+      },
+      this.faults.answerLost,
+    )
+  }
+
+  private ask<T>(address: string, work: (node: ThermoclineNode) => T, answerLost = 0): Promise<T> {
+    const { scheduler } = this.cluster
+    const { random } = scheduler
+    return new Promise((resolve, reject) => {
+      const fail = (): void => reject(new Error(`${address}: no answer`))
+      if (random.chance(this.faults.noAnswer)) {
+        scheduler.after(TIMEOUT_MS, fail)
+        return
+      }
+      const isLost = random.chance(answerLost)
+      const backMs = random.chance(this.faults.slow) ? TIMEOUT_MS * 0.9 : random.between(LATENCY_MS)
+      scheduler.after(random.between(LATENCY_MS), () => {
+        const node = this.nodeAt(address)
+        if (node === undefined) {
+          scheduler.after(TIMEOUT_MS, fail)
+          return
+        }
+        try {
+          const answer = work(node)
+          scheduler.after(isLost ? TIMEOUT_MS : backMs, () => (isLost ? fail() : resolve(answer)))
+        } catch (error) {
+          scheduler.after(backMs, () => reject(error as Error))
+        }
+      })
+    })
+  }
+
+  private nodeAt(address: string): ThermoclineNode | undefined {
+    const ip = address.slice(0, address.lastIndexOf(':'))
+    for (const pod of this.cluster.store.unordered(RESOURCES.pods)) {
+      if ((pod.status as { podIP?: string } | undefined)?.podIP === ip) return this.cluster.processOf(pod.metadata)
+    }
+    return undefined
+  }
+}
