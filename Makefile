@@ -5,7 +5,7 @@ SEEDS ?= 500
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench sim mutants campaign crash-points e2e
+.PHONY: help setup demo test check fix bench sim mutants campaign crash-points e2e dashboards
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -38,6 +38,9 @@ crash-points: setup ## cut the power after every write of a run, and open what i
 
 e2e: setup ## drive a local cluster as a user would
 	@scripts/with-lock.sh e2e scripts/e2e.sh
+
+dashboards: setup ## Prometheus scrapes a local cluster: panels have data, alerts fire, pictures are drawn: make dashboards [ARGS=--check]
+	@scripts/with-lock.sh dashboards node --disable-warning=ExperimentalWarning e2e/src/dashboards/main.ts $(ARGS)
 
 bench: setup ## measure beside etcd: make bench [ARGS='--quick --compare bench/results/baseline.json']
 	@scripts/with-lock.sh bench node bench/src/main.ts $(ARGS)

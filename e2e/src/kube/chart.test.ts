@@ -81,6 +81,18 @@ test('what a server does not know it is not given: rules in CEL, policy/v1, the 
   )
 })
 
+test('alerts as they are rendered are rules that Prometheus takes', async () => {
+  const tools = (await runProgram(fileURLToPath(new URL('../../../scripts/prometheus-tools.sh', import.meta.url)), [])).trim()
+  const folder = makeTemporaryFolder()
+  const files = named(await render('many-namespaces', MONITORING), 'PrometheusRule').map(({ metadata, spec }) => {
+    const file = join(folder, `${metadata.name}.json`)
+    writeFileSync(file, JSON.stringify(spec))
+    return file
+  })
+  assert.equal(files.length, 2)
+  await runProgram(join(tools, 'promtool'), ['check', 'rules', ...files])
+})
+
 test('the operator is told what its README lists, and acts where it has rights', async () => {
   const environment = new Set([...read('operator/README.md').matchAll(/`(THERMOCLINE_\w+)`/g)].map(([, name]) => name))
   const objects = await render('many-namespaces')
@@ -215,8 +227,8 @@ async function grantsNoMore(lab: Lab): Promise<void> {
     [true, 'create', 'pods/eviction', NAMESPACE],
     [false, 'create', 'pods', NAMESPACE],
     [false, 'create', 'pods/exec', NAMESPACE],
-    [true, 'update', 'leases.coordination.k8s.io/thermocline-operator', NAMESPACE],
-    [false, 'update', 'leases.coordination.k8s.io/another', NAMESPACE],
+    [true, 'patch', 'leases.coordination.k8s.io/thermocline-operator', NAMESPACE],
+    [false, 'patch', 'leases.coordination.k8s.io/another', NAMESPACE],
     [true, 'list', 'nodes', NAMESPACE],
     [false, 'patch', 'nodes', NAMESPACE],
     [false, 'create', 'roles.rbac.authorization.k8s.io', NAMESPACE],

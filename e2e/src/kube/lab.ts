@@ -97,10 +97,13 @@ export class Lab {
     await this.lab(['load', archive], LOAD_TIMEOUT_MS)
   }
 
-  /** Runs a program where it reaches pods and Services, with KUBECONFIG set. */
+  /** The command that runs a program where it reaches pods and Services, with KUBECONFIG set. */
+  commandFor(program: string, args: readonly string[]): [string, string[]] {
+    return this.where.kind === 'kubeconfig' ? [program, [...args]] : [this.where.command, ['exec', '--', program, ...args]]
+  }
+
   exec(program: string, args: readonly string[], options?: ProgramOptions): Promise<ProgramResult> {
-    if (this.where.kind === 'kubeconfig') return tryProgram(program, args, options)
-    return tryProgram(this.where.command, ['exec', '--', program, ...args], options)
+    return tryProgram(...this.commandFor(program, args), options)
   }
 
   /** SIGKILL to a node, 1 to 9, and all its pods; its disk stays. */

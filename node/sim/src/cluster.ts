@@ -156,7 +156,7 @@ export class Cluster {
       volume.disk,
       options.missProbability,
       isAlive,
-      (block) => !made.core.votes.has(block),
+      (block) => !made.rejoin.isPromoted(block),
       this.engineHits,
     )
     const made: Replica = new Replica({

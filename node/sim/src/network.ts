@@ -17,6 +17,7 @@ export interface NetworkFaults {
 
 /** Added to a replica's number: where its process is found that lives on beside a newer one. */
 const ELSEWHERE = 8
+const PLACES = 2 * ELSEWHERE
 
 /** Both ends are *places*: the number of a replica, or elsewhere. */
 interface End {
@@ -39,6 +40,8 @@ export class SimNetwork {
   /** By place. */
   private readonly listeners = new Map<number, Listener>()
   private readonly ends = new Set<End>()
+  /** `from * PLACES + to` of those that will be dialled. */
+  private readonly dialling = new Set<number>()
   /** `from * 16 + to` of directions that carry nothing. */
   readonly cut = new Set<number>()
   readonly hits = { delivered: 0, dropped: 0, duplicated: 0, slow: 0, cut: 0, closed: 0 }
@@ -98,7 +101,18 @@ export class SimNetwork {
   /** The one of the higher number dials the other. */
   private dialSoon(a: number, b: number): void {
     const [from, to] = replicaAt(a) > replicaAt(b) ? [a, b] : [b, a]
-    this.scheduler.at(this.scheduler.random.between(1, 30), () => this.dial(from, to))
+    this.dialAfter(this.scheduler.random.between(1, 30), from, to)
+  }
+
+  /** Once at a time: both ends close a connection, and each would have another one dialled. */
+  private dialAfter(delayMs: number, from: number, to: number): void {
+    const pair = from * PLACES + to
+    if (this.dialling.has(pair)) return
+    this.dialling.add(pair)
+    this.scheduler.at(delayMs, () => {
+      this.dialling.delete(pair)
+      this.dial(from, to)
+    })
   }
 
   private dial(from: number, to: number): void {
@@ -106,7 +120,7 @@ export class SimNetwork {
     const acceptor = this.listeners.get(to)
     if (dialler === undefined || acceptor === undefined || this.isConnected(from, to)) return
     if (this.isCut(from, to) || this.isCut(to, from)) {
-      this.scheduler.at(this.scheduler.random.between(20, 80), () => this.dial(from, to))
+      this.dialAfter(this.scheduler.random.between(20, 80), from, to)
       return
     }
     const a = { replica: from, peer: to, events: undefined, isOpen: true, sent: 0 } as unknown as End

@@ -24,7 +24,8 @@ export function simEngine(
   disk: SimDisk,
   probability: number,
   isAlive: () => boolean,
-  isLearning: (block: number) => boolean,
+  /** Its digest will still be compared: the one thing that notices a wrong copy. */
+  willCompare: (block: number) => boolean,
   hits: EngineHits,
 ): Engine {
   const wrong = new Set<number>()
@@ -56,7 +57,7 @@ export function simEngine(
       if (name === 'installEnd') {
         return (block: number) => {
           // Never twice in a row: a copy of a copy would not end.
-          if (!wrong.delete(block) && isLearning(block) && scheduler.random.chance(WRONG_COPY)) {
+          if (!wrong.delete(block) && willCompare(block) && scheduler.random.chance(WRONG_COPY)) {
             wrong.add(block)
             hits.wrongCopies++
           }

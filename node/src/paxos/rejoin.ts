@@ -230,6 +230,11 @@ export class Rejoin {
     this.learning.push(learning)
   }
 
+  /** Its digest was found equal, or nobody has anything of it: it votes as soon as that is durable. */
+  isPromoted(block: number): boolean {
+    return this.promoted.has(block)
+  }
+
   private promote(block: number): void {
     if (this.promoted.has(block)) return
     this.promoted.add(block)
