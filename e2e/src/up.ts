@@ -5,8 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { type CommandOptions, type CommandResult, runCommand } from './command.ts'
+import { runCommand } from './command.ts'
 import { EXECUTABLE } from './executable.ts'
+import type { ProgramOptions, ProgramResult } from './program.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
 const START_TIMEOUT_MS = 60_000
@@ -83,7 +84,7 @@ export class Up {
   }
 
   /** Runs a command against this cluster. */
-  run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  run(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
     return runCommand(args, { ...options, env: { ...options.env, THERMOCLINE_ENDPOINTS: this.endpoints.join(',') } })
   }
 

@@ -1,6 +1,6 @@
 /** The operator program: reads its configuration, waits to lead, reconciles until SIGTERM or until it may no longer lead. */
 import { readFileSync } from 'node:fs'
-import { ThermoclineError } from '@thermocline/protocol'
+import { splitAddress, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { FIELD_MANAGER } from './api/names.ts'
 import { HttpNodeAdmin } from './cluster-admin/node-admin.ts'
@@ -30,8 +30,7 @@ async function run(config: OperatorConfig): Promise<void> {
     unhealthy: () => undefined,
     unready: () => (isStopping ? 'stopping' : isStarted ? undefined : 'the API server has not answered yet'),
   })
-  const { host, port } = splitAddress(config.http)
-  await health.listen({ host, port })
+  await health.listen(splitAddress(config.http))
   const facts = await discover(world)
   isStarted = true
   log.info({ kubernetes: `${facts.major}.${facts.minor}`, hasCel: facts.hasCel, policy: facts.policyVersion, http: config.http }, 'started')
@@ -71,11 +70,6 @@ async function run(config: OperatorConfig): Promise<void> {
   }
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
-}
-
-function splitAddress(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':')
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }
 
 /** @throws ThermoclineError `invalid_argument` */

@@ -6,7 +6,16 @@ import type { NodeAdmin } from './cluster-admin/node-admin.ts'
 import type { OperatorConfig } from './config.ts'
 import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
 import { makeWatches } from './controllers/paxos-group/watches.ts'
-import { Applier, Elector, EventRecorder, type Kube, podDisruptionBudgetsOf, type ServerFacts, type World } from './runtime/mod.ts'
+import {
+  Applier,
+  Elector,
+  EventRecorder,
+  type Kube,
+  podDisruptionBudgetsOf,
+  randomHex,
+  type ServerFacts,
+  type World,
+} from './runtime/mod.ts'
 import type { OperatorMetrics } from './telemetry/metrics.ts'
 
 const COMPONENT = 'thermocline-operator'
@@ -70,7 +79,7 @@ export class Operator {
       {
         lease: { namespace: settings.leaseNamespace, name: settings.leaseName },
         // A process that was started again under the same name is another one.
-        identity: `${settings.identity}_${hexOf(random)}`,
+        identity: `${settings.identity}_${randomHex(random, IDENTITY_DIGITS)}`,
         onLeading: () => {
           metrics.setLeader(true)
           log.info({}, 'leads')
@@ -107,8 +116,4 @@ export async function discover({ kube, clock, log }: World): Promise<ServerFacts
       await new Promise<void>((resolve) => void clock.after(DISCOVER_AGAIN_MS, resolve))
     }
   }
-}
-
-function hexOf(random: () => number): string {
-  return Array.from({ length: IDENTITY_DIGITS }, () => Math.floor(random() * 16).toString(16)).join('')
 }

@@ -1,3 +1,4 @@
+export * from './address.ts'
 export * from './block.ts'
 export * from './bytes.ts'
 export * from './client-messages.ts'

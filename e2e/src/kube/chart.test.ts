@@ -4,11 +4,11 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { runProgram, tryProgram } from '../program.ts'
 import { makeTemporaryFolder } from '../temporary-folder.ts'
 import { CHART, parseManifests, podOf, type Rendered, render, renderText, securityFindings, VALUE_FILES, withValues } from './chart.ts'
 import { grantedRights } from './granted-verbs.ts'
 import { kubeTools, Lab, skipWithoutLab } from './lab.ts'
-import { runProgram, tryProgram } from './program.ts'
 
 const SERVERS = ['1.20.2', '1.24.17', '1.25.0', '1.36.0'] as const
 /** What a server with the Prometheus operator serves. */

@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
+import { runProgram } from '../program.ts'
 import { kubeTools } from './lab.ts'
-import { runProgram } from './program.ts'
 
 export const CHART = fileURLToPath(new URL('../../../charts/thermocline', import.meta.url))
 const VALUES = fileURLToPath(new URL('values', import.meta.url))

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type ProgramOptions, type ProgramResult, runProgram, tryProgram } from './program.ts'
+import { type ProgramOptions, type ProgramResult, runProgram, tryProgram } from '../program.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const UP_TIMEOUT_MS = 180_000

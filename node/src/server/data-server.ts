@@ -3,8 +3,7 @@
  * responses to send are flushed together when the callback that answered them ends.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { FrameType, ThermoclineError } from '@thermocline/protocol'
-import { splitAddress } from '../io/address.ts'
+import { FrameType, splitAddress, ThermoclineError } from '@thermocline/protocol'
 import { Connection, type ConnectionHost } from './connection.ts'
 
 /** Connections beyond this are dropped as they come. */

@@ -67,7 +67,7 @@ export class OperatorRun implements RunView {
   /** What each resource has to come to. */
   readonly expected = new Map<string, Wanted>()
   readonly options: RunOptions
-  image = 'thermocline:1'
+  image = 'default:1'
   error: Violation | undefined
   kills = 0
   readonly steps = new Map<string, number>()

@@ -206,7 +206,7 @@ function loseNodeForGood(run: OperatorRun): void {
 }
 
 function upgradeOperator(run: OperatorRun): void {
-  run.image = run.random.pick(['thermocline:2', 'thermocline:3'])
+  run.image = run.random.pick(['default:2', 'default:3'])
   for (const at of run.operators.keys()) run.killOperator(at, `upgraded to ${run.image}`)
 }
 

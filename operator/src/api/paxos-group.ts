@@ -154,17 +154,7 @@ const job = z.strictObject({
   etaSeconds: z.number().int().min(0).optional(),
 })
 
-export const PHASES = [
-  'Pending',
-  'Bootstrapping',
-  'Running',
-  'Recovering',
-  'Upgrading',
-  'Degraded',
-  'Paused',
-  'Refused',
-  'Deleting',
-] as const
+export const PHASES = ['Pending', 'Bootstrapping', 'Running', 'Recovering', 'Upgrading', 'Degraded', 'Paused', 'Refused'] as const
 
 export const paxosGroupStatusSchema = z.strictObject({
   observedGeneration: z.number().int().min(0).optional(),

@@ -72,7 +72,6 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     rollout,
     jobs: [...(recovery?.jobs ?? []), ...(growth?.jobs ?? [])],
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
-    isDeleting: false,
   })
   const changed = refusal === undefined ? changedSets(cluster, observed) : missingSets(observed)
   const objects = desiredObjects(refusal === undefined ? cluster : asItIs(cluster, observed), observed.groups.length, changed, token)

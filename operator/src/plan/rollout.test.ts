@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { paxosGroupSpecSchema } from '../api/paxos-group.ts'
-import { observedWith, podOf, TEMPLATE } from './observed.fixture.ts'
+import { factsOf, observedWith, podOf, TEMPLATE } from './observed.fixture.ts'
 import { mayRestart, planRollout } from './rollout.ts'
 
 const NEW = 'template-2'
@@ -71,8 +71,21 @@ test('asked again right before the act: a voter is evicted if all others vote, w
   const [silent = []] = observedWith({}, (one) => (one.replica === 1 ? { ...one, facts: undefined } : one)).groups
   assert.deepEqual(
     [0, 1].map((replica) => mayRestart(silent, replica, `pod-0-${replica}`)),
-    [undefined, 'evict'],
+    [undefined, 'delete'],
   )
+  const [learning = []] = observedWith({}, (one) =>
+    one.replica === 1 ? { ...one, facts: factsOf(0, 1, { state: 'learning', mode: 'LearnerOnly' }) } : one,
+  ).groups
+  assert.deepEqual(
+    [0, 1].map((replica) => mayRestart(learning, replica, `pod-0-${replica}`)),
+    [undefined, 'delete'],
+  )
+  // Replicas that wait for their topology may all vote in the next moment: seed 77 took one of two that had just begun to.
+  const [joining = []] = observedWith({}, (one) => ({
+    ...one,
+    facts: factsOf(0, one.replica, { state: 'joining', mode: 'Unknown' }),
+  })).groups
+  assert.equal(mayRestart(joining, 1, 'pod-0-1'), undefined)
   const [useless = []] = observedWith({}, (one) =>
     one.replica === 0 ? one : { ...one, facts: undefined, pod: podOf(0, one.replica, { trouble: 'CrashLoopBackOff' }) },
   ).groups

@@ -3,8 +3,11 @@
  *
  * One replica of a group at a time, and only while all others of the group vote; groups in parallel up to a bound, inside the
  * maintenance windows. Decided twice: here, by caches, and again before it is done, by what the server and the nodes say then
- * (`mayRestart`): a cache may be behind our own last restart. A pod that is known not to vote (a broken image, a container that ends) costs nothing and goes first, at
- * any time: so a broken template is mended by writing a good one, and no pod has to be deleted by hand.
+ * (`mayRestart`): a cache may be behind our own last restart.
+ *
+ * A pod in which nothing runs (a broken image, a container that ends) costs nothing and goes first, at any time: so a broken
+ * template is mended by writing a good one, and no pod has to be deleted by hand. One that runs without voting may vote in the
+ * next moment: it goes at any time, too, but only while all others vote.
  */
 import type { PaxosGroupSpec } from '../api/paxos-group.ts'
 import { mayDisrupt } from './disruption.ts'
@@ -47,6 +50,8 @@ export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Obse
     const next = inOrder(mine, nodes).find(({ replica }) => mayDisrupt(votersOf(replicas), replica))
     if (mine.length === 0) continue
     if (next === undefined) waits.push(waitsIn(replicas))
+    // All others vote and this one doesn't: its group is down by one already.
+    else if (!isVoter(next)) restarts.push(toRestart(next))
     else if (!isOpen(windows, nowMs)) waits.push('the next maintenance window')
     else if (room <= 0) waits.push(`other groups: ${spec.upgradeStrategy.maxUnavailableGroups} may have a replica down at once`)
     else {
@@ -68,7 +73,9 @@ export function mayRestart(replicas: readonly ObservedReplica[], replica: number
   const one = replicas[replica]
   if (one?.pod === undefined || one.pod.uid !== podUid || one.pod.isDeleting) return undefined
   if (isIdle(one)) return 'delete'
-  return mayDisrupt(votersOf(replicas), replica) ? 'evict' : undefined
+  if (!mayDisrupt(votersOf(replicas), replica)) return undefined
+  // The budget has nothing left while this one is not ready, and need not be asked: the others are all there.
+  return isVoter(one) ? 'evict' : 'delete'
 }
 
 const toRestart = ({ group, replica, pod }: ObservedReplica): Restart => ({ group, replica, podUid: pod?.uid as string })

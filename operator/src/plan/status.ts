@@ -24,7 +24,6 @@ export interface StatusInput {
   readonly rollout: Rollout | undefined
   readonly jobs: readonly Job[]
   readonly needsOperator: readonly string[]
-  readonly isDeleting: boolean
 }
 
 export function makeStatus(input: StatusInput): PaxosGroupStatus {
@@ -87,8 +86,7 @@ function rolloutJobs({ rollout, observed }: StatusInput): Job[] {
   ]
 }
 
-function phaseOf({ spec, refusal, observed, bootstrapWaits, rollout, jobs, needsOperator, isDeleting }: StatusInput): Phase {
-  if (isDeleting) return 'Deleting'
+function phaseOf({ spec, refusal, observed, bootstrapWaits, rollout, jobs, needsOperator }: StatusInput): Phase {
   if (observed.bootstrap?.volumes === undefined && refusal !== undefined) return 'Refused'
   if (spec.paused) return 'Paused'
   if (bootstrapWaits !== undefined) return observed.groups.flat().some(({ pod }) => pod !== undefined) ? 'Bootstrapping' : 'Pending'

@@ -6,11 +6,11 @@ import { isIdle, isVoter } from './voters.ts'
 
 const ways: readonly [string, Partial<ObservedReplica>, boolean, boolean][] = [
   ['says that it votes', {}, true, false],
-  ['learns', { facts: factsOf(0, 0, { state: 'learning', mode: 'LearnerOnly' }) }, false, true],
-  ['serves, but not everything', { facts: factsOf(0, 0, { mode: 'LearnerOnly' }) }, false, true],
-  ['votes, and is being stopped', { pod: podOf(0, 0, { isDeleting: true }) }, false, true],
+  ['learns', { facts: factsOf(0, 0, { state: 'learning', mode: 'LearnerOnly' }) }, false, false],
+  ['serves, but not everything', { facts: factsOf(0, 0, { mode: 'LearnerOnly' }) }, false, false],
+  ['votes, and is being stopped', { pod: podOf(0, 0, { isDeleting: true }) }, false, false],
   ['does not answer, and was ready a moment ago', { facts: undefined }, false, false],
-  ['does not answer, and is not ready', { facts: undefined, pod: podOf(0, 0, { isReady: false }) }, false, true],
+  ['does not answer, and is not ready', { facts: undefined, pod: podOf(0, 0, { isReady: false }) }, false, false],
   ['ends again and again', { facts: undefined, pod: podOf(0, 0, { trouble: 'CrashLoopBackOff' }) }, false, true],
   ['has no pod', { facts: undefined, pod: undefined }, false, true],
 ]

@@ -11,13 +11,11 @@ export function isVoter({ pod, facts }: ObservedReplica): boolean {
 }
 
 /**
- * Is it known to give no vote? By its own word; or because nothing runs that could give one. One that runs and does not answer
- * may vote all the same: what is not known counts for no one, and against everyone.
+ * Is it known to give no vote, now and in the next moment? Only because nothing runs that could give one. What runs may vote
+ * before it is stopped, whatever it said or did not say a moment ago: a learner, or one that waited for its topology.
  */
-export function isIdle(one: ObservedReplica): boolean {
-  const { pod, facts } = one
-  if (facts !== undefined) return !isVoter(one)
-  return pod === undefined || pod.trouble !== undefined || pod.phase !== 'Running' || !pod.isReady
+export function isIdle({ pod }: ObservedReplica): boolean {
+  return pod === undefined || pod.trouble !== undefined || pod.phase !== 'Running'
 }
 
 export function votersOf(replicas: readonly ObservedReplica[]): Voters {

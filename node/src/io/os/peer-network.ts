@@ -3,7 +3,7 @@
  * A lost connection is dialled again after a short, random wait.
  */
 import { connect, type Socket } from 'node:net'
-import { splitAddress } from '../address.ts'
+import { splitAddress } from '@thermocline/protocol'
 import { plainBytes } from '../plain-bytes.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
 

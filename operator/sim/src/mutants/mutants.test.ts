@@ -10,7 +10,7 @@ import { editsOf, mutate, sourceOf } from './plant.ts'
 import type { Caught } from './run-mutant.ts'
 
 const RUN = fileURLToPath(new URL('./run-mutant.ts', import.meta.url))
-const SEEDS = 60
+const SEEDS = 100
 const run = promisify(execFile)
 
 async function caughtOf(name: string): Promise<Caught | null> {

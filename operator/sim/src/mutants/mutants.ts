@@ -54,11 +54,20 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'silent-is-useless',
     file: 'plan/voters.ts',
-    find: 'if (facts !== undefined) return !isVoter(one)',
-    replace: 'if (facts === undefined || !isVoter(one)) return true',
+    find: 'export function isIdle({ pod }: ObservedReplica): boolean {',
+    replace: 'export function isIdle({ pod, facts }: ObservedReplica): boolean {\n  if (facts === undefined) return true',
     also: [{ file: PERFORM, find: 'if (how === undefined) return false', replace: '' }],
     caughtBy: ['never-costs-a-majority', 'one-down-per-group'],
     why: 'a replica that does not answer is restarted as if it gave no vote',
+  },
+  {
+    name: 'waiting-is-useless',
+    file: 'plan/voters.ts',
+    find: 'export function isIdle({ pod }: ObservedReplica): boolean {',
+    replace:
+      "export function isIdle({ pod, facts }: ObservedReplica): boolean {\n  if (facts !== undefined && facts.mode !== 'Voter') return true",
+    caughtBy: ['never-costs-a-majority'],
+    why: 'a replica that waits for its topology, or learns, is restarted as if it could not vote in the next moment',
   },
   {
     name: 'silent-is-a-voter',

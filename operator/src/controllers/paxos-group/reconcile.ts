@@ -4,12 +4,11 @@
  */
 import { bootstrapName } from '../../api/names.ts'
 import { type PaxosGroupStatus, paxosGroupStatusSchema } from '../../api/paxos-group.ts'
-import { newClusterId } from '../../cluster-admin/cluster-id.ts'
 import { adminToken } from '../../cluster-admin/token.ts'
 import { acceptSpec } from '../../plan/acceptance.ts'
 import { type Action, makePlan } from '../../plan/plan.ts'
 import { refusedStatus } from '../../plan/status.ts'
-import { atOfKey, isAlreadyExists, isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
+import { atOfKey, isAlreadyExists, isNotFound, type KubeObject, type Outcome, RESOURCES, randomHex } from '../../runtime/mod.ts'
 import type { Cluster } from '../../specs/cluster.ts'
 import { metaOf } from '../../specs/object.ts'
 import type { ReconcileContext } from './context.ts'
@@ -19,6 +18,7 @@ import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './obse
 import { type Done, type PerformSubject, perform } from './perform.ts'
 import { PAXOS_GROUPS } from './watches.ts'
 
+const CLUSTER_ID_DIGITS = 32
 /** Until the cache shows that they are gone. */
 const ORPHANS_AGAIN_MS = 5000
 
@@ -45,7 +45,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   }
   const subject: Subject = { namespace, name, spec, status, generation: resource.metadata.generation ?? 0 }
   const observed = await observe(context, subject)
-  const clusterId = observed.bootstrap?.clusterId ?? clusterIdOfClaims(context.watches, at) ?? newClusterId(context.random)
+  const clusterId = observed.bootstrap?.clusterId ?? clusterIdOfClaims(context.watches, at) ?? randomHex(context.random, CLUSTER_ID_DIGITS)
   const cluster: Cluster = {
     name,
     namespace,

@@ -2,15 +2,17 @@
 import { spawn } from 'node:child_process'
 
 export interface ProgramOptions {
-  readonly stdin?: string | undefined
+  readonly stdin?: string | Uint8Array | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly cwd?: string | undefined
+  /** Kills it; nothing in a test takes longer. */
   readonly timeoutMs?: number | undefined
 }
 
 export interface ProgramResult {
   /** −1 if a signal ended it. */
   readonly code: number
+  readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
 }
@@ -30,9 +32,9 @@ export function tryProgram(program: string, args: readonly string[], options: Pr
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', (code) => {
+    child.once('close', (code, signal) => {
       clearTimeout(timer)
-      resolve({ code: code ?? -1, stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') })
+      resolve({ code: code ?? -1, signal, stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') })
     })
   })
 }
