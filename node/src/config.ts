@@ -1,7 +1,6 @@
 /** Flags and environment of `thermocline node` → one checked, frozen configuration, read once. */
 import { hostname } from 'node:os'
-import { parseArgs } from 'node:util'
-import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, ThermoclineError } from '@thermocline/protocol'
+import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
 
 export interface NodeConfig {
@@ -12,7 +11,6 @@ export interface NodeConfig {
   readonly clusterId: string
   readonly listen: string
   readonly http: string
-  /** Addresses that others use to reach this node, if they differ from where it listens. */
   readonly memoryBytes: number
   readonly logBytes: number
   /** Log segments are this large. */
@@ -108,31 +106,9 @@ const schema = z.strictObject({
  * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
  */
 export function readConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>, host = hostname()): NodeConfig {
-  const options = Object.fromEntries(Object.keys(FLAGS).map((name) => [name, { type: 'string' as const }]))
-  let values: Record<string, string | boolean | undefined>
-  try {
-    values = parseArgs({ args: [...args], options, strict: true }).values
-  } catch (error) {
-    throw new ThermoclineError(
-      'invalid_argument',
-      `${(error as Error).message}; flags of thermocline node: ${Object.keys(FLAGS)
-        .map((name) => `--${name}`)
-        .join(' ')}`,
-    )
-  }
-  const given: Record<string, unknown> = {}
-  for (const [name, flag] of Object.entries(FLAGS)) given[name] = values[name] ?? env[flag.env] ?? flag.fallback
-  if (given.replica === OF_HOSTNAME) given.replica = /-(\d+)$/.exec(host)?.[1] ?? `${OF_HOSTNAME}, which is ${host}`
-  const parsed = schema.safeParse(given)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const name = String(issue?.path[0])
-    throw new ThermoclineError(
-      'invalid_argument',
-      `--${name}: ${given[name] === undefined ? '' : `${JSON.stringify(given[name])}: `}${issue?.message ?? 'is not valid'}`,
-    )
-  }
-  const { data } = parsed
+  const data = readFlags('thermocline node', FLAGS, schema, args, env, (given) => {
+    if (given.replica === OF_HOSTNAME) given.replica = /-(\d+)$/.exec(host)?.[1] ?? `${OF_HOSTNAME}, which is ${host}`
+  })
   return Object.freeze({
     role: data.role,
     dataDir: data.data,

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ThermoclineError } from '@thermocline/protocol'
+import { formatFlags, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
-import { readConfig } from './config.ts'
+import { FLAGS, readConfig } from './config.ts'
 import { lockFile, openEngine } from './engine/mod.ts'
 import { formatInspection, inspectVolume } from './inspect.ts'
 import { osClock } from './io/os/clock.ts'
@@ -96,6 +96,10 @@ async function serve(): Promise<void> {
 const describe = (error: unknown): string =>
   error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)
 
+if (process.argv.includes('--help')) {
+  process.stdout.write(formatFlags('thermocline node', FLAGS))
+  process.exit(0)
+}
 const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : serve()
 run.catch((error: unknown) => {
   const coded = error instanceof ThermoclineError

@@ -1,7 +1,6 @@
 /** Flags and environment of `thermocline operator` → one checked, frozen configuration, read once. */
 import { hostname } from 'node:os'
-import { parseArgs } from 'node:util'
-import { ThermoclineError } from '@thermocline/protocol'
+import { readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
 
 export interface OperatorConfig {
@@ -76,25 +75,9 @@ const schema = z.strictObject({
  * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
  */
 export function readConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>): OperatorConfig {
-  const options = Object.fromEntries(Object.keys(FLAGS).map((flag) => [flag, { type: 'string' as const }]))
-  let values: Record<string, string | boolean | undefined>
-  try {
-    values = parseArgs({ args: [...args], options, strict: true }).values
-  } catch (error) {
-    const all = Object.keys(FLAGS).map((flag) => `--${flag}`)
-    throw new ThermoclineError('invalid_argument', `${(error as Error).message}; flags of thermocline operator: ${all.join(' ')}`)
-  }
-  const given: Record<string, unknown> = {}
-  for (const [flag, { env: variable, fallback }] of Object.entries(FLAGS)) given[flag] = values[flag] ?? env[variable] ?? fallback
-  given.identity ??= hostname()
-  const parsed = schema.safeParse(given)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const flag = String(issue?.path[0])
-    const value = given[flag] === undefined ? '' : `${JSON.stringify(given[flag])}: `
-    throw new ThermoclineError('invalid_argument', `--${flag}: ${value}${issue?.message ?? 'is not valid'}`)
-  }
-  const { data } = parsed
+  const data = readFlags('thermocline operator', FLAGS, schema, args, env, (given) => {
+    given.identity ??= hostname()
+  })
   return Object.freeze({
     namespaces: data.namespaces,
     image: data.image,

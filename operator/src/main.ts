@@ -1,10 +1,10 @@
 /** The operator program: reads its configuration, waits to lead, reconciles until SIGTERM or until it may no longer lead. */
 import { readFileSync } from 'node:fs'
-import { splitAddress, ThermoclineError } from '@thermocline/protocol'
+import { formatFlags, splitAddress, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { FIELD_MANAGER } from './api/names.ts'
 import { HttpNodeAdmin } from './cluster-admin/node-admin.ts'
-import { type OperatorConfig, readConfig } from './config.ts'
+import { FLAGS, type OperatorConfig, readConfig } from './config.ts'
 import { discover, Operator } from './operator.ts'
 import { endpointOf, loadKubeConfig } from './runtime/kube-config.ts'
 import { HttpKube, LEASE_REQUEST_TIMEOUT_MS, osClock, type World } from './runtime/mod.ts'
@@ -85,6 +85,10 @@ function readKey(file: string): string {
   return key
 }
 
+if (process.argv.includes('--help')) {
+  process.stdout.write(formatFlags('thermocline operator', FLAGS))
+  process.exit(0)
+}
 try {
   await run(readConfig(process.argv.slice(2), process.env))
 } catch (error) {

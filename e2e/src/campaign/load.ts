@@ -24,21 +24,24 @@ interface Seen {
 
 export class Load {
   private readonly history: History
-  private readonly clients: readonly Client[]
+  readonly clients: readonly Client[]
+  private readonly prefix: string
   private readonly beganMs = performance.now()
   private isStopped = false
   private readonly loops: Promise<void>[]
   private written = 0
 
-  private constructor(history: History, clients: readonly Client[]) {
+  private constructor(history: History, clients: readonly Client[], prefix: string) {
     this.history = history
     this.clients = clients
+    this.prefix = prefix
     this.loops = clients.map((client) => this.loop(client))
   }
 
-  static async start(history: History, endpoints: readonly string[]): Promise<Load> {
+  /** The history begins with no record of series with this prefix: a second load of one cluster needs another. */
+  static async start(history: History, endpoints: readonly string[], prefix = 'series'): Promise<Load> {
     const clients = Array.from({ length: CLIENTS }, () => connect({ endpoints, defaultTimeoutMs: TIMEOUT_MS, attemptTimeoutMs: 500 }))
-    return new Load(history, await Promise.all(clients))
+    return new Load(history, await Promise.all(clients), prefix)
   }
 
   /** Ends the loops; the clients stay connected. */
@@ -54,7 +57,7 @@ export class Load {
   private async loop(client: Client): Promise<void> {
     const seen = new Map<string, Seen>()
     while (!this.isStopped) {
-      const series = `series-${Math.floor(Math.random() * SERIES)}`
+      const series = this.seriesOf(Math.floor(Math.random() * SERIES))
       const epoch = Math.floor((performance.now() - this.beganMs) / EPOCH_MS)
       const id = `${epoch * RECORDS + Math.floor(Math.random() * RECORDS)}-0`
       const known = seen.get(series)
@@ -63,6 +66,10 @@ export class Load {
       if (output?.kind === 'found' || output?.kind === 'done') seen.set(series, { id, version: output.version })
       await delay(Math.random() * 2 * PAUSE_MS)
     }
+  }
+
+  private seriesOf(number: number): string {
+    return `${this.prefix}-${number}`
   }
 
   private choose(series: string, id: string, version: number | undefined): RecordInput {
@@ -109,7 +116,7 @@ export class Load {
       records.set(`${input.series} ${input.id}`, { kind: 'get', series: input.series, id: input.id })
     const last = Array.from({ length: SERIES }, (_, i): RecordInput => {
       const value = `${++this.written}`
-      return { kind: 'put', series: `series-${i}`, id: '9999999-0', value, condition: { kind: 'none' } }
+      return { kind: 'put', series: this.seriesOf(i), id: '9999999-0', value, condition: { kind: 'none' } }
     })
     const client = this.clients[0] as Client
     for (const input of last) {

@@ -1,4 +1,7 @@
-/** Two builds of the product that differ: the tree as it is, and the same under another version. */
+/**
+ * Images of two builds of the product that differ. The lab's own: the tree as it is, and the same under another version. For a
+ * cluster of somebody else they are named by THERMOCLINE_IMAGES, with a comma between, where its nodes can pull them.
+ */
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,20 +10,32 @@ import type { Lab } from './lab.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const BASE = 'lab.local/node-npm:20'
+const REPOSITORY = 'lab.local/thermocline'
 /** What the image is made of; the rest of the tree may be large. */
 const PARTS = ['.dockerignore', '.npmrc', 'Dockerfile', 'LICENSE', 'package.json', 'package-lock.json', 'scripts', 'thermocline']
 const PACKAGES = ['protocol', 'native', 'node', 'operator', 'client', 'cli', 'checker', 'e2e', 'bench']
+const VERSIONS = ['0.1.0', '0.1.1'] as const
 
-export const REPOSITORY = 'lab.local/thermocline'
-export const BUILDS = { first: '0.1.0', second: '0.1.1' } as const
+export interface Images {
+  readonly first: string
+  readonly second: string
+}
 
-/** Builds both and hands them to all nodes. */
-export async function loadBuilds(lab: Lab): Promise<void> {
+/** Images that every node of the cluster has or can pull. */
+export async function imagesFor(lab: Lab): Promise<Images> {
+  if (lab.isOwn) return await buildImages(lab)
+  const [first = '', second = ''] = (process.env.THERMOCLINE_IMAGES ?? '').split(',')
+  if (first === '' || second === '' || first === second)
+    throw new Error('THERMOCLINE_IMAGES: with KUBECONFIG it names two builds, like registry/thermocline:0.1.0,registry/thermocline:0.1.1')
+  return { first, second }
+}
+
+async function buildImages(lab: Lab): Promise<Images> {
   const folder = makeTemporaryFolder()
   try {
     const isSource = (path: string): boolean => !/\/(?:node_modules|build|dist|\.cache)$/.test(path)
     for (const part of [...PARTS, ...PACKAGES]) cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: isSource })
-    for (const version of Object.values(BUILDS)) {
+    for (const version of VERSIONS) {
       const file = join(folder, 'node/package.json')
       writeFileSync(file, readFileSync(file, 'utf8').replace(/"version": "[^"]*"/, `"version": "${version}"`))
       await lab.loadImage(await lab.buildImage(`${REPOSITORY}:${version}`, BASE, folder))
@@ -28,4 +43,5 @@ export async function loadBuilds(lab: Lab): Promise<void> {
   } finally {
     removeTemporaryFolder(folder)
   }
+  return { first: `${REPOSITORY}:${VERSIONS[0]}`, second: `${REPOSITORY}:${VERSIONS[1]}` }
 }

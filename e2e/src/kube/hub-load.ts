@@ -1,5 +1,6 @@
 /** A load that runs beside the pods, in a process of its own, from `start` to `stop`. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { HistoryReport } from './history-load.ts'
 import type { Lab } from './lab.ts'
@@ -29,9 +30,10 @@ export class HubLoad {
     this.ended.catch(() => {})
   }
 
-  /** Resolves when the first records were written and read. */
+  /** Resolves when the first records were written and read. Every load has series of its own. */
   static async start(lab: Lab, endpoint: string): Promise<HubLoad> {
-    const [program, args] = lab.commandFor(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM, endpoint])
+    const prefix = randomBytes(4).toString('hex')
+    const [program, args] = lab.commandFor(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM, prefix, endpoint])
     const load = new HubLoad(spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }))
     const untilMs = performance.now() + READY_TIMEOUT_MS
     while (!load.output.startsWith(READY)) {

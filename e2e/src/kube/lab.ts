@@ -58,6 +58,11 @@ export class Lab {
     return new Lab(where, where.kind === 'lab' ? '' : await kubeTools())
   }
 
+  /** A cluster of its own, whose nodes can be crashed and which images are made for. */
+  get isOwn(): boolean {
+    return this.where.kind === 'lab'
+  }
+
   /** Starts a fresh cluster with so many nodes, or the API server alone; with KUBECONFIG there is one already. */
   async up(nodes: number | 'control-plane-only'): Promise<void> {
     if (this.where.kind === 'kubeconfig') return
@@ -67,6 +72,11 @@ export class Lab {
 
   async down(): Promise<void> {
     if (this.where.kind === 'lab') await this.lab(['down'])
+  }
+
+  /** kubectl, for `commandFor`. */
+  get kubectlProgram(): string {
+    return this.where.kind === 'lab' ? 'kubectl' : join(this.tools, 'kubectl')
   }
 
   tryKubectl(args: readonly string[], options?: ProgramOptions): Promise<ProgramResult> {
