@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compareRights, grantedRights, type Manifest, type Right, rightsUsedByAudit, rightsUsedByMetrics } from './granted-verbs.ts'
+import { compareRights, grantedRights, type Manifest, type Right, rightsUsedByMetrics } from './granted-verbs.ts'
 
 const ROLES: readonly Manifest[] = [
   { kind: 'Role', rules: [{ apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['get', 'patch'] }] },
@@ -50,24 +50,20 @@ test('a wildcard is refused', () => {
   assert.throws(() => grantedRights([{ kind: 'Role', rules: [{ resources: ['*'], verbs: ['get'] }] }]), /get \*/)
 })
 
-test('what was used, from metrics', () => {
+test('what was used, from metrics: applying is patching, and creating what was not there', () => {
   const text = `# HELP thermocline_operator_api_requests_total Requests.
 # TYPE thermocline_operator_api_requests_total counter
-thermocline_operator_api_requests_total{verb="patch",resource="paxosgroups/status",code="200"} 3
+thermocline_operator_api_requests_total{verb="apply",resource="paxosgroups.thermocline.dev/status",code="200"} 3
+thermocline_operator_api_requests_total{verb="apply",resource="statefulsets.apps",code="201"} 1
 thermocline_operator_api_requests_total{resource="pods",verb="watch",code="200"} 1
+thermocline_operator_api_requests_total{verb="evict",resource="pods",code="429"} 1
 thermocline_operator_api_requests_total{verb="delete",resource="pods",code="200"} 0
+thermocline_operator_api_requests_total{verb="get",resource="/version",code="200"} 1
 thermocline_operator_leader 1
 `
-  assert.deepEqual([...rightsUsedByMetrics(text)], ['patch paxosgroups/status', 'watch pods'])
-})
-
-test('what was used, from an audit log', () => {
-  const event = (username: string, verb: string, objectRef?: object) => JSON.stringify({ verb, user: { username }, objectRef })
-  const lines = [
-    event('system:serviceaccount:thermocline:operator', 'create', { resource: 'pods', subresource: 'eviction' }),
-    event('system:serviceaccount:thermocline:operator', 'get'),
-    event('admin', 'delete', { resource: 'pods' }),
-    '',
-  ]
-  assert.deepEqual([...rightsUsedByAudit(lines, 'system:serviceaccount:thermocline:operator')], ['create pods/eviction'])
+  assert.deepEqual(
+    [...rightsUsedByMetrics(text)],
+    ['patch paxosgroups/status', 'patch statefulsets', 'create statefulsets', 'watch pods', 'create pods/eviction'],
+  )
+  assert.throws(() => rightsUsedByMetrics('thermocline_operator_api_requests_total{verb="get"} 1\n'), /without verb or resource/)
 })

@@ -1,7 +1,7 @@
 /**
  * Rights granted against rights used. A verb that is used and not granted fails in production; one that is granted and never
  * used is more than the operator needs. Granted ones come from Roles (of `helm template`, or of a server), used ones from
- * the operator's own metrics or from the API server's audit log.
+ * the operator's own metrics.
  */
 
 interface PolicyRule {
@@ -14,12 +14,6 @@ interface PolicyRule {
 export interface Manifest {
   readonly kind?: string
   readonly rules?: readonly PolicyRule[]
-}
-
-export interface AuditEvent {
-  readonly verb: string
-  readonly user: { readonly username: string }
-  readonly objectRef?: { readonly resource?: string; readonly subresource?: string }
 }
 
 /** `verb resource`, like `patch statefulsets` or `create pods/eviction`. Groups are left out: no two have one name here. */
@@ -42,26 +36,23 @@ export function grantedRights(manifests: readonly Manifest[]): Set<Right> {
   return new Set(rights)
 }
 
-/** From `/metrics` of one or more operators: thermocline_operator_api_requests_total{verb,resource,code}. */
+/**
+ * From `/metrics` of one or more operators: thermocline_operator_api_requests_total{verb,resource,code}. An apply that makes the
+ * object needs the right to create it, too.
+ */
 export function rightsUsedByMetrics(text: string): Set<Right> {
   const used = new Set<Right>()
   for (const [, labels = '', value] of text.matchAll(/^thermocline_operator_api_requests_total\{([^}]*)\} (\S+)/gm)) {
-    const { verb, resource } = Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, content]) => [name, content]))
+    const { verb, resource, code } = Object.fromEntries(
+      [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, content]) => [name, content]),
+    )
     if (verb === undefined || resource === undefined) throw new Error(`a series of requests without verb or resource: {${labels}}`)
-    if (Number(value) > 0) used.add(`${verb} ${resource}`)
-  }
-  return used
-}
-
-/** From the lines of an audit log, of one service account. Requests for no resource (discovery, health) need no right. */
-export function rightsUsedByAudit(lines: Iterable<string>, username: string): Set<Right> {
-  const used = new Set<Right>()
-  for (const line of lines) {
-    if (line.trim() === '') continue
-    const { verb, user, objectRef } = JSON.parse(line) as AuditEvent
-    if (user.username !== username || objectRef?.resource === undefined) continue
-    const { resource, subresource } = objectRef
-    used.add(`${verb} ${subresource === undefined ? resource : `${resource}/${subresource}`}`)
+    // Paths like /version need no right to a resource.
+    if (!(Number(value) > 0) || resource.startsWith('/')) continue
+    const name = resource.replace(/\.[^/]*/, '')
+    if (verb === 'evict') used.add(`create ${name}/eviction`)
+    else used.add(`${verb === 'apply' ? 'patch' : verb} ${name}`)
+    if (verb === 'apply' && code === '201') used.add(`create ${name}`)
   }
   return used
 }

@@ -208,8 +208,7 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
 
   test('uninstalled and installed again, the resource deleted and made again: the data is there', async () => {
     await cluster.inPod(0, ['put', '--endpoints', SERVICE, 'bob', '1732233600000-0', 'kept'])
-    const { missing, unused } = await cluster.compareRights(RARE)
-    assert.deepEqual({ missing, unused }, { missing: [], unused: [] })
+    await cluster.noteRights()
     await lab.helm(['uninstall', 'thermocline', '--namespace', OPERATOR_NAMESPACE, '--wait'])
     assert.equal((await cluster.inPod(0, ['get', '--endpoints', SERVICE, 'bob', '1732233600000-0'])).trim(), 'kept')
     await lab.kubectl(['delete', 'paxosgroup', NAME])
@@ -218,9 +217,24 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     await cluster.settled()
     assert.equal((await cluster.inPod(0, ['get', '--endpoints', SERVICE, 'bob', '1732233600000-0'])).trim(), 'kept')
   })
+
+  test('a resource that says so takes its volumes along, and the operators had no right that they did not use', async () => {
+    await cluster.apply({ image: cluster.images.second, storage: { size: '3Gi', retentionPolicy: 'Delete' } })
+    await cluster.until('finalizer', async () => {
+      const finalizers = await lab.kubectl(['get', 'paxosgroup', NAME, '--output', 'jsonpath={.metadata.finalizers}'])
+      return finalizers.includes('thermocline.dev') ? true : undefined
+    })
+    await lab.kubectl(['delete', 'paxosgroup', NAME, '--timeout', '120s'])
+    const left = await lab.kubectlJson<{ items: { metadata: { deletionTimestamp?: string } }[] }>(['get', 'pvc'])
+    assert.deepEqual(
+      left.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+      [],
+    )
+    assert.deepEqual(await cluster.compareRights(RARE), { missing: [], unused: [] })
+  })
 })
 
-/** Granted for what does not happen here. */
-const RARE: readonly Right[] = []
+/** Granted for what does not happen here: the last only on servers with the admission plugin that asks for it. */
+const RARE: readonly Right[] = ['update paxosgroups/finalizers']
 
 const numberOf = (node: string): number => Number(node.replace(/^n/, ''))

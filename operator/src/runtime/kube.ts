@@ -142,7 +142,7 @@ export class HttpKube implements Kube {
   private applyAt(resource: Resource, object: KubeObject, subresource: string): Promise<KubeObject> {
     const query = queryOf({ fieldManager: this.fieldManager, force: 'true' })
     const path = `${objectPath(resource, object.metadata)}${subresource}${query}`
-    return this.object('apply', resource, object.metadata, { method: 'PATCH', path, body: object, contentType: APPLY })
+    return this.object('apply', resource, object.metadata, { method: 'PATCH', path, body: object, contentType: APPLY }, subresource)
   }
 
   patch(resource: Resource, at: ObjectAt, patch: MergePatch): Promise<KubeObject> {
@@ -155,7 +155,7 @@ export class HttpKube implements Kube {
 
   private patchAt(resource: Resource, at: ObjectAt, patch: MergePatch, subresource: string): Promise<KubeObject> {
     const path = `${objectPath(resource, at)}${subresource}${queryOf({ fieldManager: this.fieldManager })}`
-    return this.object('patch', resource, at, { method: 'PATCH', path, body: patch, contentType: MERGE })
+    return this.object('patch', resource, at, { method: 'PATCH', path, body: patch, contentType: MERGE }, subresource)
   }
 
   async delete(resource: Resource, at: ObjectAt, options: DeleteOptions = {}): Promise<boolean> {
@@ -183,8 +183,8 @@ export class HttpKube implements Kube {
     }
   }
 
-  private async object(verb: string, resource: Resource, at: ObjectAt, call: Call): Promise<KubeObject> {
-    const asked: Asked = { verb, resource: resourceName(resource), name: keyOf(at) }
+  private async object(verb: string, resource: Resource, at: ObjectAt, call: Call, subresource = ''): Promise<KubeObject> {
+    const asked: Asked = { verb, resource: `${resourceName(resource)}${subresource}`, name: keyOf(at) }
     const answer = (await this.call(asked, call)) as KubeObject
     if (typeof answer?.metadata?.name !== 'string') {
       throw new KubeError(asked, { status: 0, reason: 'BadAnswer', message: 'expected an object with metadata' })
