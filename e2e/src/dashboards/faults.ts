@@ -7,47 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from '@thermocline/client'
 import { Up } from '../up.ts'
-import type { OperatorFigures } from './operator-figures.ts'
-import type { Prometheus } from './prometheus.ts'
+import type { AlertWatch } from './alert-watch.ts'
 
-const ALERT_TIMEOUT_MS = 60_000
 const VALUE_BYTES = 64 * 1024
 const MOST_WRITES = 20_000
-
-type Say = (line: string) => void
-
-/** Waits for alerts to fire, and to be over. */
-export class AlertWatch {
-  private readonly prometheus: Prometheus
-  private readonly say: Say
-
-  constructor(prometheus: Prometheus, say: Say) {
-    this.prometheus = prometheus
-    this.say = say
-  }
-
-  async fires(...names: readonly string[]): Promise<void> {
-    for (const name of names) await this.until(name, true)
-  }
-
-  async isOver(...names: readonly string[]): Promise<void> {
-    for (const name of names) await this.until(name, false)
-  }
-
-  private async until(name: string, isWanted: boolean): Promise<void> {
-    const untilMs = performance.now() + ALERT_TIMEOUT_MS
-    for (;;) {
-      const firing = (await this.prometheus.alerts()).filter(({ state }) => state === 'firing').map(({ labels }) => labels.alertname)
-      if (firing.includes(name) === isWanted) break
-      if (performance.now() > untilMs) {
-        const what = isWanted ? 'does not fire' : 'still fires'
-        throw new Error(`${name} ${what} after ${ALERT_TIMEOUT_MS} ms; firing: ${firing.join(', ') || 'nothing'}`)
-      }
-      await delay(250)
-    }
-    this.say(`${name} ${isWanted ? 'fires' : 'does not fire'}`)
-  }
-}
 
 const GROUP_ALERTS = [
   'ThermoclineGroupDegraded',
@@ -88,18 +51,6 @@ export async function loseVolume(alerts: AlertWatch, up: Up): Promise<void> {
     process.kill(away, 'SIGCONT')
   }
   await alerts.isOver(...GROUP_ALERTS)
-}
-
-export async function loseOperator(alerts: AlertWatch, operator: OperatorFigures): Promise<void> {
-  await alerts.isOver('ThermoclineOperatorNoLeader', 'ThermoclineOperatorDown', 'ThermoclinePaxosGroupDegraded')
-  operator.isLeader = false
-  await alerts.fires('ThermoclineOperatorNoLeader')
-  operator.isLeader = true
-  await alerts.isOver('ThermoclineOperatorNoLeader')
-  operator.isDown = true
-  await alerts.fires('ThermoclineOperatorDown')
-  operator.isDown = false
-  await alerts.isOver('ThermoclineOperatorDown')
 }
 
 /** A cluster of one replica on a small tmpfs. */

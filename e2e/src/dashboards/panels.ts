@@ -1,5 +1,5 @@
 /** The chart's dashboards and alerts, as they are asked of a Prometheus. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse, stringify } from 'yaml'
@@ -7,13 +7,19 @@ import { parse, stringify } from 'yaml'
 export const ALERTS = fileURLToPath(new URL('../../../charts/thermocline/files/alerts', import.meta.url))
 const DASHBOARDS = fileURLToPath(new URL('../../../charts/thermocline/files/dashboards', import.meta.url))
 
+/** Long enough for some scrapes. */
+const HASTY_RANGE = '[30s]'
+
 export interface PanelQuery {
   readonly expr: string
   readonly legendFormat: string
 }
 
+/** Dashboards and alerts come in pairs: of the storage tier's nodes, and of the operator. */
+export type Part = 'storage' | 'operator'
+
 export interface DashboardFile {
-  readonly name: string
+  readonly name: Part
   readonly title: string
   readonly panels: readonly {
     readonly type: string
@@ -24,11 +30,9 @@ export interface DashboardFile {
   }[]
 }
 
-export function readDashboards(): DashboardFile[] {
-  return readdirSync(DASHBOARDS).map((file) => {
-    const content = JSON.parse(readFileSync(join(DASHBOARDS, file), 'utf8')) as Omit<DashboardFile, 'name'>
-    return { ...content, name: file.replace('.json', '') }
-  })
+export function readDashboard(part: Part): DashboardFile {
+  const content = JSON.parse(readFileSync(join(DASHBOARDS, `${part}.json`), 'utf8')) as Omit<DashboardFile, 'name'>
+  return { ...content, name: part }
 }
 
 /** What Grafana would fill in: rates look back so far, one PaxosGroup is chosen or all, and everything else. */
@@ -53,25 +57,25 @@ export interface AlertFile {
   readonly path: string
   readonly testPath: string
   readonly rules: readonly Rule[]
-  /** The same rules, which wait only `wait` before they fire. */
+  /** The same rules, which wait only `wait` before they fire, and look back seconds instead of minutes. */
   readonly hasty: (wait: string) => string
 }
 
-export function readAlerts(): AlertFile[] {
-  return readdirSync(ALERTS)
-    .filter((file) => !file.endsWith('.test.yaml'))
-    .map((file) => {
-      const path = join(ALERTS, file)
-      const { groups } = parse(readFileSync(path, 'utf8')) as RuleFile
-      const hasty = (wait: string) =>
-        stringify({
-          groups: groups.map((group) => ({
-            ...group,
-            rules: group.rules.map((rule) => (rule.for === undefined ? rule : { ...rule, for: wait })),
-          })),
-        })
-      return { path, testPath: path.replace('.yaml', '.test.yaml'), rules: groups.flatMap(({ rules }) => rules), hasty }
+export function readAlerts(part: Part): AlertFile {
+  const path = join(ALERTS, `${part}.yaml`)
+  const { groups } = parse(readFileSync(path, 'utf8')) as RuleFile
+  const hasty = (wait: string) =>
+    stringify({
+      groups: groups.map((group) => ({
+        ...group,
+        rules: group.rules.map((rule) => ({
+          ...rule,
+          expr: rule.expr.replaceAll(/\[\d+m\]/g, HASTY_RANGE),
+          ...(rule.for === undefined ? {} : { for: wait }),
+        })),
+      })),
     })
+  return { path, testPath: path.replace('.yaml', '.test.yaml'), rules: groups.flatMap(({ rules }) => rules), hasty }
 }
 
 /** Names of metrics in a query, recorded ones (with a colon) included. */

@@ -1,4 +1,7 @@
-/** A Prometheus of our own: scrapes every second, evaluates rules, answers queries, and is gone afterwards. */
+/**
+ * A Prometheus of our own: scrapes every second, evaluates rules, answers queries, and is gone afterwards. It runs on this machine
+ * or where pods are reached.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -14,6 +17,27 @@ const STOP_TIMEOUT_MS = 10_000
 export interface Target {
   readonly address: string
   readonly labels: Readonly<Record<string, string>>
+}
+
+/** What is scraped, as a `scrape_config` says it, without its name. */
+export type Scrape = Readonly<Record<string, unknown>>
+
+export const scrapeTargets = (targets: readonly Target[]): Scrape => ({
+  static_configs: targets.map(({ address, labels }) => ({ targets: [address], labels })),
+})
+
+/** Where it runs: how a program is started there, and what a URL there answers. */
+export interface Place {
+  readonly listen: () => Promise<string>
+  readonly spawn: (program: string, args: readonly string[]) => ChildProcess
+  /** Rejects while nobody answers. */
+  readonly fetch: (url: string) => Promise<string>
+}
+
+export const HERE: Place = {
+  listen: async () => `127.0.0.1:${await freePort()}`,
+  spawn: (program, args) => spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] }),
+  fetch: async (url) => (await fetch(url)).text(),
 }
 
 export interface Series {
@@ -42,16 +66,18 @@ export interface FiringAlert {
 export class Prometheus {
   private readonly child: ChildProcess
   private readonly url: string
+  private readonly place: Place
   private readonly kill: () => void
 
-  private constructor(child: ChildProcess, url: string, kill: () => void) {
+  private constructor(child: ChildProcess, url: string, place: Place, kill: () => void) {
     this.child = child
     this.url = url
+    this.place = place
     this.kill = kill
   }
 
   /** `rules` are contents of rule files. Metrics keep labels of their own where a target has the same (honor_labels). */
-  static async start(program: string, targets: readonly Target[], rules: readonly string[]): Promise<Prometheus> {
+  static async start(program: string, scrape: Scrape, rules: readonly string[], place: Place = HERE): Promise<Prometheus> {
     const folder = makeTemporaryFolder()
     const files = rules.map((content, at) => {
       const file = join(folder, `rules-${at}.yaml`)
@@ -61,21 +87,15 @@ export class Prometheus {
     const config = {
       global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
       rule_files: files,
-      scrape_configs: [
-        {
-          job_name: 'thermocline',
-          honor_labels: true,
-          static_configs: targets.map(({ address, labels }) => ({ targets: [address], labels })),
-        },
-      ],
+      scrape_configs: [{ job_name: 'thermocline', honor_labels: true, ...scrape }],
     }
     writeFileSync(join(folder, 'prometheus.yml'), stringify(config))
-    const address = `127.0.0.1:${await freePort()}`
+    const address = await place.listen()
     const flags = [`--config.file=${folder}/prometheus.yml`, `--storage.tsdb.path=${folder}/data`, `--web.listen-address=${address}`]
-    const child = spawn(program, [...flags, '--log.level=warn'], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const child = place.spawn(program, [...flags, '--log.level=warn'])
     const kill = () => child.kill('SIGKILL')
     process.once('exit', kill)
-    const prometheus = new Prometheus(child, `http://${address}`, kill)
+    const prometheus = new Prometheus(child, `http://${address}`, place, kill)
     await prometheus.untilReady()
     return prometheus
   }
@@ -91,8 +111,8 @@ export class Prometheus {
   }
 
   async alerts(): Promise<readonly FiringAlert[]> {
-    const response = await fetch(`${this.url}/api/v1/alerts`)
-    return ((await response.json()) as { data: { alerts: FiringAlert[] } }).data.alerts
+    const answer = await this.place.fetch(`${this.url}/api/v1/alerts`)
+    return (JSON.parse(answer) as { data: { alerts: FiringAlert[] } }).data.alerts
   }
 
   async stop(): Promise<void> {
@@ -108,16 +128,15 @@ export class Prometheus {
   private async untilReady(): Promise<void> {
     const untilMs = performance.now() + START_TIMEOUT_MS
     for (;;) {
-      const response = await fetch(`${this.url}/-/ready`).catch(() => undefined)
-      if (response?.ok === true) return
+      const answer = await this.place.fetch(`${this.url}/-/ready`).catch(() => '')
+      if (answer.includes('is Ready')) return
       if (performance.now() > untilMs || this.child.exitCode !== null) throw new Error('Prometheus does not start')
       await delay(100)
     }
   }
 
   private async ask(path: string): Promise<Series[]> {
-    const response = await fetch(`${this.url}${path}`)
-    const { status, error, data } = (await response.json()) as Answer
+    const { status, error, data } = JSON.parse(await this.place.fetch(`${this.url}${path}`)) as Answer
     if (status !== 'success') throw new Error(`${decodeURIComponent(path)}: ${error}`)
     return data.result.map(({ metric, value, values }) => ({
       metric,

@@ -74,6 +74,11 @@ export class Lab {
     if (this.where.kind === 'lab') await this.lab(['down'])
   }
 
+  /** Path of the kubeconfig in use. */
+  async kubeconfig(): Promise<string> {
+    return this.where.kind === 'kubeconfig' ? (process.env.KUBECONFIG as string) : (await this.lab(['kubeconfig'])).trim()
+  }
+
   /** kubectl, for `commandFor`. */
   get kubectlProgram(): string {
     return this.where.kind === 'lab' ? 'kubectl' : join(this.tools, 'kubectl')

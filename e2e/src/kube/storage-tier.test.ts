@@ -4,11 +4,12 @@
  * operator is killed.
  */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EpochWatch } from './epoch-watch.ts'
 import type { Right } from './granted-verbs.ts'
 import { Lab, skipWithoutCluster, skipWithoutLab } from './lab.ts'
+import { OperatorWatch } from './operator-watch.ts'
 import {
   claimOfReplica,
   conditionOf,
@@ -32,14 +33,22 @@ const versionsOf = (resource: Resource): Set<string | undefined> => new Set(repl
 
 let lab: Lab
 let cluster: StorageCluster
+let watch: OperatorWatch
+/** Alerts that fired and ended since the last test told of them. */
+const told: string[] = []
 
 describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
   before(async () => {
     lab = await Lab.open()
     await lab.up(NODES)
     cluster = await StorageCluster.make(lab)
+    watch = await OperatorWatch.start(lab, OPERATOR_NAMESPACE, (line) => told.push(line))
+  })
+  afterEach((t) => {
+    for (const line of told.splice(0)) (t as TestContext).diagnostic(line)
   })
   after(async () => {
+    await watch?.stop()
     await lab.down()
   })
 
@@ -59,8 +68,10 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     const refused = await cluster.untilStatus('refused', (one) => conditionOf(one, 'Accepted')?.status === 'False')
     assert.match(conditionOf(refused, 'Accepted')?.message ?? '', /spec\.groups: the cluster has 1, 2 are wanted; .*set it back to 1/)
     assert.equal(conditionOf(refused, 'Available')?.status, 'True')
+    await watch.alerts.fires('ThermoclinePaxosGroupDegraded')
     await lab.kubectl(['scale', 'paxosgroup', NAME, '--replicas', '1'])
     await cluster.settled()
+    await watch.alerts.isOver('ThermoclinePaxosGroupDegraded', 'ThermoclineOperatorNoLeader', 'ThermoclineOperatorDown')
   })
 
   test('bad resources are refused, by the server or in a condition, with what to do', async () => {
@@ -81,6 +92,7 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
       const uid = await cluster.uidOf('pod', podOfReplica(1))
       await lab.kubectl(['delete', 'pod', podOfReplica(1), '--wait=false'])
       await cluster.killOperator()
+      await watch.alerts.fires('ThermoclineOperatorNoLeader')
       await cluster.until('a new pod', async () => {
         const found = await cluster.uidOf('pod', podOfReplica(1))
         return found !== undefined && found !== uid ? true : undefined
@@ -142,6 +154,30 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     })
   })
 
+  test('an operator without its rights, and one that somebody works against, are told of', async () => {
+    const binding = `${OPERATOR_NAMESPACE}-thermocline-operator`
+    const role = await lab.kubectl(['get', 'clusterrolebinding', binding, '--output', 'json'])
+    await watch.alerts.isOver('ThermoclineReconcileFailing', 'ThermoclineReconcileLoopHot')
+    await lab.kubectl(['delete', 'clusterrolebinding', binding])
+    try {
+      await watch.alerts.fires('ThermoclineReconcileFailing')
+    } finally {
+      await lab.kubectl(['create', '--filename', '-'], { stdin: role.replace(/"(?:resourceVersion|uid)": "[^"]*",?/g, '') })
+    }
+    const clientService = SERVICE.split('.')[0] as string
+    let isOver = false
+    const others = (async () => {
+      while (!isOver) await lab.kubectl(['label', 'service', clientService, '--overwrite', 'app.kubernetes.io/component=mine'])
+    })()
+    try {
+      await watch.alerts.fires('ThermoclineReconcileLoopHot')
+    } finally {
+      isOver = true
+      await others
+    }
+    await cluster.settled()
+  })
+
   test('volumes grow without a restart, whatever is under way', async () => {
     const uids = await Promise.all([0, 1, 2].map((replica) => cluster.uidOf('pod', podOfReplica(replica))))
     const className = await lab.kubectl(['get', 'pvc', claimOfReplica(0), '--output', 'jsonpath={.spec.storageClassName}'])
@@ -166,7 +202,7 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
 
   test('a node is lost under load: its replica learns anew on another', { skip: needsLab }, async (t) => {
     const node = await cluster.nodeOf(2)
-    const watch = new EpochWatch(lab, `${NAME}-bootstrap`)
+    const epochWatch = new EpochWatch(lab, `${NAME}-bootstrap`)
     try {
       const { epochs } = await cluster.underLoad(t, async () => {
         const beganMs = performance.now()
@@ -177,12 +213,12 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
         t.diagnostic(`a voter again, on ${await cluster.nodeOf(2)} instead of ${node}, after ${seconds(beganMs)} s`)
       })
       // The replica's zone is another now, which is a new topology.
-      const newest = Math.max(...watch.named.keys())
-      const tookMs = (epochs[newest] ?? Number.POSITIVE_INFINITY) - (watch.named.get(newest) as number)
+      const newest = Math.max(...epochWatch.named.keys())
+      const tookMs = (epochs[newest] ?? Number.POSITIVE_INFINITY) - (epochWatch.named.get(newest) as number)
       t.diagnostic(`topology ${newest} in every client's hands ${tookMs} ms after it was named`)
       assert.ok(newest > 1 && tookMs < 20_000, `epoch ${newest}, ${tookMs} ms`)
     } finally {
-      await watch.close()
+      await epochWatch.close()
       await lab.startNode(numberOf(node))
     }
   })
@@ -206,10 +242,12 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     assert.deepEqual(await Promise.all([0, 1, 2].map((replica) => cluster.uidOf('pvc', claimOfReplica(replica)))), claims)
   })
 
-  test('uninstalled and installed again, the resource deleted and made again: the data is there', async () => {
+  test('uninstalled and installed again, the resource deleted and made again: the data is there', async (t) => {
     await cluster.inPod(0, ['put', '--endpoints', SERVICE, 'bob', '1732233600000-0', 'kept'])
     await cluster.noteRights()
+    t.diagnostic(`${await watch.check()} queries of the operator's dashboard and alerts have data`)
     await lab.helm(['uninstall', 'thermocline', '--namespace', OPERATOR_NAMESPACE, '--wait'])
+    await watch.alerts.fires('ThermoclineOperatorDown')
     assert.equal((await cluster.inPod(0, ['get', '--endpoints', SERVICE, 'bob', '1732233600000-0'])).trim(), 'kept')
     await lab.kubectl(['delete', 'paxosgroup', NAME])
     await cluster.install()
