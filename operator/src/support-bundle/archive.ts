@@ -23,7 +23,9 @@ export class TarArchive implements Archive {
     this.path = path
     this.temporary = temporary
     this.folder = folder
-    this.written = pipeline(this.pack, createGzip(), createWriteStream(temporary, { flags: 'r+' }))
+    this.written = pipeline(this.pack, createGzip(), createWriteStream(temporary, { flags: 'r+' })).catch((cause: Error) => {
+      throw new Error(`--output: ${path} cannot be written: ${cause.message}; is there room?`, { cause })
+    })
     // Whoever adds or finishes is told.
     this.written.catch(() => {})
   }

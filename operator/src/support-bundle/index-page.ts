@@ -42,7 +42,7 @@ export function indexText({ thermocline, madeAt, tookMs, from }: Summary, entrie
   const { collected, failed, leftOut } = counts(entries)
   return [
     `Support bundle of Thermocline, made ${madeAt} in ${(tookMs / 1000).toFixed(1)} s by version ${thermocline}, from ${from}.`,
-    'It holds no Secret and no value of one. Look through it all the same before you hand it on.',
+    'Secrets were not asked for, and what looks like one is left out. Look through it all the same before you hand it on.',
     '',
     `${collected} items, ${failed} that could not be had, ${leftOut} that were not asked for.`,
     '',

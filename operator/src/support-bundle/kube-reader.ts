@@ -7,6 +7,7 @@ import { collectionPath, groupVersionOf, objectPath, RESOURCES } from '../runtim
 import type { Endpoint } from '../runtime/transport.ts'
 import {
   LOG_LINES,
+  LONG_ANSWER,
   MAX_ANSWER_BYTES,
   MAX_LOG_BYTES,
   MAX_LOG_TRANSFER_BYTES,
@@ -78,6 +79,7 @@ export class KubeReader {
     const items: KubeObject[] = []
     let lookedAt = 0
     let from = ''
+    const endMs = performance.now() + this.timeoutMs * LONG_ANSWER
     do {
       const query = new URLSearchParams({ limit: String(PAGE_OBJECTS) })
       if (labelSelector !== undefined) query.set('labelSelector', labelSelector)
@@ -94,7 +96,7 @@ export class KubeReader {
       // Items of a typed list don't say what they are.
       for (const item of page.items) if (keep(item)) items.push({ apiVersion: groupVersionOf(kind), kind: kind.kind, ...item })
       from = page.metadata?.continue ?? ''
-    } while (from !== '' && items.length < MAX_OBJECTS && lookedAt < MAX_LOOKED_AT)
+    } while (from !== '' && items.length < MAX_OBJECTS && lookedAt < MAX_LOOKED_AT && performance.now() < endMs)
     return { items, partial: from === '' ? undefined : `only the first ${lookedAt} objects were looked at` }
   }
 
@@ -103,7 +105,7 @@ export class KubeReader {
     const query = new URLSearchParams({ container, tailLines: String(LOG_LINES), limitBytes: String(MAX_LOG_TRANSFER_BYTES) })
     if (previous) query.set('previous', 'true')
     const path = `${objectPath(RESOURCES.pods, pod.metadata)}/log?${query}`
-    return contentOf(await readText(this.endpoint, { path, timeoutMs: this.timeoutMs, maxBytes: MAX_LOG_BYTES, keep: 'end' }))
+    return contentOf(await readText(this.endpoint, { path, timeoutMs: this.timeoutMs * LONG_ANSWER, maxBytes: MAX_LOG_BYTES, keep: 'end' }))
   }
 
   /** A page that a pod serves by HTTP, through the API server. */

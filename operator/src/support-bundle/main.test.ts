@@ -1,6 +1,7 @@
 /** The program from its flags to its file, as a process of its own, against servers of plain HTTP. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -257,4 +258,19 @@ test('ended in the middle it leaves nothing', async (t) => {
   child.kill('SIGINT')
   assert.deepEqual(await once(child, 'exit'), [130, null])
   assert.deepEqual(readdirSync(folder), [])
+})
+
+test('a disk without room is said to be one, and nothing is left', async (t) => {
+  const folder = makeFolder(t)
+  mkdirSync(join(folder, 'data'))
+  writeFileSync(join(folder, 'data', 'cluster.json'), '{}')
+  writeFileSync(join(folder, 'data', 'a.log'), randomBytes(1_000_000).toString('base64'))
+  // A limit on the size of files fails writes as a full disk does.
+  const command = 'ulimit -f 100; exec "$@"'
+  const args = ['-c', command, 'sh', process.execPath, '--disable-warning=ExperimentalWarning', MAIN, '--cluster=data']
+  const child = spawn('sh', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  const [stderr] = await Promise.all([textOf(child.stderr), once(child, 'close')])
+  assert.equal(child.exitCode, 1)
+  assert.match(stderr, /--output: .*\.tar\.gz cannot be written: EFBIG.*is there room\?/)
+  assert.deepEqual(readdirSync(folder), ['data'])
 })

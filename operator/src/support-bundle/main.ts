@@ -45,7 +45,7 @@ function summaryOf(made: Made): string {
   return [
     `${shown}: ${(bytes / 1024).toFixed(0)} KiB, ${collected} items; ${lacks}`,
     ...toldShortcomings(entries),
-    'It holds no Secrets; look through it all the same before you hand it on. docs/support-bundle.md says how to read it.',
+    'Secrets are left out; look through it all the same before you hand it on. docs/support-bundle.md says how to read it.',
     '',
   ].join('\n')
 }
