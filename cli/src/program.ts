@@ -8,6 +8,7 @@ import { addImport } from './commands/import.ts'
 import { addNodeCommands } from './commands/node.ts'
 import { addOperator } from './commands/operator.ts'
 import { addRecordCommands } from './commands/records.ts'
+import { addSupportBundle } from './commands/support-bundle.ts'
 import { addUp } from './commands/up.ts'
 import { EXIT_CODES_HELP } from './exit-codes.ts'
 
@@ -28,6 +29,7 @@ export function buildProgram(): Command {
   addClusterCommands(program)
   addNodeCommands(program)
   addOperator(program)
+  addSupportBundle(program)
   addCompletion(program)
   return program
 }

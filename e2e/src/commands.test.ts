@@ -146,7 +146,7 @@ test('completion: scripts that their shells take', async () => {
 
 test('help: every command explains itself', async () => {
   const { stdout } = await runCommand(['--help'])
-  const commands = ['up', 'get', 'put', 'append', 'delete', 'scan', 'import', 'bench', 'status', 'topology', 'completion']
+  const commands = ['up', 'get', 'put', 'append', 'delete', 'scan', 'import', 'bench', 'status', 'topology', 'support-bundle', 'completion']
   for (const command of [...commands, 'node', 'inspect']) assert.match(stdout, new RegExp(`^  ${command}\\b`, 'm'))
   for (const command of commands) assert.equal((await runCommand([command, '--help'])).code, 0)
 })

@@ -50,6 +50,7 @@ export const PURE: readonly RegExp[] = [
   /^operator\/src\/(?:specs|plan)\//,
   /^operator\/src\/(?:.+\/)?ports?\.ts$/,
   /^operator\/src\/runtime\/(?:bounds|resources|discovery|json-lines|object-cache|work-queue|lease-decision|event-log|canonical|difference)\.ts$/,
+  /^operator\/src\/support-bundle\/(?:bounds|kinds|selection|redact-text|redact-object|paths|index-page)\.ts$/,
 ]
 
 /** Only these may import the real world; everything else is handed it. */

@@ -9,9 +9,11 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { MAX_SOCKETS } from './bounds.ts'
 import type { Endpoint } from './transport.ts'
 
-export function loadKubeConfig(): KubeConfig {
+/** From this file, or from where kubectl would look. */
+export function loadKubeConfig(file?: string): KubeConfig {
   const config = new KubeConfig()
-  config.loadFromDefault()
+  if (file === undefined) config.loadFromDefault()
+  else config.loadFromFile(file)
   return config
 }
 

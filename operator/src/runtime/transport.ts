@@ -17,6 +17,8 @@ export interface HttpRequest {
   /** Path and query. */
   readonly path: string
   readonly contentType?: string
+  /** What may be answered: JSON unless said. */
+  readonly accept?: string
   readonly body?: string | undefined
   readonly timeoutMs: number
   readonly signal?: AbortSignal
@@ -42,7 +44,7 @@ export async function openRequest(endpoint: Endpoint, asked: HttpRequest): Promi
     method: asked.method,
     headers: {
       ...own.headers,
-      accept: 'application/json',
+      accept: asked.accept ?? 'application/json',
       'user-agent': 'thermocline-operator',
       ...(body === undefined ? {} : { 'content-type': asked.contentType ?? 'application/json', 'content-length': body.length }),
     },
