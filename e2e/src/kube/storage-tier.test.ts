@@ -4,8 +4,12 @@
  * operator is killed.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { runProgram, tryProgram } from '../program.ts'
+import { makeTemporaryFolder } from '../temporary-folder.ts'
 import { EpochWatch } from './epoch-watch.ts'
 import type { Right } from './granted-verbs.ts'
 import { Lab, skipWithoutCluster, skipWithoutLab } from './lab.ts'
@@ -23,6 +27,7 @@ import {
   StorageCluster,
 } from './storage-cluster.ts'
 
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const skip = skipWithoutCluster()
 const needsLab = skipWithoutLab()
 /** One more than replicas: a lost one finds another. */
@@ -198,6 +203,7 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     const template = 'jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}'
     assert.equal(await lab.kubectl(['get', 'statefulset', `${NAME}-g0`, '--output', template]), '3Gi')
     assert.deepEqual(await Promise.all([0, 1, 2].map((replica) => cluster.uidOf('pod', podOfReplica(replica)))), uids)
+    await cluster.noteRights()
   })
 
   test('a node is lost under load: its replica learns anew on another', { skip: needsLab }, async (t) => {
@@ -240,6 +246,35 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     await cluster.settled()
     t.diagnostic(`running again ${seconds(beganMs)} s after the nodes were`)
     assert.deepEqual(await Promise.all([0, 1, 2].map((replica) => cluster.uidOf('pvc', claimOfReplica(replica)))), claims)
+  })
+
+  test('a support bundle has what every part says, and no token', async () => {
+    const folder = makeTemporaryFolder()
+    const file = join(folder, 'bundle.tar.gz')
+    const scope = ['--namespace', 'default', '--name', NAME, '--operator-namespace', OPERATOR_NAMESPACE]
+    const { code, stdout, stderr } = await lab.exec(join(ROOT, 'thermocline'), ['support-bundle', ...scope, '--output', file, '--json'])
+    assert.equal(code, 0, stderr)
+    const { missing } = JSON.parse(stdout) as { missing: { path: string; reason: string }[] }
+    // Logs of a container before this one are only there if there was one.
+    assert.deepEqual(missing, [])
+    await runProgram('tar', ['--extract', '--gzip', '--file', file, '--directory', folder])
+    const paths = (await runProgram('find', [folder, '-type', 'f'])).split('\n')
+    for (const wanted of [0, 1, 2].flatMap((replica) =>
+      ['status.json', 'topology.json', 'metrics.txt'].map((name) => `${podOfReplica(replica)}/${name}`),
+    ))
+      assert.ok(
+        paths.some((path) => path.endsWith(wanted)),
+        wanted,
+      )
+    const token = await lab.kubectl(['get', 'secret', `${NAME}-admin`, '--output', 'jsonpath={.data.token}'])
+    const found = await tryProgram('grep', [
+      '--recursive',
+      '--files-with-matches',
+      '--fixed-strings',
+      Buffer.from(token, 'base64').toString(),
+      folder,
+    ])
+    assert.equal(found.stdout, '')
   })
 
   test('uninstalled and installed again, the resource deleted and made again: the data is there', async (t) => {

@@ -97,21 +97,27 @@ export class HttpKube implements Kube {
       timeoutSeconds: String(options.timeoutSeconds),
       labelSelector: options.labelSelector,
     })
-    let status = 0
     try {
-      const response = await openRequest(this.endpoint, {
+      const response = await this.openWatch(asked, {
         method: 'GET',
         path: `${collectionPath(resource, options.namespace)}${query}`,
         timeoutMs: Math.min(this.timeoutMs, WATCH_OPEN_TIMEOUT_MS),
         signal: options.signal,
       })
-      status = response.statusCode ?? 0
-      if (status !== 200) {
-        throw errorOf(asked, { status, retryAfter: response.headers['retry-after'], body: await bodyOf(response) })
-      }
       await readEvents(asked, response, onEvent, options.signal)
     } catch (error) {
       if (!options.signal.aborted) throw asKubeError(asked, error)
+    }
+  }
+
+  /** Counted when it begins: it may last for minutes. */
+  private async openWatch(asked: Asked, request: Parameters<typeof openRequest>[1]): ReturnType<typeof openRequest> {
+    let status = 0
+    try {
+      const response = await openRequest(this.endpoint, request)
+      status = response.statusCode ?? 0
+      if (status === 200) return response
+      throw errorOf(asked, { status, retryAfter: response.headers['retry-after'], body: await bodyOf(response) })
     } finally {
       this.onRequest(asked.verb, asked.resource, status)
     }
