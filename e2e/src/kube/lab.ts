@@ -42,6 +42,11 @@ export async function kubeTools(): Promise<string> {
   return (await runProgram(join(ROOT, 'scripts/kube-tools.sh'), [])).trim()
 }
 
+interface PodPlace {
+  readonly spec: { readonly nodeName: string }
+  readonly status: { readonly containerStatuses?: readonly { readonly containerID?: string }[] }
+}
+
 export class Lab {
   private readonly where: Where
   private readonly tools: string
@@ -72,11 +77,6 @@ export class Lab {
 
   async down(): Promise<void> {
     if (this.where.kind === 'lab') await this.lab(['down'])
-  }
-
-  /** Path of the kubeconfig in use. */
-  async kubeconfig(): Promise<string> {
-    return this.where.kind === 'kubeconfig' ? (process.env.KUBECONFIG as string) : (await this.lab(['kubeconfig'])).trim()
   }
 
   /** kubectl, for `commandFor`. */
@@ -137,6 +137,14 @@ export class Lab {
 
   async healNode(node: number): Promise<void> {
     await this.lab(['heal', String(node)])
+  }
+
+  /** SIGKILL to the container of a pod; its kubelet starts another. */
+  async killContainer(namespace: string, pod: string): Promise<void> {
+    const found = await this.kubectlJson<PodPlace>(['get', 'pod', pod, '--namespace', namespace])
+    const id = found.status.containerStatuses?.[0]?.containerID?.replace('containerd://', '')
+    if (id === undefined) throw new Error(`${namespace}/${pod} has no container`)
+    await this.inNode(Number(found.spec.nodeName.replace(/^n/, '')), ['ctr', '-n', 'k8s.io', 'task', 'kill', '-s', 'SIGKILL', id])
   }
 
   /** Runs a program inside a node. */

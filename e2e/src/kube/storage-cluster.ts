@@ -13,7 +13,8 @@ export const OPERATOR_NAMESPACE = 'thermocline-system'
 export const NAME = 'orders'
 export const SERVICE = `${NAME}-storage.default.svc.cluster.local:7400`
 export const REPLICAS = 3
-const OPERATORS = ['--namespace', OPERATOR_NAMESPACE, '--selector', 'app.kubernetes.io/component=operator'] as const
+const IN_NAMESPACE = ['--namespace', OPERATOR_NAMESPACE] as const
+const OPERATORS = [...IN_NAMESPACE, '--selector', 'app.kubernetes.io/component=operator'] as const
 const LEASE = 'thermocline-operator'
 /** Guards against a hang only: what a step takes is printed. */
 const STEP_TIMEOUT_MS = 240_000
@@ -144,13 +145,14 @@ export class StorageCluster {
     return report
   }
 
-  /** SIGKILL to the operator that leads, which gives nothing back; what it did so far is noted for `compareRights`. */
+  /** Ends the operator that leads, in the lab by SIGKILL, so that it gives nothing back. What it did so far is noted. */
   async killOperator(): Promise<void> {
     await this.noteRights()
-    const { spec } = await this.lab.kubectlJson<{ spec: { holderIdentity: string } }>(['get', 'lease', LEASE, ...OPERATORS.slice(0, 2)])
+    const { spec } = await this.lab.kubectlJson<{ spec: { holderIdentity: string } }>(['get', 'lease', LEASE, ...IN_NAMESPACE])
     const leader = (await this.operatorPods()).find((pod) => spec.holderIdentity.startsWith(pod))
     if (leader === undefined) throw new Error(`no operator's pod is named as the lease's holder, ${spec.holderIdentity}`)
-    await this.lab.kubectl(['delete', 'pod', leader, ...OPERATORS.slice(0, 2), '--force', '--grace-period', '0'])
+    if (this.lab.isOwn) await this.lab.killContainer(OPERATOR_NAMESPACE, leader)
+    else await this.lab.kubectl(['delete', 'pod', leader, ...IN_NAMESPACE, '--force', '--grace-period', '0'])
   }
 
   /** Rights that the release grants against those that the operators of this cluster used. */
