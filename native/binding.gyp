@@ -17,6 +17,7 @@
         "src/rocks_store.cc",
         "src/scan.cc",
         "src/snapshot.cc",
+        "src/validate.cc",
         "src/version_cache.cc"
       ],
       "cflags_cc": ["-O2", "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra", "-Wno-unused-parameter"],

@@ -387,6 +387,32 @@ napi_value peekAsync(napi_env env, napi_callback_info info) {
   });
 }
 
+// (engine, request, offset, length, needs, count, out) → bytes written, or −2 − bytes needed.
+napi_value validate(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<7> arguments(env, info);
+    Engine& engine = engineOf(env, arguments);
+    const std::string_view request = arguments.part(1, "request");
+    const js::Doubles needs = arguments.doubles(4, "needs");
+    const uint32_t count = arguments.u32(5, "count");
+    const js::Span out = arguments.bytes(6, "out");
+    if (count > needs.size) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "count passes the end of needs");
+    Sink sink(out.data, out.size);
+    engine.validate(request, needs.data, count, sink);
+    const double length = static_cast<double>(sink.length());
+    return js::number(env, sink.fits() ? length : -2 - length);
+  });
+}
+
+// (engine, request, offset, length) → promise of bytes.
+napi_value validateAsync(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<4> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    return promiseOf(env, handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
+  });
+}
+
 // ---- State of blocks
 
 napi_value positions(napi_env env, napi_callback_info info) {
@@ -595,6 +621,8 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"get", read<&Engine::get>},
         {"scan", read<&Engine::scan>},
         {"pageVersions", read<&Engine::pageVersions>},
+        {"validate", validate},
+        {"validateAsync", validateAsync},
         {"peekAsync", peekAsync},
         {"getAsync", readAsync<&Engine::getTask>},
         {"scanAsync", readAsync<&Engine::scanTask>},

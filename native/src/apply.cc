@@ -186,7 +186,9 @@ void Engine::applyOperations(BlockState& state, BlockLog& log, uint64_t index, s
       throwBug("block " + std::to_string(state.block) + ", entry " + std::to_string(index) +
                " replaces a record that its page does not hold: this replica differs from the proposer's");
     }
-    const uint64_t version = kind == kDelete && page->header.count == 1 ? 0 : index;
+    const bool goes = kind == kDelete && page->header.count == 1;
+    if (goes || !page->exists) versions_.put(series, kDirectorySlice, index);
+    const uint64_t version = goes ? 0 : index;
     if (slice != cachedSlice || version != cachedVersion) {
       versions_.put(series, slice, version);
       cachedSlice = slice;

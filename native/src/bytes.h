@@ -115,6 +115,11 @@ class Sink {
       memcpy(out_ + at, from, count);
     }
   }
+  // Takes back what was put after `length`.
+  void truncate(size_t length) {
+    if (grown_ != nullptr) grown_->resize(grown_->size() - (length_ - length));
+    length_ = length;
+  }
   size_t length() const { return length_; }
   bool fits() const { return grown_ != nullptr || length_ <= capacity_; }
 

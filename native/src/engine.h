@@ -100,6 +100,9 @@ class Engine {
   void get(uint16_t block, std::string_view request, Sink& out);
   void scan(uint16_t block, std::string_view request, Sink& out);
   void pageVersions(uint16_t block, std::string_view request, Sink& out);
+  // Many series, each as far as its block has applied `needs` of it (a negative need: never) and memory answers; see validate.cc.
+  void validate(std::string_view request, const double* needs, size_t count, Sink& out);
+  std::unique_ptr<Task> validateTask(std::string_view request);
   std::unique_ptr<Task> peekTask(uint16_t block, std::string_view request);
   std::unique_ptr<Task> getTask(uint16_t block, std::string_view request);
   std::unique_ptr<Task> scanTask(uint16_t block, std::string_view request);
@@ -133,6 +136,7 @@ class Engine {
   friend class FlushTask;
   friend class InstallEndTask;
   friend class PageVersionsTask;
+  friend class ValidateTask;
   friend struct OwnedView;
 
   BlockState& blockState(uint16_t block);
@@ -154,6 +158,8 @@ class Engine {
   bool recentHeader(const SeriesRef& series, uint64_t slice, PageHeader& header, bool& exists) const;
   Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
   void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
+
+  void validateItem(const SeriesRef& series, const uint8_t* held, uint32_t pages, bool sameGeneration, uint64_t applied, Sink& out);
 
   // A cut of the store that no ingest under way can change (RocksDB counts a table in before it can be seen, so a
   // snapshot taken in between would see it come): while one runs, the snapshot taken before it began.

@@ -63,6 +63,21 @@ inline Span toBytes(napi_env env, napi_value value, const char* what) {
   return {static_cast<uint8_t*>(data), length};
 }
 
+struct Doubles {
+  const double* data = nullptr;
+  size_t size = 0;
+};
+
+inline Doubles toDoubles(napi_env env, napi_value value, const char* what) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  size_t length = 0;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float64_array) {
+    throwType(what, "a Float64Array");
+  }
+  return {static_cast<const double*>(data), length};
+}
+
 // The arguments of one call.
 template <size_t N>
 class Arguments {
@@ -92,6 +107,7 @@ class Arguments {
     return static_cast<uint16_t>(number);
   }
   Span bytes(size_t i, const char* what) const { return toBytes(env_, values_[i], what); }
+  Doubles doubles(size_t i, const char* what) const { return toDoubles(env_, values_[i], what); }
   // The bytes [offset, offset + length) of the array at i; the two stand in the arguments after it.
   std::string_view part(size_t i, const char* what) const {
     const Span span = bytes(i, what);

@@ -19,6 +19,10 @@ namespace thermocline {
 constexpr size_t kMaxSeriesBytes = 512;
 constexpr uint64_t kSliceMask = (uint64_t{1} << 48) - 1;
 
+// In place of a slice: the directory of a series, which lists the slices that it has pages in. Its version is an index since
+// which no page of the series came or went.
+constexpr uint64_t kDirectorySlice = kSliceMask;
+
 // A series as a request names it; its hash is taken once.
 struct SeriesRef {
   std::string_view name;

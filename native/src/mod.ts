@@ -51,6 +51,8 @@ export interface Native {
   get: Read
   scan: Read
   pageVersions: Read
+  validate(engine: number, request: Uint8Array, offset: number, length: number, needs: Float64Array, count: number, out: Uint8Array): number
+  validateAsync(engine: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
   peekAsync(engine: number, block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): Promise<number>
   getAsync: ReadAsync
   scanAsync: ReadAsync

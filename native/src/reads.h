@@ -23,4 +23,10 @@ struct OwnedView {
   BlockLog* log_ = nullptr;
 };
 
+// Every record of a page, oldest first.
+void eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
+                const std::function<void(uint64_t id, uint64_t version, std::string_view value)>& visit);
+// Every slice that the series has a page in, newest first, until `visit` returns false.
+void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t slice)>& visit);
+
 }  // namespace thermocline

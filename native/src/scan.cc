@@ -411,6 +411,24 @@ void runScan(SortedStore& store, const ReadView& view, const SeriesRef& series, 
   answerScan(walk, view, request, out);
 }
 
+void eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
+                const std::function<void(uint64_t, uint64_t, std::string_view)>& visit) {
+  ScanRequest request;
+  request.series = series.name;
+  request.from = firstIdOf(slice, sliceDurationMs);
+  request.to = lastIdOf(slice, sliceDurationMs);
+  request.reverse = false;
+  Walk walk(store, view, series, request, sliceDurationMs);
+  while (walk.next()) visit(walk.record.id, walk.record.version, walk.record.value);
+}
+
+void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t)>& visit) {
+  PageWalk pages(store, view, series, 0, kSliceMask - 1, true);
+  while (pages.next()) {
+    if (!visit(pages.slice)) return;
+  }
+}
+
 void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
   const ScanRequest parsed = parseScan(request);
   const SeriesRef series(parsed.series, block);

@@ -21,7 +21,19 @@
  *     scan           series | id from | id to | u32 limit | u8 reverse                 → applied index | u8 more | id next | u32 count | count × (id | u48 version | u32 length | value)
  *     stamps         u16 count | u16 block*                                           → count × index
  *     pageVersions   series | u16 count | u48 slice*                                  → applied index | count × u48 version (0 = no such page)
+ *     validate       u32 restore generation | u8 patient | u16 items | item*          → u16 items | verdict*
+ *       item         u16 block | series | u8 pages | pages × (u48 slice | u48 version held)
+ *       verdict      u8 0 | applied index | page verdict*, or u8 1: not known without waiting
+ *       page verdict u8 kind, 0 unchanged | 1 absent | 2 records since the version held | 3 page | 4 large; then for 2 and 3
+ *                    u48 version | u32 count | count × (id | u48 version | u32 length | value), for 4 u48 version; a directory's 3
+ *                    has u48 slices instead of records, newest first
  *     topology       u32 known epoch | u32 wait ms: answers when the epoch is newer     → UTF-8 JSON of the topology, empty if none came
+ *
+ * A validation asks for many series in one strong read, each at one applied index (design §5): of each page, has it changed since
+ * that version? It answers what it can at once; of the rest, one is asked for alone and patiently, which waits for what is
+ * under way and for the disk. The restore generation is that of the cluster's history that the versions belong to: with another
+ * one nothing is unchanged. A version held of 2⁴⁸−1 stands for nothing, 0 for a page that is known not to exist. In place of a
+ * slice, 2⁴⁸−1 names the directory of the series.
  *
  * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned.
  * An append's id says at-or-after nothing: it is zeros, and the detail of the answer is the id that was assigned.
@@ -52,7 +64,11 @@ export const Operation = {
   stamps: 4,
   pageVersions: 5,
   topology: 6,
+  validate: 7,
 } as const
+
+/** How a page stands against the version that a cache holds of it. */
+export const PageVerdict = { unchanged: 0, absent: 1, records: 2, page: 3, large: 4 } as const
 
 export const WriteKind = { put: 1, delete: 2, append: 3 } as const
 export const Condition = { none: 0, ifAbsent: 1, ifVersion: 2 } as const

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { ByteWriter, OpKind } from '@thermocline/protocol'
+import { ByteWriter, blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
+import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, NEEDS_IO, type OpenedEngine, type OpenOptions, openEngine } from './mod.ts'
 import {
   applyBatch,
@@ -559,5 +560,41 @@ test('a request may stand anywhere in its buffer', async () => {
   writer.put(bytes)
   writer.put(new Uint8Array(5))
   assert.equal(engine.get(1, writer.written(), 13, bytes.length, new Uint8Array(64), 0), 17)
+  await engine.close()
+})
+
+test('a page that is large is said to be so, and one below it is sent whole or by what is new', async () => {
+  const series = 's'
+  const block = blockOf(encodeSeries(series))
+  const held = new HeldPages()
+  const engine = openEngine(options, createMemoryStore())
+  const look = async () => (await held.validate(engine, series, [0, DIRECTORY_SLICE], 'sync')).pages
+  assert.deepEqual([...held.verdicts], [])
+  await look()
+  await write(engine, block, [request([put(ms(1), 'x'.repeat(60_000))])])
+  await look()
+  await write(engine, block, [request([put(ms(2), 'y')])])
+  assert.equal((await look())[0]?.records.size, 2)
+  await write(engine, block, [request([put(ms(3), 'z'.repeat(6000))])])
+  assert.equal((await look())[0]?.version, 3)
+  assert.deepEqual(
+    [...held.verdicts].toSorted(),
+    [PageVerdict.unchanged, PageVerdict.absent, PageVerdict.records, PageVerdict.page, PageVerdict.large].toSorted(),
+  )
+  await engine.close()
+})
+
+test('a validation that is malformed, or names a series by another block, changes nothing and says so', async () => {
+  const engine = openEngine(options, createMemoryStore())
+  const validate = (body: Uint8Array, count = 1) => engine.validate(body, 0, body.length, new Float64Array(1), count, new Uint8Array(64))
+  assert.throws(() => validate(new Uint8Array(5)), { code: 'bad_frame' })
+  const body = new Uint8Array(4 + 1 + 2 + 2 + 2 + 1 + 1 + 12)
+  body[5] = 1
+  body[9] = 1
+  body[11] = 's'.charCodeAt(0)
+  body[12] = 1
+  assert.throws(() => validate(body), /a series of another block/)
+  assert.throws(() => validate(body, 0), /another number of items/)
+  assert.throws(() => validate(body, 2), { code: 'ERR_OUT_OF_RANGE' })
   await engine.close()
 })

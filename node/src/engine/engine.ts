@@ -111,6 +111,14 @@ class NativeEngine implements Engine {
     return this.stored(native.pageVersionsAsync(this.id, block, request, offset, length))
   }
 
+  validate(request: Uint8Array, offset: number, length: number, needs: Float64Array, count: number, out: Uint8Array): number {
+    return native.validate(this.id, request, offset, length, needs, count, out)
+  }
+
+  validateAsync(request: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
+    return this.stored(native.validateAsync(this.id, request, offset, length))
+  }
+
   appliedIndex(block: number): number {
     return native.appliedIndex(this.id, block)
   }

@@ -102,6 +102,14 @@ export interface Engine {
   pageVersions(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
   pageVersionsAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
 
+  /**
+   * Answers the body of `Operation.validate`: item i is answered once its block has applied `needs[i]` entries, and by memory
+   * alone; else, or with a negative need, its answer is "later". Returns the bytes written to `out`, or −2 − (bytes needed).
+   */
+  validate(request: Uint8Array, offset: number, length: number, needs: Float64Array, count: number, out: Uint8Array): number
+  /** As `validate`, of a body with one item, from disk; one consistent state of the block. */
+  validateAsync(request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
+
   /** Index of the last entry applied to the block, 0 if none. */
   appliedIndex(block: number): number
   /** The block's incremental multiset hash at its applied index, 16 hexadecimal digits (design §4.4). */

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { OpKind } from '@thermocline/protocol'
+import { blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
+import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
 import {
   applyBatch,
@@ -24,8 +25,19 @@ import {
 } from './model.ts'
 
 const BLOCKS = [3, 4, 65535]
+/** Names that belong to each block: short ones, of which one begins another, and a long one. */
+const SERIES = new Map(BLOCKS.map((block) => [block, namesOf(block)]))
 const SLICE_MS = 1000
 const STEPS = 220
+
+function namesOf(block: number): string[] {
+  const belongs = (name: string): boolean => blockOf(encodeSeries(name)) === block
+  const find = (make: (number: number) => string): string => {
+    for (let number = 0; ; number++) if (belongs(make(number))) return make(number)
+  }
+  const first = find((number) => `a${number}`)
+  return [first, find((number) => `${first}\0${number}`), find((number) => `b${number}`), find((number) => `${number}`.padEnd(512, 'x'))]
+}
 
 /** mulberry32. */
 function randomFrom(seed: number): (below: number) => number {
@@ -52,6 +64,7 @@ class Run {
   private readonly replicas: Replica[]
   private clock = 1000
   private readonly used: ModelRequest[] = []
+  readonly held = new HeldPages()
 
   constructor(seed: number, replicas: Replica[]) {
     this.random = randomFrom(seed)
@@ -77,8 +90,8 @@ class Run {
     return (BigInt(this.random(8000)) << 16n) | BigInt(this.random(3))
   }
 
-  private series(): string {
-    return this.pick(['a', 'ab', 'b', 'a\0', 'x'.repeat(512)])
+  private series(block: number): string {
+    return this.pick(SERIES.get(block) as string[])
   }
 
   private request(block: number): ModelRequest {
@@ -97,7 +110,7 @@ class Run {
     const requestId = new Uint8Array(16).map(() => this.random(256))
     const stamp = this.random(12) === 0 ? model.index + 1 : Math.max(0, model.index - this.random(12))
     const detail = new Uint8Array(8).map(() => this.random(256))
-    const made = { requestId, stamp, outcome, detail, series: this.series(), ops }
+    const made = { requestId, stamp, outcome, detail, series: this.series(block), ops }
     this.used.push(made)
     return made
   }
@@ -141,7 +154,7 @@ class Run {
   private async check(): Promise<void> {
     const block = this.pick(BLOCKS)
     const model = this.model(block)
-    const series = this.series()
+    const series = this.series(block)
     const mode = this.pick(['sync', 'async'] as const)
     const { engine } = this.pick(this.replicas)
     const ids = Array.from({ length: this.random(6) }, () => this.id())
@@ -158,6 +171,27 @@ class Run {
       slices.map((slice) => model.pageVersion(series, slice)),
     )
     await this.checkScan(engine, block, series, mode)
+    await this.checkValidation(engine, block, series, mode)
+  }
+
+  /** One cache for all replicas: a version means the same content on each. */
+  private async checkValidation(engine: OpenedEngine, block: number, series: string, mode: 'sync' | 'async'): Promise<void> {
+    const model = this.model(block)
+    const slices = [DIRECTORY_SLICE, ...new Set(Array.from({ length: 1 + this.random(4) }, () => this.random(10)))]
+    for (const slice of slices) if (this.random(10) === 0) this.held.forget(series, slice)
+    const { index, pages } = await this.held.validate(engine, series, slices, mode)
+    assert.equal(index, model.index)
+    const all = model.scan(series, 0n, 2n ** 64n - 1n, true)
+    assert.deepEqual(pages[0]?.slices, [...new Set(all.map(({ id }) => model.sliceOf(id)))])
+    for (const [at, slice] of slices.entries()) {
+      if (slice === DIRECTORY_SLICE) continue
+      const wanted = all.filter(({ id }) => model.sliceOf(id) === slice)
+      assert.equal(pages[at]?.version, model.pageVersion(series, slice))
+      assert.deepEqual(
+        [...(pages[at]?.records.values() ?? [])].toSorted((a, b) => (a.id > b.id ? -1 : 1)),
+        wanted,
+      )
+    }
   }
 
   private async checkScan(engine: OpenedEngine, block: number, series: string, mode: 'sync' | 'async'): Promise<void> {
@@ -271,11 +305,19 @@ function diskReplica(folder: string, name: string): Replica {
   return replica
 }
 
+const verdicts = new Set<number>()
 for (let seed = 1; seed <= 40; seed++) {
   test(`random operations over memory stores, seed ${seed}`, async () => {
-    await new Run(seed, [memoryReplica(), memoryReplica()]).play()
+    const run = new Run(seed, [memoryReplica(), memoryReplica()])
+    await run.play()
+    for (const verdict of run.held.verdicts) verdicts.add(verdict)
   })
 }
+
+test('the runs above had validations of every kind but large pages', () => {
+  const { unchanged, absent, records, page } = PageVerdict
+  assert.deepEqual([...verdicts].toSorted(), [unchanged, absent, records, page].toSorted())
+})
 
 for (let seed = 101; seed <= 106; seed++) {
   test(`random operations over RocksDB and memory, seed ${seed}`, async () => {

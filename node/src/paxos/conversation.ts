@@ -174,6 +174,7 @@ class Node {
       this.proposer,
       this.learner,
       (read) => say(`  read ${read.block} answered at index ${this.core.block(read.block).chosen}`),
+      (validation) => say(`  validation answered: ${validation.needs.join(' ')}`),
       (_read, message) => say(`  read failed: ${message}`),
     )
     this.core.isActive = true

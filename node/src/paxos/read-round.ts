@@ -3,6 +3,7 @@ import { BLOCK_COUNT } from '@thermocline/protocol'
 import { MAX_ROUND_BLOCKS } from './constants.ts'
 import type { Core } from './core.ts'
 import type { PendingRead } from './pending-read.ts'
+import type { PendingValidation } from './pending-validation.ts'
 import type { ProcessRef } from './processes.ts'
 
 export class ReadRound {
@@ -10,6 +11,7 @@ export class ReadRound {
   /** 0 if none is in flight. */
   number = 0
   reads: PendingRead[] = []
+  validations: PendingValidation[] = []
   /** Bit r: replica r has answered; the own bit is set. */
   answered = 0
   sentAtMs = 0
@@ -32,11 +34,12 @@ export class ReadRound {
     this.core = core
   }
 
-  /** Begins with as many of the waiting reads as fit; returns the others. */
-  begin(number: number, waiting: PendingRead[]): PendingRead[] {
+  /** Begins with as many of the waiting reads and validations as fit; the others stay in their lists. */
+  begin(number: number, reads: PendingRead[], validations: PendingValidation[]): void {
     const { core } = this
     this.number = number
-    const others = this.take(waiting)
+    this.reads = reads.splice(0, this.takeReads(reads))
+    this.validations = validations.splice(0, this.takeValidations(validations))
     this.answered = 1 << core.replica
     this.sentAtMs = core.nowMs
     this.isAllAsked = false
@@ -48,25 +51,37 @@ export class ReadRound {
       this.sameInstance[slot] = 0
       this.absent[slot] = 0
     }
-    return others
   }
 
-  private take(waiting: PendingRead[]): PendingRead[] {
+  private takeReads(reads: readonly PendingRead[]): number {
     let taken = 0
-    for (const read of waiting) {
-      if (this.slots[read.block] === 0) {
+    for (const { block } of reads) {
+      if (this.slots[block] === 0) {
         if (this.blocks.length === MAX_ROUND_BLOCKS) break
-        this.slots[read.block] = this.blocks.push(read.block)
+        this.slots[block] = this.blocks.push(block)
       }
       taken++
     }
-    this.reads = taken === waiting.length ? waiting : waiting.slice(0, taken)
-    return taken === waiting.length ? [] : waiting.slice(taken)
+    return taken
+  }
+
+  private takeValidations(validations: readonly PendingValidation[]): number {
+    let taken = 0
+    for (const { blocks } of validations) {
+      if (this.blocks.length + blocks.length > MAX_ROUND_BLOCKS) break
+      for (let i = 0; i < blocks.length; i++) {
+        const block = blocks[i] as number
+        if (this.slots[block] === 0) this.slots[block] = this.blocks.push(block)
+      }
+      taken++
+    }
+    return taken
   }
 
   end(): void {
     for (const block of this.blocks) this.slots[block] = 0
     this.reads = []
+    this.validations = []
     this.blocks = []
     this.number = 0
   }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '@thermocline/protocol'
+import { NO_ROUND } from './block-state.ts'
 import { SCARCE_READ_LEAD_MS } from './constants.ts'
 import { Core, type LogSink, type Outbox } from './core.ts'
 import { Learner } from './learner.ts'
 import { MessageWriter } from './messages.ts'
 import { PendingRead } from './pending-read.ts'
+import { NEVER, PendingValidation } from './pending-validation.ts'
 import { ProcessTable } from './processes.ts'
 import type { Proposer } from './proposer.ts'
 import { Reader } from './reader.ts'
@@ -16,7 +18,14 @@ const VOTED = 7
 const LEARNED = 8
 
 /** The reader of replica 0 of three, where everybody is connected. */
-function readerOfThree(): { core: Core; reader: Reader; served: number[]; failed: Map<number, string> } {
+function readerOfThree(): {
+  core: Core
+  reader: Reader
+  served: number[]
+  /** Needs of each validation that was answered, or why it failed. */
+  validated: (number[] | string)[]
+  failed: Map<number, string>
+} {
   const processes = new ProcessTable()
   const self = processes.intern({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 })
   const writer = new ByteWriter(1024)
@@ -37,6 +46,7 @@ function readerOfThree(): { core: Core; reader: Reader; served: number[]; failed
   core.countable = 0b111
   core.live = 0b111
   const served: number[] = []
+  const validated: (number[] | string)[] = []
   const failed = new Map<number, string>()
   const reader = new Reader(
     core,
@@ -47,9 +57,13 @@ function readerOfThree(): { core: Core; reader: Reader; served: number[]; failed
       () => {},
     ),
     (read) => served.push(read.block),
-    (read, message) => failed.set(read.block, message),
+    (validation) => validated.push([...validation.needs]),
+    (read, message) => {
+      if (read instanceof PendingRead) failed.set(read.block, message)
+      else validated.push(message)
+    },
   )
-  return { core, reader, served, failed }
+  return { core, reader, served, validated, failed }
 }
 
 function submit(reader: Reader, block: number): void {
@@ -101,4 +115,29 @@ test('a read of a block without a majority of voters fails while whoever asked s
   assert.match(failed.get(LEARNED) ?? '', /too few of the replicas/)
   assert.equal(core.nowMs, 1000 - SCARCE_READ_LEAD_MS)
   assert.equal(reader.queued, 0)
+})
+
+test('a validation is answered by the round that began after it, whatever its blocks still wait for', () => {
+  const { core, reader, validated } = readerOfThree()
+  const validation = (blocks: number[]) => new PendingValidation(Uint16Array.from(blocks), NOTHING, 1000, { reply: () => {} }, 0)
+  reader.submitValidation(validation([VOTED]))
+  reader.begin()
+  reader.submitValidation(validation([VOTED, LEARNED, 9]))
+  reader.onAnswerEnd(1, 1)
+  reader.serveReady()
+  assert.deepEqual(validated, [[0]])
+  reader.begin()
+  reader.onAbsence(2, 2, LEARNED)
+  // Replica 2 has chosen 5 entries of block 9, this one none.
+  reader.onException(2, 2, 9, 5, NO_ROUND, 0)
+  reader.serveReady()
+  assert.equal(validated.length, 1)
+  reader.onAnswerEnd(2, 2)
+  reader.serveReady()
+  assert.deepEqual(validated[1], [0, NEVER, 5])
+  reader.submitValidation(validation([VOTED]))
+  reader.begin()
+  core.nowMs = 1001
+  reader.sweep()
+  assert.match(String(validated[2]), /no majority answered/)
 })

@@ -21,9 +21,13 @@ import { READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS, SCARCE_READ_LEAD_MS } 
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
 import type { PendingRead } from './pending-read.ts'
+import { NEVER, type PendingValidation } from './pending-validation.ts'
 import type { ProcessRef } from './processes.ts'
 import type { Proposer } from './proposer.ts'
 import { ReadRound } from './read-round.ts'
+
+const NO_VALIDATIONS: PendingValidation[] = []
+const NO_ANSWER = 'no majority answered the read in time'
 
 /** Stands for a ballot that is not durable: equal to no other. */
 export const UNPROVEN_ROUND = 0xffff_ffff
@@ -33,9 +37,13 @@ export class Reader {
   private readonly proposer: Proposer
   private readonly learner: Learner
   private readonly serve: (read: PendingRead) => void
-  private readonly fail: (read: PendingRead, message: string) => void
+  private readonly fail: (read: PendingRead | PendingValidation, message: string) => void
+  private readonly answer: (validation: PendingValidation) => void
 
   private pending: PendingRead[] = []
+  private pendingValidations: PendingValidation[] = []
+  /** Their round is over: they are answered once everything chosen has been applied. */
+  private readyValidations: PendingValidation[] = []
   private lastRound = 0
   private readonly round: ReadRound
   /** Of scarce reads: it waits for everybody, and holds no others. */
@@ -57,12 +65,14 @@ export class Reader {
     proposer: Proposer,
     learner: Learner,
     serve: (read: PendingRead) => void,
-    fail: (read: PendingRead, message: string) => void,
+    answer: (validation: PendingValidation) => void,
+    fail: (read: PendingRead | PendingValidation, message: string) => void,
   ) {
     this.core = core
     this.proposer = proposer
     this.learner = learner
     this.serve = serve
+    this.answer = answer
     this.fail = fail
     this.round = new ReadRound(core)
     this.scarceRound = new ReadRound(core)
@@ -70,26 +80,32 @@ export class Reader {
 
   get queued(): number {
     const begun = this.round.reads.length + this.scarceRound.reads.length
-    return this.pending.length + this.scarce.length + this.deferred.length + begun + this.waiting.length
+    const validations = this.pendingValidations.length + this.round.validations.length + this.readyValidations.length
+    return validations + this.pending.length + this.scarce.length + this.deferred.length + begun + this.waiting.length
   }
 
   submit(read: PendingRead): void {
     this.pending.push(read)
   }
 
+  /** Many series at once: none of them waits for a round of its own kind, nor for what is under way. */
+  submitValidation(validation: PendingValidation): void {
+    this.pendingValidations.push(validation)
+  }
+
   /** Begins the next round with everything that waits, unless one is in flight. */
   begin(): void {
     const { core } = this
     if (!core.isActive) return
-    if (this.round.number === 0 && this.pending.length > 0) {
+    if (this.round.number === 0 && this.pending.length + this.pendingValidations.length > 0) {
       core.counters.rounds++
-      this.pending = this.round.begin(++this.lastRound, this.pending)
+      this.round.begin(++this.lastRound, this.pending, this.pendingValidations)
       this.askFew()
       this.finishIfQuorum(this.round)
     }
     if (this.scarceRound.number !== 0 || this.scarce.length === 0) return
     core.counters.rounds++
-    this.scarce = this.scarceRound.begin(++this.lastRound, this.scarce)
+    this.scarceRound.begin(++this.lastRound, this.scarce, NO_VALIDATIONS)
     this.scarceRound.askAll()
   }
 
@@ -211,10 +227,20 @@ export class Reader {
       round.reads = lacking
       return
     }
+    for (const validation of round.validations) this.endRound(round, validation)
     for (const read of lacking) read.isScarce = true
     const next = isScarce ? this.deferred : this.scarce
     next.push(...lacking)
     round.end()
+  }
+
+  private endRound(round: ReadRound, validation: PendingValidation): void {
+    const { blocks, needs } = validation
+    for (let i = 0; i < blocks.length; i++) {
+      const block = blocks[i] as number
+      needs[i] = round.hasMajority(block) ? round.needOf(block) : NEVER
+    }
+    this.readyValidations.push(validation)
   }
 
   /** Another incarnation has taken the replica's place: what the former one answered is void (⚖5). */
@@ -225,6 +251,11 @@ export class Reader {
 
   /** Answers what may be answered; everything chosen has been applied before. */
   serveReady(): void {
+    if (this.readyValidations.length > 0) {
+      const ready = this.readyValidations
+      this.readyValidations = []
+      for (const validation of ready) this.answer(validation)
+    }
     if (this.waiting.length === 0) return
     const waiting = this.waiting
     this.waiting = []
@@ -241,8 +272,10 @@ export class Reader {
     this.scarce = this.dropLate(this.deferred.concat(this.scarce))
     this.deferred = []
     this.waiting = this.dropLate(this.waiting)
+    this.pendingValidations = this.dropLateValidations(this.pendingValidations)
     for (const round of [this.round, this.scarceRound]) {
       round.reads = this.dropLate(round.reads)
+      round.validations = this.dropLateValidations(round.validations)
       if (round.number === 0) continue
       const waitedMs = core.nowMs - round.sentAtMs
       if (!round.isAllAsked && waitedMs > ROUND_HEDGE_MS) round.askAll()
@@ -273,6 +306,16 @@ export class Reader {
     if (out !== undefined) core.outbox.messages.settle(out, read.block, read.need)
   }
 
+  private dropLateValidations(validations: PendingValidation[]): PendingValidation[] {
+    const { nowMs } = this.core
+    if (!validations.some(({ deadlineMs }) => deadlineMs <= nowMs)) return validations
+    return validations.filter((validation) => {
+      if (validation.deadlineMs > nowMs) return true
+      this.fail(validation, NO_ANSWER)
+      return false
+    })
+  }
+
   private dropLate(reads: PendingRead[]): PendingRead[] {
     const { nowMs } = this.core
     if (!reads.some((read) => endOf(read) <= nowMs)) return reads
@@ -280,7 +323,7 @@ export class Reader {
       if (endOf(read) > nowMs) return true
       const message = read.isScarce
         ? `too few of the replicas that answered vote in block ${read.block}; the others learn it, or are away`
-        : 'no majority answered the read in time'
+        : NO_ANSWER
       this.fail(read, message)
       return false
     })

@@ -6,7 +6,12 @@ import { ERRORS, Operation } from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from '../engine/port.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { PendingRead } from '../paxos/pending-read.ts'
+import type { PendingValidation } from '../paxos/pending-validation.ts'
 
+/** Everything chosen has been applied, as far as the read needs it. */
+const AT_ONCE = new Float64Array(1)
+/** An answer of one item, "later". */
+const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
 /** Largest answer to one read: it must fit in a frame beside others. */
 const MAX_ANSWER_BYTES = 6 * 1024 * 1024
@@ -16,6 +21,7 @@ export class ReadServer {
   private out = new Uint8Array(INITIAL_BYTES)
   /** Reads answered from memory, those that went to disk, and those of them that it failed. */
   hot = 0
+  validations = 0
   fromDisk = 0
   failed = 0
 
@@ -24,6 +30,10 @@ export class ReadServer {
   }
 
   serve(read: PendingRead): void {
+    if (read.operation === Operation.validate) {
+      this.servePatient(read)
+      return
+    }
     let written = this.read(read)
     if (written < -2 - MAX_ANSWER_BYTES) {
       const message = `ids: their values take ${-2 - written} bytes; expected at most ${MAX_ANSWER_BYTES} in one answer: ask for fewer at once`
@@ -43,6 +53,51 @@ export class ReadServer {
     read.target.reply(read.token, 0, this.out.subarray(0, written))
   }
 
+  /** Answers of what can be told at once. */
+  answer({ body, blocks, needs, target, token }: PendingValidation): void {
+    const written = this.validate(body, needs, blocks.length)
+    if (typeof written === 'string') {
+      target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, written))
+      return
+    }
+    if (written < 0) {
+      const message = `items: their pages take more than the ${MAX_ANSWER_BYTES} bytes of one answer: ask for fewer at once`
+      target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, message))
+      return
+    }
+    this.validations++
+    target.reply(token, 0, this.out.subarray(0, written))
+  }
+
+  private servePatient(read: PendingRead): void {
+    const written = this.validate(read.body, AT_ONCE, 1)
+    if (typeof written === 'string') {
+      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, written))
+      return
+    }
+    if (written > LATER_BYTES) {
+      this.hot++
+      read.target.reply(read.token, 0, this.out.subarray(0, written))
+      return
+    }
+    this.fromDisk++
+    this.settle(read, this.engine.validateAsync(read.body, 0, read.body.length))
+  }
+
+  /** Negative if the answer is longer than an answer may be; in words, what is wrong with the body. */
+  private validate(body: Uint8Array, needs: Float64Array, count: number): number | string {
+    const { engine } = this
+    try {
+      const written = engine.validate(body, 0, body.length, needs, count, this.out)
+      if (written >= 0 || written < -2 - MAX_ANSWER_BYTES) return written
+      this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
+      return engine.validate(body, 0, body.length, needs, count, this.out)
+    } catch (error) {
+      if ((error as { code?: string }).code === 'bad_frame') return `body: ${(error as Error).message}`
+      throw error
+    }
+  }
+
   private read({ operation, block, body }: PendingRead): number {
     const { engine, out } = this
     if (operation === Operation.get) return engine.get(block, body, 0, body.length, out, 0)
@@ -59,6 +114,10 @@ export class ReadServer {
         : operation === Operation.scan
           ? engine.scanAsync(block, body, 0, body.length)
           : engine.pageVersionsAsync(block, body, 0, body.length)
+    this.settle(read, answer)
+  }
+
+  private settle(read: PendingRead, answer: Promise<Uint8Array>): void {
     answer.then(
       (bytes) => read.target.reply(read.token, 0, bytes),
       (error: unknown) => {

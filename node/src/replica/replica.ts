@@ -180,6 +180,7 @@ export class Replica {
       this.proposer,
       this.learner,
       (read) => this.readServer.serve(read),
+      (validation) => this.readServer.answer(validation),
       (read, message) => refuse(read, 'unavailable', 0, message),
     )
     this.applier = new Applier(this.core, engine, options.observer)

@@ -5,10 +5,12 @@
 import { ERRORS, type ErrorCode, Operation } from '@thermocline/protocol'
 import { writeFailure } from '../kv/answers.ts'
 import { checkReadBody } from '../kv/read-body.ts'
+import { checkValidateBody } from '../kv/validate-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
 import type { Core } from '../paxos/core.ts'
 import { PendingWrite, type ReplyTarget } from '../paxos/pending.ts'
 import { PendingRead } from '../paxos/pending-read.ts'
+import { PendingValidation } from '../paxos/pending-validation.ts'
 import type { Proposer } from '../paxos/proposer.ts'
 import type { Reader } from '../paxos/reader.ts'
 import type { Rejoin } from '../paxos/rejoin.ts'
@@ -46,7 +48,7 @@ export class Requests {
   /** Writes taken on and not answered yet, and the bytes of their bodies. */
   waitingWrites = 0
   waitingBytes = 0
-  readonly counters = { writes: 0, reads: 0, refused: 0, forwardedIn: 0 }
+  readonly counters = { writes: 0, reads: 0, validated: 0, refused: 0, forwardedIn: 0 }
 
   constructor(options: RequestsOptions) {
     this.options = options
@@ -56,6 +58,7 @@ export class Requests {
     if (operation === Operation.write) this.submitWrite(body, timeoutMs, target, token)
     else if (operation === Operation.get || operation === Operation.scan || operation === Operation.pageVersions)
       this.submitRead(operation, body, timeoutMs, target, token)
+    else if (operation === Operation.validate) this.submitValidation(body, timeoutMs, target, token)
     else if (operation === Operation.stamps) this.answerStamps(body, target, token)
     else refuse({ target, token }, 'invalid_argument', 0, `operation: ${operation} is not known`)
   }
@@ -124,6 +127,34 @@ export class Requests {
     }
     this.counters.reads++
     reader.submit(new PendingRead(block, operation, body, now() + clampTimeout(timeoutMs), target, token))
+    soon()
+  }
+
+  /** A patient one is a read like any other; else each series is answered that can be at once. */
+  private submitValidation(body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
+    const shape = checkValidateBody(body)
+    if (typeof shape === 'string') {
+      refuse({ target, token }, 'invalid_argument', 0, shape)
+      return
+    }
+    const { blocks, isPatient } = shape
+    const { core, rejoin, reader, now, soon } = this.options
+    for (let i = 0; i < blocks.length; i++) {
+      const block = blocks[i] as number
+      if (i === 0 && this.isRefused({ target, token }, block, admitRead)) return
+      if (i > 0 && !this.options.owns(block)) {
+        refuse({ target, token }, 'moved', this.options.epoch(), `block ${block} belongs to another group`)
+        return
+      }
+      if (core.votes.has(block)) continue
+      rejoin.want(block)
+      refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
+      return
+    }
+    const deadlineMs = now() + clampTimeout(timeoutMs)
+    this.counters.validated += blocks.length
+    if (isPatient) reader.submit(new PendingRead(blocks[0] as number, Operation.validate, body, deadlineMs, target, token))
+    else reader.submitValidation(new PendingValidation(blocks, body, deadlineMs, target, token))
     soon()
   }
 
