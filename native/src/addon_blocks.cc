@@ -1,0 +1,236 @@
+// The glue of blocks: their state, flushes, snapshots, installs, and the figures.
+#include "addon.h"
+#include "install.h"
+
+namespace thermocline {
+namespace {
+
+using js::Arguments;
+using js::must;
+
+// Each open snapshot keeps old tables from being deleted.
+constexpr size_t kMostSnapshots = 64;
+
+// ---- State of blocks
+
+napi_value positions(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    const Engine& engine = engineOf(env, arguments);
+    napi_value list;
+    must(napi_create_array(env, &list));
+    uint32_t count = 0;
+    for (const BlockState* state : engine.blocks()) {
+      if (state->position.index == 0) continue;
+      must(napi_set_element(env, list, count++, positionOf(env, state->block, state->position)));
+    }
+    return list;
+  });
+}
+
+napi_value appliedIndex(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const BlockState* state = engineOf(env, arguments).findBlock(arguments.block(1));
+    return js::number(env, state == nullptr ? 0 : static_cast<double>(state->position.index));
+  });
+}
+
+napi_value flushedIndex(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const BlockState* state = engineOf(env, arguments).findBlock(arguments.block(1));
+    return js::number(env, state == nullptr ? 0 : static_cast<double>(state->flushedIndex));
+  });
+}
+
+napi_value flushNumber(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    return js::number(env, static_cast<double>(engineOf(env, arguments).flushNumber()));
+  });
+}
+
+napi_value digest(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const BlockState* state = engineOf(env, arguments).findBlock(arguments.block(1));
+    char hex[17];
+    snprintf(hex, sizeof hex, "%016llx", state == nullptr ? 0ULL : static_cast<unsigned long long>(state->position.digest));
+    return js::text(env, hex);
+  });
+}
+
+napi_value requestTable(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const Engine& engine = engineOf(env, arguments);
+    const BlockState* state = engine.findBlock(arguments.block(1));
+    napi_value object;
+    must(napi_create_object(env, &object));
+    js::set(env, object, "answers", js::number(env, state == nullptr ? 0 : state->answers.count));
+    js::set(env, object, "oldestIndex", js::number(env, state == nullptr ? 0 : static_cast<double>(engine.requests().oldestIndex(state->answers))));
+    js::set(env, object, "horizon", js::number(env, state == nullptr ? 0 : static_cast<double>(state->position.horizon)));
+    return object;
+  });
+}
+
+napi_value proposeHorizon(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<4> arguments(env, info);
+    const Engine& engine = engineOf(env, arguments);
+    return js::number(env, static_cast<double>(engine.proposeHorizon(arguments.block(1), arguments.u32(2, "maxAnswers"),
+                                                                     arguments.index(3, "beforeMs"))));
+  });
+}
+
+// ---- Flush, snapshots, installs
+
+napi_value rotationDue(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    napi_value due;
+    must(napi_get_boolean(env, engineOf(env, arguments).rotationDue(), &due));
+    return due;
+  });
+}
+
+napi_value rotate(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    engineOf(env, arguments).rotate();
+    return js::undefined(env);
+  });
+}
+
+napi_value flush(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    std::unique_ptr<Task> task = handle->engine->flushTask();
+    if (task == nullptr) return js::undefined(env);
+    return promiseOf(env, handle, std::move(task), Result::nothing);
+  });
+}
+
+napi_value snapshotOpen(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const std::shared_ptr<Handle>& handle = handleOf(env, arguments.u32(0, "engine"));
+    if (handle->snapshots.size() >= kMostSnapshots) {
+      throw EngineError(ErrorKind::error, "overloaded", "there are " + std::to_string(kMostSnapshots) + " snapshots open already");
+    }
+    std::shared_ptr<Snapshot> snapshot = handle->engine->snapshotOpen(arguments.block(1));
+    if (snapshot == nullptr) return js::undefined(env);
+    const Position position = snapshot->position;
+    const uint32_t number = handle->nextSnapshot++;
+    handle->snapshots.emplace(number, std::move(snapshot));
+    const napi_value head = positionOf(env, arguments.block(1), position);
+    js::set(env, head, "handle", js::number(env, number));
+    return head;
+  });
+}
+
+napi_value snapshotRead(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<3> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    const auto found = handle->snapshots.find(arguments.u32(1, "snapshot"));
+    if (found == handle->snapshots.end()) throwBug("there is no open snapshot of that number");
+    return promiseOf(env, handle, Engine::snapshotReadTask(found->second, arguments.u32(2, "maxBytes")), Result::bytes);
+  });
+}
+
+napi_value snapshotClose(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    handleOf(env, arguments.u32(0, "engine"))->snapshots.erase(arguments.u32(1, "snapshot"));
+    return js::undefined(env);
+  });
+}
+
+napi_value installBegin(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    engineOf(env, arguments).installBegin(arguments.block(1));
+    return js::undefined(env);
+  });
+}
+
+napi_value installPart(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<3> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    const js::Span part = arguments.bytes(2, "part");
+    std::unique_ptr<Task> task = handle->engine->installPartTask(arguments.block(1), {reinterpret_cast<const char*>(part.data), part.size});
+    return promiseOf(env, handle, std::move(task), Result::nothing);
+  });
+}
+
+napi_value installEnd(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    const uint16_t block = arguments.block(1);
+    return promiseOf(env, handle, handle->engine->installEndTask(block), Result::position, block);
+  });
+}
+
+napi_value installAbort(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    engineOf(env, arguments).installAbort(arguments.block(1));
+    return js::undefined(env);
+  });
+}
+
+// ---- Figures
+
+napi_value stats(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    napi_value object;
+    must(napi_create_object(env, &object));
+    engineOf(env, arguments).figures([&](const std::string& name, double value) { js::set(env, object, name.c_str(), js::number(env, value)); });
+    return object;
+  });
+}
+
+napi_value storeOptions(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    napi_value object;
+    must(napi_create_object(env, &object));
+    for (const auto& [name, text] : engineOf(env, arguments).store().options()) js::set(env, object, name.c_str(), js::text(env, text));
+    return object;
+  });
+}
+
+}  // namespace
+
+void addBlocks(napi_env env, napi_value exports) {
+  const Function functions[] = {
+      {"positions", positions},
+      {"appliedIndex", appliedIndex},
+      {"flushedIndex", flushedIndex},
+      {"flushNumber", flushNumber},
+      {"digest", digest},
+      {"requestTable", requestTable},
+      {"proposeHorizon", proposeHorizon},
+      {"rotationDue", rotationDue},
+      {"rotate", rotate},
+      {"flush", flush},
+      {"snapshotOpen", snapshotOpen},
+      {"snapshotRead", snapshotRead},
+      {"snapshotClose", snapshotClose},
+      {"installBegin", installBegin},
+      {"installPart", installPart},
+      {"installEnd", installEnd},
+      {"installAbort", installAbort},
+      {"stats", stats},
+      {"storeOptions", storeOptions},
+  };
+  addFunctions(env, exports, functions);
+}
+
+}  // namespace thermocline
