@@ -9,7 +9,6 @@ const HEADER_FROM_LINES = 80
 
 /** Longer than the rule allows, waiting to be split. A ratchet: such a file may shrink, not grow. */
 const OVERSIZED: Readonly<Record<string, number>> = {
-  'native/src/addon.cc': 640,
 }
 
 /** Where output to the terminal is the point. */
