@@ -7,10 +7,6 @@ export const LONG_LINES = 400
 /** From this length on a source file says at its top what it is. */
 const HEADER_FROM_LINES = 80
 
-/** Longer than the rule allows, waiting to be split. A ratchet: such a file may shrink, not grow. */
-const OVERSIZED: Readonly<Record<string, number>> = {
-}
-
 /** Where output to the terminal is the point. */
 const SPEAKERS = /^(?:cli|bench|e2e|scripts|node\/sim|client\/scripts)\//
 
@@ -20,14 +16,8 @@ const isSource = (path: string): boolean => /\.(?:ts|cc|h)$/.test(path)
 type Rule = (file: SourceFile) => Finding[]
 
 const size: Rule = ({ path, text }) => {
-  if (!isSource(path)) return []
-  const lines = linesOf(text)
-  const allowed = OVERSIZED[path]
-  if (allowed !== undefined && lines <= MAX_LINES) {
-    return [{ place: path, what: `${lines} lines, within the limit again`, fix: 'take it out of OVERSIZED in scripts/tidy/files.ts' }]
-  }
-  if (lines <= (allowed ?? MAX_LINES)) return []
-  return [{ place: path, what: `${lines} lines; at most ${allowed ?? MAX_LINES}`, fix: 'split it: one thing per file, named after it' }]
+  if (!isSource(path) || linesOf(text) <= MAX_LINES) return []
+  return [{ place: path, what: `${linesOf(text)} lines; at most ${MAX_LINES}`, fix: 'split it: one thing per file, named after it' }]
 }
 
 const fileName: Rule = ({ path }) => {
