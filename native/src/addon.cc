@@ -21,6 +21,23 @@ const std::shared_ptr<Handle>& handleOf(napi_env env, uint32_t number) {
   return found->second;
 }
 
+napi_value property(napi_env env, napi_value object, const char* name) {
+  napi_value value;
+  if (napi_get_named_property(env, object, name, &value) != napi_ok) js::throwType("options", "an object");
+  return value;
+}
+
+static bool isUndefined(napi_env env, napi_value value) {
+  napi_valuetype type;
+  must(napi_typeof(env, value, &type));
+  return type == napi_undefined;
+}
+
+std::string optionalText(napi_env env, napi_value options, const char* name) {
+  const napi_value value = property(env, options, name);
+  return isUndefined(env, value) ? std::string() : js::toText(env, value, name);
+}
+
 namespace {
 
 constexpr napi_type_tag kStoreTag = {0x7d0c1f5a2b984e63, 0x91b3a6c4e8d75f20};
@@ -35,23 +52,6 @@ napi_value createStore(napi_env env, napi_callback_info) {
     must(napi_type_tag_object(env, external, &kStoreTag));
     return external;
   });
-}
-
-napi_value property(napi_env env, napi_value object, const char* name) {
-  napi_value value;
-  if (napi_get_named_property(env, object, name, &value) != napi_ok) js::throwType("options", "an object");
-  return value;
-}
-
-bool isUndefined(napi_env env, napi_value value) {
-  napi_valuetype type;
-  must(napi_typeof(env, value, &type));
-  return type == napi_undefined;
-}
-
-std::string optionalText(napi_env env, napi_value options, const char* name) {
-  const napi_value value = property(env, options, name);
-  return isUndefined(env, value) ? std::string() : js::toText(env, value, name);
 }
 
 EngineConfig configOf(napi_env env, napi_value options) {
@@ -123,6 +123,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     addFunctions(env, exports, functions);
     addReads(env, exports);
     addBlocks(env, exports);
+    addTier(env, exports);
     addLogWriter(env, exports);
     return exports;
   });

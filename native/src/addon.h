@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "js.h"
+#include "memory_tier.h"
 
 namespace thermocline {
 
@@ -25,6 +26,7 @@ struct Handle {
 
 struct Instance {
   std::unordered_map<uint32_t, std::shared_ptr<Handle>> handles;
+  std::unordered_map<uint32_t, std::unique_ptr<MemoryTier>> tiers;
   uint32_t next = 1;
 };
 
@@ -60,5 +62,10 @@ void addFunctions(napi_env env, napi_value exports, const Function (&functions)[
 void addReads(napi_env env, napi_value exports);
 // State of blocks, flushes, snapshots, installs and figures.
 void addBlocks(napi_env env, napi_value exports);
+// The memory tier.
+void addTier(napi_env env, napi_value exports);
+// Fields of an object of options.
+napi_value property(napi_env env, napi_value object, const char* name);
+std::string optionalText(napi_env env, napi_value options, const char* name);
 
 }  // namespace thermocline

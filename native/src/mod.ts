@@ -23,6 +23,45 @@ export interface NativeOptions {
   readonly verifyOldRecords?: boolean | undefined
 }
 
+export interface NativeTierOptions {
+  /** A file on tmpfs; empty keeps the cache in process memory. */
+  readonly path?: string | undefined
+  readonly owner: string
+  readonly cacheBytes: number
+  /** Names this process: what it has written is not checked again. */
+  readonly boot: number
+  readonly sliceDurationMs: number
+  readonly restoreGeneration: number
+}
+
+export interface NativeRing {
+  readonly hits: number
+  readonly misses: number
+  readonly evictions: number
+  readonly torn: number
+  readonly bytes: number
+  readonly oldestSeconds: number
+}
+
+export interface NativeTierStats {
+  readonly requests: number
+  readonly waiting: number
+  readonly joined: number
+  readonly again: number
+  readonly notCached: number
+  readonly validations: number
+  readonly series: number
+  readonly later: number
+  readonly unchanged: number
+  readonly absent: number
+  readonly records: number
+  readonly page: number
+  readonly large: number
+  readonly cacheBytes: number
+  readonly warm: number
+  readonly rings: readonly NativeRing[]
+}
+
 export interface NativePosition {
   readonly block: number
   readonly index: number
@@ -78,6 +117,19 @@ export interface Native {
   stats(engine: number): Record<string, number>
   /** The options in force in RocksDB, as text per family; empty over a memory store. */
   storeOptions(engine: number): Record<string, string>
+  /** The memory tier (native/src/memory_tier.h), typed as it is; what these do stands in node/src/tier/tier.ts. */
+  tierOpen(options: NativeTierOptions): number
+  tierClose(tier: number): void
+  tierOwners(tier: number, owners: Uint8Array, groups: number): void
+  tierTake(tier: number, connection: number, frame: Uint8Array, offset: number, length: number, count: number, nowSeconds: number): void
+  tierForget(tier: number, connection: number): void
+  tierWaiting(tier: number, group: number, lane: number): number
+  tierBegin(tier: number, group: number, lane: number, out: Uint8Array): number
+  tierFinish(tier: number, validation: number, answer: Uint8Array, offset: number, length: number, nowSeconds: number): void
+  tierFail(tier: number, validation: number, error: number, message: string): void
+  tierDirty(tier: number): number[]
+  tierFlush(tier: number, connection: number, epoch: number, out: Uint8Array): number
+  tierStats(tier: number): NativeTierStats
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void
   /** How many of the bytes the kernel took at once; 0 also if there is no such socket or it has failed. */

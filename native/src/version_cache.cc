@@ -1,13 +1,5 @@
 #include "version_cache.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 namespace thermocline {
 namespace {
 
@@ -15,77 +7,37 @@ constexpr uint64_t kMagic = 0x48434143524556;  // "VERCACH"
 constexpr uint32_t kFormat = 2;
 constexpr size_t kBlocks = 65536;
 
-[[noreturn]] void throwErrno(const std::string& doing, const std::string& path) {
-  throw EngineError(ErrorKind::error, "internal", doing + " the version cache " + path + ": " + strerror(errno));
-}
+constexpr size_t kHeaderBytes = 64;
+constexpr size_t kFixedBytes = kHeaderBytes + kBlocks * sizeof(uint32_t);
 
-// Names this run of the machine. A file on a disk may come back from a power cut older than the engine.
-std::string machineBoot() {
-  std::string boot(64, '\0');
-  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  const ssize_t length = file < 0 ? 0 : read(file, boot.data(), boot.size());
-  if (file >= 0) close(file);
-  boot.resize(length < 0 ? 0 : static_cast<size_t>(length));
-  return boot;
+uint64_t rowsWithin(uint64_t bytes, size_t rowBytes) {
+  uint64_t rows = 1;
+  while (rows * 2 * rowBytes <= bytes) rows *= 2;
+  return rows;
 }
-
-// Closes the descriptor when it goes; the mapping outlives it.
-struct File {
-  int fd;
-  ~File() { close(fd); }
-};
 
 }  // namespace
 
-VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation) {
-  uint64_t rows = 1;
-  while (rows * 2 * sizeof(Row) <= bytes) rows *= 2;
-  const size_t fixedBytes = sizeof(Header) + kBlocks * sizeof(uint32_t);
-  mappedBytes_ = fixedBytes + rows * sizeof(Row);
+VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation)
+    : file_(path, kFixedBytes + rowsWithin(bytes, sizeof(Row)) * sizeof(Row), "version cache", "--version-cache-dir") {
+  static_assert(sizeof(Header) == kHeaderBytes);
+  const uint64_t rows = rowsWithin(bytes, sizeof(Row));
   const std::string owner = incarnation + "/" + machineBoot();
   const uint64_t ownerHash = XXH3_64bits(owner.data(), owner.size());
-
-  void* mapped = MAP_FAILED;
-  if (path.empty()) {
-    mapped = mmap(nullptr, mappedBytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throwErrno("could not allocate", "(in memory)");
-  } else {
-    const File file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
-    if (file.fd < 0) throwErrno("could not open", path);
-    struct stat stat;
-    if (fstat(file.fd, &stat) != 0) throwErrno("could not read the size of", path);
-    if (static_cast<size_t>(stat.st_size) != mappedBytes_) {
-      // Emptied first: growing an old file in place would keep its rows under other dimensions.
-      if (ftruncate(file.fd, 0) != 0) throwErrno("could not empty", path);
-    }
-    // Allocated for real: a store into a hole of a full tmpfs would kill the process.
-    if (const int failed = posix_fallocate(file.fd, 0, static_cast<off_t>(mappedBytes_)); failed != 0) {
-      throw EngineError(ErrorKind::error, failed == ENOSPC ? "disk_full" : "internal",
-                        "could not allocate " + std::to_string(mappedBytes_) + " bytes for the version cache " + path + ": " + strerror(failed) +
-                            "; give its file system more space, or choose another --version-cache-dir");
-    }
-    mapped = mmap(nullptr, mappedBytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
-    if (mapped == MAP_FAILED) throwErrno("could not map", path);
-  }
-  mapped_ = static_cast<uint8_t*>(mapped);
-  generations_ = reinterpret_cast<uint32_t*>(mapped_ + sizeof(Header));
-  rows_ = reinterpret_cast<Row*>(mapped_ + fixedBytes);
+  generations_ = reinterpret_cast<uint32_t*>(file_.data() + sizeof(Header));
+  rows_ = reinterpret_cast<Row*>(file_.data() + kFixedBytes);
   rowMask_ = rows - 1;
 
   const Header wanted = {kMagic, kFormat, kRowEntries, rows, ownerHash, 0, {}};
-  header_ = reinterpret_cast<Header*>(mapped_);
+  header_ = reinterpret_cast<Header*>(file_.data());
   Header found = *header_;
   found.generationsSum = 0;
   warm_ = !path.empty() && memcmp(&found, &wanted, sizeof wanted) == 0 && header_->generationsSum == sumOfGenerations();
   if (warm_ || path.empty()) return;
   // The header comes last: a process that dies in between leaves a file that is emptied again.
-  memset(mapped_, 0, mappedBytes_);
+  memset(file_.data(), 0, file_.size());
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  memcpy(mapped_, &wanted, sizeof wanted);
-}
-
-VersionCache::~VersionCache() {
-  if (mapped_ != nullptr) munmap(mapped_, mappedBytes_);
+  memcpy(file_.data(), &wanted, sizeof wanted);
 }
 
 VersionCache::Place VersionCache::placeOf(const SeriesRef& series, uint64_t slice) const {

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "keys.h"
+#include "mapped_file.h"
 
 namespace thermocline {
 
@@ -24,13 +25,12 @@ class VersionCache {
   VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation);
   VersionCache(const VersionCache&) = delete;
   VersionCache& operator=(const VersionCache&) = delete;
-  ~VersionCache();
 
   bool find(const SeriesRef& series, uint64_t slice, uint64_t& version);
   void put(const SeriesRef& series, uint64_t slice, uint64_t version);
   void raiseGeneration(uint16_t block);
 
-  size_t bytes() const { return mappedBytes_; }
+  size_t bytes() const { return file_.size(); }
   // True if the file held a cache of this volume.
   bool warm() const { return warm_; }
   uint64_t hits() const { return hits_; }
@@ -69,8 +69,7 @@ class VersionCache {
   static uint32_t checkOf(uint64_t fingerprint, uint32_t rest, uint64_t version);
   static void moveToFront(Row& row, size_t from, const Entry& entry);
 
-  uint8_t* mapped_ = nullptr;
-  size_t mappedBytes_ = 0;
+  const MappedFile file_;
   Header* header_ = nullptr;
   uint32_t* generations_ = nullptr;
   Row* rows_ = nullptr;

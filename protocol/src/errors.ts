@@ -138,6 +138,14 @@ export const ERRORS = {
   port_in_use: spec(22, 500, 'not', false, 'Another process listens on that port.', 'Stop it or choose another port.'),
   locked: spec(23, 500, 'not', false, 'Another process uses this data directory.', 'Stop it or choose another directory.'),
   internal: spec(24, 500, 'maybe', false, 'A bug.', 'Please report it with the log.'),
+  not_cached: spec(
+    25,
+    421,
+    'not',
+    true,
+    'The memory tier leaves this read to the storage tier.',
+    'Read from the storage tier; the client library does so by itself.',
+  ),
 } as const satisfies Record<string, ErrorSpec>
 
 export type ErrorCode = keyof typeof ERRORS

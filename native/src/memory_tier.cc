@@ -1,0 +1,591 @@
+#include "memory_tier.h"
+
+#include <algorithm>
+
+namespace thermocline {
+namespace {
+
+constexpr uint8_t kGet = 2;
+constexpr uint8_t kScan = 3;
+constexpr uint8_t kValidatePatient = 1;
+// Numbers of protocol/src/errors.ts.
+constexpr uint8_t kInvalidArgument = 1;
+constexpr uint8_t kWrongRole = 14;
+constexpr uint8_t kNotCached = 25;
+
+constexpr uint64_t kNothingHeld = kSliceMask;
+// In place of a validated version: the cache does not hold the page any more, or it is too large for it.
+constexpr uint64_t kGone = UINT64_MAX;
+constexpr uint64_t kLarge = UINT64_MAX - 1;
+
+constexpr uint32_t kMostItems = 4096;
+constexpr size_t kMostBodyBytes = 1024 * 1024;
+// Of series that lack pages: each may bring some of 64 KiB.
+constexpr uint32_t kMostMissingItems = 64;
+constexpr uint32_t kMostAsks = 64;
+// Pages that one scan asks for without holding them.
+constexpr uint32_t kMostMissing = 4;
+// Validations that a request may take before it is left to the storage tier.
+constexpr uint8_t kMostRounds = 4;
+// A page that was too large is asked about again after this.
+constexpr uint32_t kLargeSeconds = 10;
+constexpr uint32_t kMostScanRecords = 10'000;
+constexpr size_t kScanChunkBytes = 256 * 1024;
+constexpr uint32_t kMostGetIds = 1024;
+constexpr size_t kJoinSlots = 8192;
+constexpr size_t kMostSpare = 16;
+constexpr size_t kResponseHeadBytes = 9;
+constexpr uint8_t kResponses = 5;
+constexpr uint16_t kMostResponses = 4096;
+constexpr size_t kFrameBytes = 1024 * 1024;
+// Of an open validation: bounds its body together with kMostBodyBytes.
+constexpr size_t kMostAsksOpen = 65'536;
+
+constexpr std::string_view kElsewhere = "this page is not served from memory; the storage tier has it";
+
+bool sameHash(const XXH128_hash_t& a, const XXH128_hash_t& b) { return a.low64 == b.low64 && a.high64 == b.high64; }
+
+}  // namespace
+
+MemoryTier::MemoryTier(const TierConfig& config)
+    : config_(config), cache_(config.path, config.cacheBytes, config.owner + "/" + std::to_string(config.restoreGeneration), config.boot) {}
+
+void MemoryTier::setOwners(const uint16_t* owners, size_t groups) {
+  owners_.assign(owners, owners + 65536);
+  if (queues_.size() < groups * kLanes) queues_.resize(groups * kLanes);
+}
+
+// ---- Requests in
+
+void MemoryTier::take(uint32_t connection, std::string_view requests, uint32_t count, uint32_t nowSeconds) {
+  Reader reader(requests, "a frame of requests");
+  connections_.try_emplace(connection);
+  for (; count > 0; count--) {
+    Waiter waiter{};
+    waiter.connection = connection;
+    waiter.correlation = reader.u32();
+    reader.u32();
+    waiter.operation = reader.u8();
+    const std::string_view body = reader.bytes(reader.u32());
+    figures_.requests++;
+    figures_.waiting++;
+    if (waiter.operation != kGet && waiter.operation != kScan) {
+      refuse(waiter, kWrongRole, 0, "the memory tier answers gets and scans alone; write to the storage tier");
+      continue;
+    }
+    try {
+      submit(waiter, body, nowSeconds);
+    } catch (const EngineError& error) {
+      refuse(waiter, kInvalidArgument, 0, error.what());
+    }
+  }
+  reader.finish();
+}
+
+MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) const {
+  Reader reader(body, operation == kGet ? "a get" : "a scan");
+  Request request{};
+  request.operation = operation;
+  const uint16_t length = reader.u16();
+  if (length == 0 || length > kMaxSeriesBytes) reader.throwMalformed("has a series of a length out of range");
+  request.series = reader.bytes(length);
+  if (operation == kGet) {
+    request.idCount = reader.u16();
+    if (request.idCount == 0 || request.idCount > kMostGetIds) reader.throwMalformed("has a number of ids out of range");
+    request.ids = reader.take(request.idCount * size_t{8});
+  } else {
+    request.from = reader.id();
+    request.to = reader.id();
+    request.limit = reader.u32();
+    request.reverse = reader.u8() != 0;
+    if (request.from > request.to) reader.throwMalformed("has a from that is after its to");
+    if (request.limit == 0) reader.throwMalformed("has a limit of 0");
+    request.limit = std::min(request.limit, kMostScanRecords);
+  }
+  reader.finish();
+  return request;
+}
+
+void MemoryTier::submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds) {
+  const Request request = parse(waiter.operation, body);
+  const uint16_t block = static_cast<uint16_t>(XXH64(request.series.data(), request.series.size(), 0) >> 48);
+  const SeriesRef series(request.series, block);
+  if (!plan(request, series, nowSeconds)) {
+    figures_.notCached++;
+    refuse(waiter, kNotCached, 0, kElsewhere);
+    return;
+  }
+  enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body);
+}
+
+// ---- What to ask about
+
+// Fills asks_ with the pages that the request needs, as far as the cache can tell. False if it is the storage tier's.
+bool MemoryTier::plan(const Request& request, const SeriesRef& series, uint32_t nowSeconds) {
+  asks_.clear();
+  lacks_ = false;
+  return request.operation == kGet ? planGet(request, series, nowSeconds) : planScan(request, series, nowSeconds);
+}
+
+// False if the page is too large for the cache.
+bool MemoryTier::ask(const SeriesRef& series, uint64_t slice, uint32_t nowSeconds, Held* held) {
+  Held found{};
+  if (!cache_.find(pageKeyOf(series, slice), nowSeconds, found)) {
+    lacks_ = true;
+    asks_.push_back({slice, kNothingHeld});
+    if (held != nullptr) held->version = kNothingHeld;
+    return true;
+  }
+  if (found.kind == HeldKind::large) {
+    if (nowSeconds - found.writtenSeconds < kLargeSeconds) return false;
+    lacks_ = true;
+    found.version = kNothingHeld;
+  }
+  asks_.push_back({slice, found.version});
+  if (held != nullptr) *held = found;
+  return true;
+}
+
+bool MemoryTier::planGet(const Request& request, const SeriesRef& series, uint32_t nowSeconds) {
+  for (uint32_t i = 0; i < request.idCount; i++) {
+    const uint64_t slice = sliceOf(loadU64BigEndian(request.ids + i * 8));
+    const bool known = std::any_of(asks_.begin(), asks_.end(), [slice](const Ask& one) { return one.slice == slice; });
+    if (known) continue;
+    if (asks_.size() == kMostAsks || !ask(series, slice, nowSeconds, nullptr)) return false;
+  }
+  return true;
+}
+
+// The directory, and as many of the pages that it lists in the scan's range as hold what the scan wants.
+bool MemoryTier::planScan(const Request& request, const SeriesRef& series, uint32_t nowSeconds) {
+  Held directory{};
+  if (!ask(series, kDirectorySlice, nowSeconds, &directory)) return false;
+  if (directory.version == kNothingHeld) return true;
+  // Finding pages may move the directory's content.
+  scratch_.assign(directory.content);
+  const PageContent slices(scratch_, directory.count);
+  const uint64_t first = sliceOf(request.from);
+  const uint64_t last = sliceOf(request.to);
+  uint64_t records = 0;
+  uint32_t missing = 0;
+  for (uint32_t i = 0; i < directory.count && asks_.size() < kMostAsks; i++) {
+    const uint64_t slice = slices.sliceAt(request.reverse ? i : directory.count - 1 - i);
+    if (slice < first || slice > last) continue;
+    Held page{};
+    if (!ask(series, slice, nowSeconds, &page)) return asks_.size() > 1;
+    if (page.version == kNothingHeld) {
+      if (++missing == kMostMissing) break;
+    } else {
+      records += page.count;
+      if (records > request.limit) break;
+    }
+  }
+  return true;
+}
+
+// ---- Validations out
+
+MemoryTier::Validation& MemoryTier::openIn(Queue& queue, uint16_t group, Lane lane) {
+  if (!queue.validations.empty() && lane != Lane::patient) {
+    Validation& last = *queue.validations.back();
+    const size_t most = lane == Lane::missing ? kMostMissingItems : kMostItems;
+    if (last.items.size() < most && last.bodies.size() < kMostBodyBytes && last.asks.size() < kMostAsksOpen) return last;
+  }
+  std::unique_ptr<Validation> made;
+  if (spare_.empty()) {
+    made = std::make_unique<Validation>();
+  } else {
+    made = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  made->group = group;
+  made->lane = lane;
+  queue.stamp++;
+  queue.validations.push_back(std::move(made));
+  return *queue.validations.back();
+}
+
+// The item of asks_, if the open validation has it; else a new one. (Equal requests need the same pages at the same versions:
+// the cache did not change in between, or they are other items.)
+uint32_t MemoryTier::joinOrAdd(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt) {
+  if (queue.joins.empty()) queue.joins.resize(kJoinSlots);
+  const uint64_t key = XXH3_64bits_withSeed(asks_.data(), asks_.size() * sizeof(Ask), series.hash.low64);
+  size_t at = key & (kJoinSlots - 1);
+  for (; queue.joins[at].stamp == queue.stamp; at = (at + 1) & (kJoinSlots - 1)) {
+    if (queue.joins[at].key != key) continue;
+    const Item& item = validation.items[queue.joins[at].item];
+    const bool same = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
+                      memcmp(&validation.asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
+    if (!same) continue;
+    figures_.joined++;
+    return queue.joins[at].item;
+  }
+  const uint32_t number = static_cast<uint32_t>(validation.items.size());
+  queue.joins[at] = {key, number, queue.stamp};
+  queue.series++;
+  Item item{};
+  item.series = series.hash;
+  item.block = series.block;
+  item.seriesBytes = static_cast<uint16_t>(series.name.size());
+  item.seriesAt = seriesAt;
+  item.asksAt = static_cast<uint32_t>(validation.asks.size());
+  item.asks = static_cast<uint32_t>(asks_.size());
+  validation.asks.insert(validation.asks.end(), asks_.begin(), asks_.end());
+  validation.items.push_back(item);
+  return number;
+}
+
+void MemoryTier::enqueue(uint16_t group, Lane lane, const SeriesRef& series, Waiter waiter, std::string_view body) {
+  Queue& queue = queues_[group * kLanes + static_cast<size_t>(lane)];
+  Validation& validation = openIn(queue, group, lane);
+  waiter.bodyAt = static_cast<uint32_t>(validation.bodies.size());
+  waiter.bodyBytes = static_cast<uint32_t>(body.size());
+  validation.bodies.append(body);
+  // The series stands in each body after its length.
+  Item& item = validation.items[joinOrAdd(queue, validation, series, waiter.bodyAt + 2)];
+  waiter.next = item.waiters;
+  validation.waiters.push_back(waiter);
+  item.waiters = static_cast<uint32_t>(validation.waiters.size());
+}
+
+size_t MemoryTier::waiting(uint16_t group, Lane lane) const {
+  const size_t at = group * kLanes + static_cast<size_t>(lane);
+  return at < queues_.size() ? queues_[at].series : 0;
+}
+
+uint32_t MemoryTier::begin(uint16_t group, Lane lane, Sink& body) {
+  Queue& queue = queues_[group * kLanes + static_cast<size_t>(lane)];
+  if (queue.validations.empty()) return 0;
+  std::unique_ptr<Validation> validation = std::move(queue.validations.front());
+  queue.validations.pop_front();
+  // What was open is open no more.
+  queue.stamp++;
+  queue.series -= validation->items.size();
+  body.u32(config_.restoreGeneration);
+  body.u8(lane == Lane::patient ? kValidatePatient : 0);
+  body.u16(static_cast<uint16_t>(validation->items.size()));
+  for (const Item& item : validation->items) {
+    body.u16(item.block);
+    body.u16(item.seriesBytes);
+    body.put(validation->bodies.data() + item.seriesAt, item.seriesBytes);
+    body.u8(static_cast<uint8_t>(item.asks));
+    for (uint32_t i = 0; i < item.asks; i++) {
+      body.u48(validation->asks[item.asksAt + i].slice);
+      body.u48(validation->asks[item.asksAt + i].held);
+    }
+  }
+  figures_.validations++;
+  figures_.series += validation->items.size();
+  const uint32_t number = nextValidation_++;
+  if (nextValidation_ == 0) nextValidation_ = 1;
+  begun_.emplace(number, std::move(validation));
+  return number;
+}
+
+// ---- Answers in
+
+void MemoryTier::finish(uint32_t number, std::string_view answer, uint32_t nowSeconds) {
+  const auto found = begun_.find(number);
+  if (found == begun_.end()) throwBug("there is no validation of that number");
+  std::unique_ptr<Validation> validation = std::move(found->second);
+  begun_.erase(found);
+  size_t at = 0;
+  try {
+    Reader reader(answer, "an answer to a validation");
+    if (reader.u16() != validation->items.size()) reader.throwMalformed("has another number of series");
+    for (; at < validation->items.size(); at++) {
+      const Item& item = validation->items[at];
+      if (reader.u8() == 0) {
+        finishItem(*validation, item, reader, nowSeconds);
+      } else {
+        figures_.later++;
+        moveToPatient(*validation, item);
+      }
+    }
+    reader.finish();
+  } catch (const EngineError&) {
+    for (; at < validation->items.size(); at++) {
+      for (uint32_t next = validation->items[at].waiters; next != 0; next = validation->waiters[next - 1].next) {
+        refuse(validation->waiters[next - 1], kNotCached, 0, kElsewhere);
+      }
+    }
+    throw;
+  }
+  if (spare_.size() >= kMostSpare) return;
+  validation->items.clear();
+  validation->asks.clear();
+  validation->waiters.clear();
+  validation->bodies.clear();
+  spare_.push_back(std::move(validation));
+}
+
+void MemoryTier::fail(uint32_t number, uint8_t error, std::string_view message) {
+  const auto found = begun_.find(number);
+  if (found == begun_.end()) throwBug("there is no validation of that number");
+  const std::unique_ptr<Validation> validation = std::move(found->second);
+  begun_.erase(found);
+  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, 0, message);
+}
+
+// The same item, alone, with all who wait for it.
+void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
+  const std::string_view name(from.bodies.data() + item.seriesAt, item.seriesBytes);
+  const SeriesRef series(name, item.block);
+  asks_.assign(from.asks.begin() + item.asksAt, from.asks.begin() + item.asksAt + item.asks);
+  Queue& queue = queues_[from.group * kLanes + static_cast<size_t>(Lane::patient)];
+  Validation& to = openIn(queue, from.group, Lane::patient);
+  for (uint32_t next = item.waiters; next != 0; next = from.waiters[next - 1].next) {
+    Waiter waiter = from.waiters[next - 1];
+    const std::string_view body(from.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
+    waiter.bodyAt = static_cast<uint32_t>(to.bodies.size());
+    to.bodies.append(body);
+    Item& moved = to.items.empty() ? to.items[joinOrAdd(queue, to, series, waiter.bodyAt + 2)] : to.items.front();
+    waiter.next = moved.waiters;
+    to.waiters.push_back(waiter);
+    moved.waiters = static_cast<uint32_t>(to.waiters.size());
+  }
+}
+
+void MemoryTier::finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds) {
+  const SeriesRef series({validation.bodies.data() + item.seriesAt, item.seriesBytes}, item.block);
+  const uint64_t applied = answer.u48();
+  std::vector<Ask> asks(validation.asks.begin() + item.asksAt, validation.asks.begin() + item.asksAt + item.asks);
+  for (Ask& ask : asks) {
+    uint64_t version = kGone;
+    if (!takeVerdict(series, ask, answer, nowSeconds, version)) answer.throwMalformed("has a verdict that is not known");
+    ask.held = version;
+  }
+  for (uint32_t next = item.waiters; next != 0;) {
+    const Waiter& waiter = validation.waiters[next - 1];
+    next = waiter.next;
+    const std::string_view body(validation.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
+    const Request request = parse(waiter.operation, body);
+    std::string response;
+    const Served served = serve(request, series, applied, asks.data(), item.asks, nowSeconds, response);
+    if (served == Served::done) {
+      respond(waiter, response);
+      continue;
+    }
+    Waiter again = waiter;
+    again.rounds++;
+    if (served == Served::again && again.rounds < kMostRounds && plan(request, series, nowSeconds)) {
+      figures_.again++;
+      enqueue(validation.group, lacks_ ? Lane::missing : Lane::held, series, again, body);
+      continue;
+    }
+    figures_.notCached++;
+    refuse(waiter, kNotCached, 0, kElsewhere);
+  }
+}
+
+// Takes a page's verdict into the cache; `version` is what the page is at. False if it is none.
+bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& answer, uint32_t nowSeconds, uint64_t& version) {
+  const uint8_t verdict = answer.u8();
+  if (verdict > 4) return false;
+  figures_.verdicts[verdict]++;
+  const PageKey key = pageKeyOf(series, ask.slice);
+  if (verdict == 0) {
+    version = ask.held;
+    return true;
+  }
+  if (verdict == 1) {
+    version = 0;
+    cache_.put(key, nowSeconds, {0, HeldKind::page, 0, 0, {}});
+    return true;
+  }
+  version = answer.u48();
+  if (verdict == 4) {
+    cache_.put(key, nowSeconds, {version, HeldKind::large, 0, 0, {}});
+    version = kLarge;
+    return true;
+  }
+  const uint32_t count = answer.u32();
+  if (ask.slice == kDirectorySlice) {
+    cache_.put(key, nowSeconds, {version, HeldKind::directory, count, 0, answer.bytes(count * size_t{6})});
+    return true;
+  }
+  builder_.reset();
+  Held held{};
+  // ⚖18 A delta applies to its exact base, and to nothing else.
+  const bool usable = verdict == 3 || (cache_.find(key, nowSeconds, held) && held.kind == HeldKind::page && held.version == ask.held);
+  const PageContent base(held.content, verdict == 3 || !usable ? 0 : held.count);
+  uint32_t at = 0;
+  for (uint32_t left = count; left > 0; left--) {
+    const uint8_t* from = answer.take(18);
+    const uint32_t length = loadU32(from + 14);
+    answer.take(length);
+    const uint64_t id = loadU64BigEndian(from);
+    for (; at < base.count() && base.idAt(at) < id; at++) builder_.add(base.at(at).bytes);
+    if (at < base.count() && base.idAt(at) == id) at++;
+    builder_.add({reinterpret_cast<const char*>(from), 18 + size_t{length}});
+  }
+  for (; at < base.count(); at++) builder_.add(base.at(at).bytes);
+  if (!usable) {
+    version = kGone;
+    return true;
+  }
+  const std::string_view content = builder_.content();
+  if (content.size() > PageCache::kMostContentBytes) {
+    version = kLarge;
+    return true;
+  }
+  cache_.put(key, nowSeconds, {version, HeldKind::page, builder_.count(), 0, content});
+  return true;
+}
+
+// ---- Responses
+
+MemoryTier::Served MemoryTier::serve(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
+                                     uint32_t nowSeconds, std::string& out) {
+  return request.operation == kGet ? serveGet(request, series, applied, asks, count, nowSeconds, out)
+                                   : serveScan(request, series, applied, asks, count, nowSeconds, out);
+}
+
+// The page as this validation found it.
+MemoryTier::Served MemoryTier::validated(const SeriesRef& series, uint64_t slice, const Ask* asks, uint32_t count, uint32_t nowSeconds,
+                                         Held& held) {
+  const Ask* ask = std::find_if(asks, asks + count, [slice](const Ask& one) { return one.slice == slice; });
+  if (ask == asks + count) return Served::again;
+  if (ask->held == kLarge) return Served::notCached;
+  if (ask->held == kGone || !cache_.find(pageKeyOf(series, slice), nowSeconds, held) || held.version != ask->held) return Served::again;
+  return Served::done;
+}
+
+MemoryTier::Served MemoryTier::serveGet(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
+                                        uint32_t nowSeconds, std::string& response) {
+  Sink out(response);
+  out.u48(applied);
+  for (uint32_t i = 0; i < request.idCount; i++) {
+    const uint64_t id = loadU64BigEndian(request.ids + i * 8);
+    Held held{};
+    const Served served = validated(series, sliceOf(id), asks, count, nowSeconds, held);
+    if (served != Served::done) return served;
+    const PageContent page(held.content, held.count);
+    const uint32_t at = page.lowerBound(id);
+    if (at == page.count() || page.idAt(at) != id) {
+      out.u48(0);
+      out.u32(0);
+      continue;
+    }
+    const RecordView record = page.at(at);
+    out.put(record.bytes.data() + 8, record.bytes.size() - 8);
+  }
+  return Served::done;
+}
+
+// Walks the pages that the directory lists, in the scan's direction, as far as they were validated.
+MemoryTier::Served MemoryTier::serveScan(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
+                                         uint32_t nowSeconds, std::string& response) {
+  Held directory{};
+  if (const Served served = validated(series, kDirectorySlice, asks, count, nowSeconds, directory); served != Served::done) return served;
+  scratch_.assign(directory.content);
+  const PageContent slices(scratch_, directory.count);
+  Sink out(response);
+  out.u48(applied);
+  const size_t headAt = out.length();
+  out.u8(0);
+  out.id(0);
+  out.u32(0);
+  uint32_t walked = 0;
+  uint32_t records = 0;
+  size_t bytes = 0;
+  bool more = false;
+  uint64_t next = 0;
+  for (uint32_t i = 0; i < slices.count() && !more; i++) {
+    const uint64_t slice = slices.sliceAt(request.reverse ? i : slices.count() - 1 - i);
+    if (slice < sliceOf(request.from) || slice > sliceOf(request.to)) continue;
+    Held held{};
+    if (const Served served = validated(series, slice, asks, count, nowSeconds, held); served != Served::done) {
+      // A chunk may be empty: the pages before this one have nothing of what is asked for.
+      if (walked == 0) return served;
+      // From where this page begins, in the scan's direction.
+      const uint64_t firstId = (slice * config_.sliceDurationMs) << 16;
+      const uint64_t endMs = (slice + 1) * config_.sliceDurationMs;
+      const uint64_t lastId = endMs > kSliceMask ? UINT64_MAX : (endMs << 16) - 1;
+      more = true;
+      next = request.reverse ? std::min(lastId, request.to) : std::max(firstId, request.from);
+      break;
+    }
+    walked++;
+    const PageContent page(held.content, held.count);
+    const uint32_t from = page.lowerBound(request.from);
+    const uint32_t to = request.to == UINT64_MAX ? page.count() : page.lowerBound(request.to + 1);
+    for (uint32_t step = 0; step < to - from; step++) {
+      const RecordView record = page.at(request.reverse ? to - 1 - step : from + step);
+      if (records == request.limit || (records > 0 && bytes + record.value.size() > kScanChunkBytes)) {
+        more = true;
+        next = record.id;
+        break;
+      }
+      out.put(record.bytes.data(), record.bytes.size());
+      bytes += record.value.size();
+      records++;
+    }
+  }
+  uint8_t head[13];
+  head[0] = more ? 1 : 0;
+  storeU64BigEndian(head + 1, next);
+  storeU32(head + 9, records);
+  out.patch(headAt, head, sizeof head);
+  return Served::done;
+}
+
+void MemoryTier::respond(const Waiter& waiter, std::string_view body) { respondWith(waiter, 0, body); }
+
+void MemoryTier::refuse(const Waiter& waiter, uint8_t error, uint64_t argument, std::string_view message) {
+  std::string body;
+  Sink out(body);
+  out.u48(0);
+  out.u48(argument);
+  out.u16(static_cast<uint16_t>(message.size()));
+  out.put(message.data(), message.size());
+  respondWith(waiter, error, body);
+}
+
+void MemoryTier::respondWith(const Waiter& waiter, uint8_t error, std::string_view body) {
+  figures_.waiting--;
+  const auto found = connections_.find(waiter.connection);
+  // Whoever asked has gone.
+  if (found == connections_.end()) return;
+  Connection& connection = found->second;
+  char head[kResponseHeadBytes];
+  storeU32(head, waiter.correlation);
+  head[4] = static_cast<char>(error);
+  storeU32(head + 5, static_cast<uint32_t>(body.size()));
+  connection.out.append(head, sizeof head);
+  connection.out.append(body);
+  if (connection.dirty) return;
+  connection.dirty = true;
+  dirty_.push_back(waiter.connection);
+}
+
+void MemoryTier::takeDirty(std::vector<uint32_t>& out) {
+  out.clear();
+  out.swap(dirty_);
+}
+
+void MemoryTier::flush(uint32_t number, uint32_t epoch, Sink& out) {
+  const auto found = connections_.find(number);
+  if (found == connections_.end()) return;
+  Connection& connection = found->second;
+  const std::string& all = connection.out;
+  for (size_t from = 0; from < all.size();) {
+    size_t to = from;
+    uint16_t count = 0;
+    while (to < all.size() && count < kMostResponses && to - from < kFrameBytes) {
+      to += kResponseHeadBytes + loadU32(all.data() + to + 5);
+      count++;
+    }
+    out.u32(static_cast<uint32_t>(1 + 4 + 2 + to - from));
+    out.u8(kResponses);
+    out.u32(epoch);
+    out.u16(count);
+    out.put(all.data() + from, to - from);
+    from = to;
+  }
+  if (!out.fits()) return;
+  connection.out.clear();
+  connection.dirty = false;
+}
+
+}  // namespace thermocline

@@ -1,0 +1,227 @@
+#include "page_cache.h"
+
+namespace thermocline {
+namespace {
+
+constexpr uint64_t kMagic = 0x4543414345474150;  // "PAGECACE"
+constexpr uint32_t kFormat = 1;
+constexpr uint32_t kEntryMagic = 0x45474150;
+constexpr uint32_t kPaddingMagic = 0x20444150;
+// Positions and sizes are multiples of it.
+constexpr uint64_t kUnit = 8;
+// Bytes of a ring's data for each slot of the index: a page of one short record takes more.
+constexpr uint64_t kBytesPerSlot = 160;
+constexpr int kPositionBits = 44;
+constexpr uint64_t kPositionMask = (uint64_t{1} << kPositionBits) - 1;
+
+uint64_t tagOf(const PageKey& key) { return (key.high << 6) >> kPositionBits; }
+uint64_t slotOf(const PageKey& key, uint64_t position) { return (tagOf(key) << kPositionBits) | position; }
+bool isSame(const PageKey& a, const PageKey& b) { return a.high == b.high && a.low == b.low; }
+
+uint64_t checkedBytes(uint64_t bytes) {
+  if (bytes >= PageCache::kLeastBytes) return bytes;
+  throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "a page cache of " + std::to_string(bytes) + " bytes is smaller than 32 MiB");
+}
+
+}  // namespace
+
+PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot)
+    : file_(path, checkedBytes(bytes), "page cache", "--cache-dir", true), boot_(boot) {
+  constexpr size_t headBytes = (sizeof(Header) + 4095) / 4096 * 4096;
+  const uint64_t perRing = (bytes - headBytes) / kRings;
+  rowsPerRing_ = perRing / (kBytesPerSlot * kRowSlots + sizeof(Row));
+  capacity_ = (perRing - rowsPerRing_ * sizeof(Row)) / kUnit;
+  const std::string bound = owner + "/" + machineBoot();
+  Header* header = reinterpret_cast<Header*>(file_.data());
+  const uint64_t ownerHash = XXH3_64bits(bound.data(), bound.size());
+  warm_ = !path.empty() && header->magic == kMagic && header->format == kFormat && header->rings == kRings && header->bytes == bytes &&
+          header->ownerHash == ownerHash;
+  if (!warm_) {
+    // Without its magic the file is nobody's until it is all set up.
+    header->magic = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    memset(file_.data() + sizeof(uint64_t), 0, headBytes + kRings * rowsPerRing_ * sizeof(Row) - sizeof(uint64_t));
+    header->format = kFormat;
+    header->rings = kRings;
+    header->bytes = bytes;
+    header->ownerHash = ownerHash;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    header->magic = kMagic;
+  }
+  uint8_t* at = file_.data() + headBytes;
+  Row* rows = reinterpret_cast<Row*>(at);
+  uint8_t* data = at + kRings * rowsPerRing_ * sizeof(Row);
+  for (size_t i = 0; i < kRings; i++) {
+    rings_[i].state = &header->states[i];
+    rings_[i].rows = rows + i * rowsPerRing_;
+    rings_[i].data = data + i * capacity_ * kUnit;
+  }
+}
+
+PageCache::Row& PageCache::rowOf(const Ring& ring, const PageKey& key) const {
+  return ring.rows[static_cast<size_t>((static_cast<unsigned __int128>(key.low) * rowsPerRing_) >> 64)];
+}
+
+PageCache::Entry* PageCache::entryAt(const Ring& ring, uint64_t position) const {
+  return reinterpret_cast<Entry*>(ring.data + (position % capacity_) * kUnit);
+}
+
+// Neither written over nor ahead of what was written.
+bool PageCache::isHeld(const Ring& ring, uint64_t position) const {
+  const uint64_t head = ring.state->head;
+  return position < head && head - position <= capacity_;
+}
+
+uint64_t PageCache::checkOf(const Entry& entry) {
+  const uint64_t words[6] = {entry.key.high,
+                             entry.key.low,
+                             entry.version,
+                             (static_cast<uint64_t>(entry.count) << 32) | entry.contentBytes,
+                             (static_cast<uint64_t>(entry.kind) << 32) | entry.size,
+                             entry.writtenSeconds};
+  return XXH3_64bits_withSeed(&entry + 1, entry.contentBytes, XXH3_64bits(words, sizeof words));
+}
+
+bool PageCache::isWhole(Entry& entry) const {
+  if (entry.boot == boot_) return true;
+  const size_t wanted = sizeof(Entry) + entry.contentBytes;
+  if (entry.contentBytes > kMostContentBytes || entry.size < wanted || entry.size >= wanted + kUnit || checkOf(entry) != entry.check) return false;
+  entry.boot = boot_;
+  return true;
+}
+
+bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
+  Ring& ring = ringOf(key);
+  Row& row = rowOf(ring, key);
+  const uint64_t tag = tagOf(key);
+  for (size_t i = 0; i < kRowSlots; i++) {
+    const uint64_t slot = row.slots[i];
+    const uint64_t position = slot & kPositionMask;
+    if (slot == 0 || slot >> kPositionBits != tag || !isHeld(ring, position)) continue;
+    Entry* entry = entryAt(ring, position);
+    // It must end before the ring does, whatever it says of itself.
+    if ((capacity_ - position % capacity_) * kUnit < sizeof(Entry) || entry->magic != kEntryMagic || !isSame(entry->key, key)) continue;
+    if (entry->contentBytes > (capacity_ - position % capacity_) * kUnit - sizeof(Entry) || !isWhole(*entry)) {
+      row.slots[i] = 0;
+      ring.torn++;
+      break;
+    }
+    ring.hits++;
+    memmove(&row.slots[1], &row.slots[0], i * sizeof(uint64_t));
+    row.slots[0] = slot;
+    const uint64_t age = ring.state->head - position;
+    // Not so close to being written over that the copy could meet it.
+    if (age > capacity_ / 2 && age + 2 * (entry->size / kUnit) < capacity_) {
+      Entry head = *entry;
+      head.writtenSeconds = nowSeconds;
+      const uint64_t copied = append(ring, head, entry + 1);
+      row.slots[0] = slotOf(key, copied);
+      entry = entryAt(ring, copied);
+    }
+    held.version = entry->version;
+    held.kind = static_cast<HeldKind>(entry->kind);
+    held.count = entry->count;
+    held.writtenSeconds = entry->writtenSeconds;
+    held.content = {reinterpret_cast<const char*>(entry + 1), entry->contentBytes};
+    return true;
+  }
+  ring.misses++;
+  return false;
+}
+
+void PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
+  if (page.content.size() > kMostContentBytes) throwBug("a page is larger than the cache takes");
+  Ring& ring = ringOf(key);
+  Entry head{};
+  head.magic = kEntryMagic;
+  head.size = static_cast<uint32_t>((sizeof(Entry) + page.content.size() + kUnit - 1) / kUnit * kUnit);
+  head.key = key;
+  head.version = page.version;
+  head.count = page.count;
+  head.contentBytes = static_cast<uint32_t>(page.content.size());
+  head.kind = static_cast<uint32_t>(page.kind);
+  head.writtenSeconds = nowSeconds;
+  note(ring, key, append(ring, head, page.content.data()));
+}
+
+// In the first slot of its row; the one of the same page, a free one or the last one makes room.
+void PageCache::note(Ring& ring, const PageKey& key, uint64_t position) {
+  Row& row = rowOf(ring, key);
+  const uint64_t tag = tagOf(key);
+  size_t from = kRowSlots - 1;
+  for (size_t i = 0; i < kRowSlots; i++) {
+    const uint64_t slot = row.slots[i];
+    if (slot == 0 || slot >> kPositionBits == tag || !isHeld(ring, slot & kPositionMask)) {
+      from = i;
+      break;
+    }
+  }
+  if (from == kRowSlots - 1 && row.slots[from] != 0 && row.slots[from] >> kPositionBits != tag && isHeld(ring, row.slots[from] & kPositionMask)) {
+    ring.evictions++;
+  }
+  memmove(&row.slots[1], &row.slots[0], from * sizeof(uint64_t));
+  row.slots[0] = slotOf(key, position);
+}
+
+// The content may be in the same ring. Returns the entry's position.
+uint64_t PageCache::append(Ring& ring, const Entry& head, const void* content) {
+  const uint64_t units = head.size / kUnit;
+  uint64_t at = ring.state->head;
+  // Position 0 would be an empty slot.
+  if (at == 0) at = 1;
+  const uint64_t left = capacity_ - at % capacity_;
+  if (left < units) {
+    makeRoom(ring, at + left);
+    if (left * kUnit >= sizeof(uint64_t)) {
+      const uint32_t padding[2] = {kPaddingMagic, static_cast<uint32_t>(left * kUnit)};
+      memcpy(ring.data + (at % capacity_) * kUnit, padding, sizeof padding);
+    }
+    at += left;
+  }
+  makeRoom(ring, at + units);
+  // From here on what was there is not held any more, whenever the process dies.
+  ring.state->head = at + units;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  Entry* entry = entryAt(ring, at);
+  memmove(entry + 1, content, head.contentBytes);
+  *entry = head;
+  entry->boot = boot_;
+  entry->check = checkOf(*entry);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  return at;
+}
+
+// Moves the tail past what an entry that ends at `end` writes over.
+void PageCache::makeRoom(Ring& ring, uint64_t end) {
+  RingState& state = *ring.state;
+  while (end > capacity_ && state.tail < end - capacity_) {
+    uint32_t what[2] = {0, 0};
+    memcpy(what, ring.data + (state.tail % capacity_) * kUnit, sizeof what);
+    const bool known = (what[0] == kEntryMagic || what[0] == kPaddingMagic) && what[1] >= kUnit && what[1] % kUnit == 0;
+    if (!known) {
+      // Of a process that died: where the next entry begins is not known before the ring has gone around.
+      state.tail = state.head;
+      return;
+    }
+    if (what[0] == kEntryMagic) ring.evictions++;
+    state.tail += what[1] / kUnit;
+  }
+  if (state.tail > state.head) state.tail = state.head;
+}
+
+PageCache::RingFigures PageCache::figures(size_t number) const {
+  const Ring& ring = rings_[number];
+  RingFigures figures;
+  figures.hits = ring.hits;
+  figures.misses = ring.misses;
+  figures.evictions = ring.evictions;
+  figures.torn = ring.torn;
+  figures.bytes = (ring.state->head - ring.state->tail) * kUnit;
+  if (ring.state->tail < ring.state->head) {
+    const Entry* oldest = entryAt(ring, ring.state->tail);
+    if (oldest->magic == kEntryMagic) figures.oldestSeconds = oldest->writtenSeconds;
+  }
+  return figures;
+}
+
+}  // namespace thermocline

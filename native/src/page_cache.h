@@ -1,0 +1,141 @@
+// The memory tier's cache: page → content, in one file of a fixed size on tmpfs, which outlives the process.
+//
+//     header | index rows | ring 0 | ring 1 | …
+//
+// A ring takes entries at its head and wraps at its end, over the oldest ones. A page's hash names its ring and, in that
+// ring's part of the index, a row of eight slots; a slot holds a tag of the hash and the entry's position, counted from the
+// ring's beginning and never going back, so that a position says by itself whether the entry has been written over. Finding
+// an entry that is about to be written over copies it to the head: rings are LRU, in steps of half a ring. Nothing is
+// allocated for an entry, and nothing has to be rebuilt at a start.
+//
+// An entry carries a checksum over itself. It is checked when an entry of an earlier process is first found: that process
+// may have died while it wrote. What this process has written it has written whole.
+//
+// The file is bound to its owner (cluster, restore generation) and to this run of the machine. Nothing in it is believed
+// without validation: what is old in it costs a round trip, no more.
+#pragma once
+
+#include "keys.h"
+#include "mapped_file.h"
+
+namespace thermocline {
+
+enum class HeldKind : uint8_t { page = 0, directory = 1, large = 2 };
+
+struct PageKey {
+  uint64_t high;
+  uint64_t low;
+};
+
+inline PageKey pageKeyOf(const SeriesRef& series, uint64_t slice) {
+  const uint64_t words[3] = {series.hash.low64, series.hash.high64, slice};
+  const XXH128_hash_t hash = XXH3_128bits(words, sizeof words);
+  return {hash.high64, hash.low64};
+}
+
+struct Held {
+  uint64_t version;
+  HeldKind kind;
+  // Records of a page, slices of a directory.
+  uint32_t count;
+  // When it was put or last moved to the head; put sets it.
+  uint32_t writtenSeconds = 0;
+  // Valid until the next put.
+  std::string_view content;
+};
+
+class PageCache {
+ public:
+  static constexpr size_t kRings = 64;
+  // What an entry may have of content; a ring holds several.
+  static constexpr size_t kMostContentBytes = 96 * 1024;
+  static constexpr uint64_t kLeastBytes = 32 * 1024 * 1024;
+
+  // Throws EngineError: `disk_full`, `locked`, or a range error for fewer than kLeastBytes.
+  PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot);
+
+  bool find(const PageKey& key, uint32_t nowSeconds, Held& held);
+  // Takes the place of what was there. Content beyond kMostContentBytes is a bug.
+  void put(const PageKey& key, uint32_t nowSeconds, const Held& page);
+
+  struct RingFigures {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    // Entries written over or pushed out of the index, and entries found torn.
+    uint64_t evictions = 0;
+    uint64_t torn = 0;
+    uint64_t bytes = 0;
+    // When the oldest entry was written; 0 if there is none.
+    uint32_t oldestSeconds = 0;
+  };
+  RingFigures figures(size_t ring) const;
+  size_t bytes() const { return file_.size(); }
+  // True if the file held a cache of this owner.
+  bool warm() const { return warm_; }
+
+ private:
+  static constexpr size_t kRowSlots = 8;
+  struct Row {
+    uint64_t slots[kRowSlots];
+  };
+  struct Entry {
+    uint32_t magic;
+    // In all, a multiple of 8.
+    uint32_t size;
+    PageKey key;
+    uint64_t version;
+    uint32_t count;
+    uint32_t contentBytes;
+    uint32_t kind;
+    uint32_t writtenSeconds;
+    uint64_t check;
+    // Not under the checksum: the process that has written or checked it.
+    uint32_t boot;
+    uint32_t reserved;
+  };
+  static_assert(sizeof(Entry) == 64);
+  // Counted in units of kUnit.
+  struct RingState {
+    uint64_t head;
+    // The oldest entry that is whole.
+    uint64_t tail;
+  };
+  struct Header {
+    uint64_t magic;
+    uint32_t format;
+    uint32_t rings;
+    uint64_t bytes;
+    uint64_t ownerHash;
+    uint64_t reserved[4];
+    RingState states[kRings];
+  };
+  struct Ring {
+    RingState* state;
+    Row* rows;
+    uint8_t* data;
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t evictions = 0;
+    uint64_t torn = 0;
+  };
+
+  Ring& ringOf(const PageKey& key) { return rings_[key.high >> 58]; }
+  Row& rowOf(const Ring& ring, const PageKey& key) const;
+  Entry* entryAt(const Ring& ring, uint64_t position) const;
+  bool isHeld(const Ring& ring, uint64_t position) const;
+  bool isWhole(Entry& entry) const;
+  static uint64_t checkOf(const Entry& entry);
+  uint64_t append(Ring& ring, const Entry& head, const void* content);
+  void makeRoom(Ring& ring, uint64_t end);
+  void note(Ring& ring, const PageKey& key, uint64_t position);
+
+  const MappedFile file_;
+  const uint32_t boot_;
+  uint64_t rowsPerRing_ = 0;
+  // Of a ring's data, in units.
+  uint64_t capacity_ = 0;
+  bool warm_ = false;
+  Ring rings_[kRings];
+};
+
+}  // namespace thermocline

@@ -1,0 +1,303 @@
+/** The memory tier over an engine, beside the model: requests, writes between them, and validations that are slow or lost. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { ByteReader, ByteWriter, blockOf, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
+import { createMemoryStore, openEngine } from '../engine/mod.ts'
+import { applyBatch, buildEntry, getRequest, ModelBlock, type ModelRecord, peek, readGet, readScan, scanRequest } from '../engine/model.ts'
+import { LANES, Lane, Tier } from './tier.ts'
+
+const SLICE_MS = 1000
+const CACHE_BYTES = 32 * 1024 * 1024
+const SERIES = ['alice', 'bob', 'carol']
+const folder = mkdtempSync(join(tmpdir(), 'tier-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+/** mulberry32. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+const blockOfSeries = (series: string): number => blockOf(encodeSeries(series))
+
+interface Response {
+  readonly correlation: number
+  readonly error: number
+  readonly body: Uint8Array
+}
+
+function openTier(changes: { path?: string; boot?: number; owner?: string; restoreGeneration?: number } = {}): Tier {
+  const tier = new Tier({ owner: 'cluster', cacheBytes: CACHE_BYTES, boot: 1, sliceDurationMs: SLICE_MS, restoreGeneration: 0, ...changes })
+  tier.setPlacement(placementOf(1), 1)
+  return tier
+}
+
+function frameOf(requests: readonly { correlation: number; operation: number; body: Uint8Array }[]): Uint8Array {
+  const writer = new ByteWriter(1024)
+  for (const { correlation, operation, body } of requests) {
+    writer.u32(correlation)
+    writer.u32(1000)
+    writer.u8(operation)
+    writer.u32(body.length)
+    writer.put(body)
+  }
+  return writer.copy()
+}
+
+function responsesOf(tier: Tier): Response[] {
+  const responses: Response[] = []
+  for (const connection of tier.dirty()) {
+    const reader = new ByteReader(tier.flush(connection, 7).slice())
+    while (reader.remaining > 0) {
+      const end = reader.u32() + reader.at
+      assert.equal(reader.u8(), 5)
+      assert.equal(reader.u32(), 7)
+      for (let left = reader.u16(); left > 0; left--) {
+        responses.push({ correlation: reader.u32(), error: reader.u8(), body: reader.take(reader.u32()).slice() })
+      }
+      assert.equal(reader.at, end)
+    }
+  }
+  return responses
+}
+
+class Run {
+  readonly random: (below: number) => number
+  readonly engine = openEngine(
+    { sliceDurationMs: SLICE_MS, memtableBytes: 1 << 20, blockCacheBytes: 1 << 20, versionCacheBytes: 16 << 10, incarnation: 't' },
+    createMemoryStore(),
+  )
+  readonly models = new Map(SERIES.map((series) => [blockOfSeries(series), new ModelBlock(SLICE_MS)]))
+  tier: Tier
+  private correlation = 0
+  private writes = 0
+
+  constructor(seed: number, tier = openTier()) {
+    this.random = randomFrom(seed)
+    this.tier = tier
+  }
+
+  modelOf(series: string): ModelBlock {
+    return this.models.get(blockOfSeries(series)) as ModelBlock
+  }
+
+  private id(): bigint {
+    return (BigInt(this.random(9000)) << 16n) | BigInt(this.random(2))
+  }
+
+  async write(series: string, id = this.id(), valueBytes = this.random(400)): Promise<void> {
+    const block = blockOfSeries(series)
+    const model = this.modelOf(series)
+    const requestId = new Uint8Array(16)
+    new DataView(requestId.buffer).setUint32(0, ++this.writes)
+    const isDelete = this.random(4) === 0 && valueBytes < 1000
+    const ops = [
+      isDelete
+        ? { kind: OpKind.delete, id, value: new Uint8Array(0) }
+        : { kind: OpKind.put, id, value: new Uint8Array(valueBytes).fill(this.random(256)) },
+    ]
+    const request = { requestId, stamp: model.index, outcome: 0, detail: new Uint8Array(8), series, ops }
+    const { old } = await peek(this.engine, block, request)
+    model.apply(0, [request])
+    applyBatch(this.engine, [{ block, index: model.index, entry: buildEntry(0, 1, [{ ...request, old }]) }])
+  }
+
+  /** Asks the tier, and sees to it that every validation is answered by the engine, as a storage node would. */
+  async ask(operation: number, body: Uint8Array): Promise<Response> {
+    const correlation = ++this.correlation
+    const frame = frameOf([{ correlation, operation, body }])
+    this.tier.take(1, frame, 0, frame.length, 1, 100)
+    for (let turn = 0; turn < 20; turn++) {
+      const [response] = responsesOf(this.tier)
+      if (response !== undefined) {
+        assert.equal(response.correlation, correlation)
+        return response
+      }
+      await this.validate()
+    }
+    assert.fail('no response after 20 validations')
+  }
+
+  private async validate(): Promise<void> {
+    for (let lane = 0; lane < LANES; lane++) {
+      const begun = this.tier.begin(0, lane)
+      if (begun === undefined) continue
+      const body = begun.body.slice()
+      const count = (body[5] as number) | ((body[6] as number) << 8)
+      if (lane === Lane.patient) {
+        this.tier.finish(begun.number, await this.engine.validateAsync(body, 0, body.length), 100)
+        continue
+      }
+      const needs = new Float64Array(count).map(() => (this.random(5) === 0 ? -1 : 0))
+      const answer = new Uint8Array(2_000_000)
+      const length = this.engine.validate(body, 0, body.length, needs, count, answer)
+      this.tier.finish(begun.number, answer.subarray(0, length), 100)
+    }
+  }
+
+  async check(): Promise<void> {
+    const series = SERIES[this.random(SERIES.length)] as string
+    if (this.random(2) === 0) await this.checkGet(series)
+    else await this.checkScan(series)
+  }
+
+  private async checkGet(series: string): Promise<void> {
+    const ids = Array.from({ length: 1 + this.random(5) }, () => this.id())
+    const { error, body } = await this.ask(Operation.get, getRequest(series, ids))
+    assert.equal(error, 0)
+    const model = this.modelOf(series)
+    const { index, records } = readGet(body, ids)
+    assert.equal(index, model.index)
+    assert.deepEqual(
+      records,
+      ids.map((id) => model.get(series, id)),
+    )
+  }
+
+  private async checkScan(series: string): Promise<void> {
+    let [from, to] = [this.id(), this.id()].sort((a, b) => (a < b ? -1 : 1)) as [bigint, bigint]
+    if (this.random(3) === 0) [from, to] = [0n, 2n ** 64n - 1n]
+    const reverse = this.random(2) === 0
+    const limit = 1 + this.random(20)
+    const wanted = this.modelOf(series).scan(series, from, to, reverse).slice(0, limit)
+    const found: ModelRecord[] = []
+    for (let chunk = 0; chunk < 100; chunk++) {
+      const { error, body } = await this.ask(Operation.scan, scanRequest(series, from, to, limit - found.length, reverse))
+      assert.equal(error, 0)
+      const { records, more, next } = readScan(body)
+      found.push(...records)
+      if (!more || found.length >= limit) break
+      if (reverse) to = next
+      else from = next
+    }
+    assert.deepEqual(found, wanted)
+  }
+}
+
+for (let seed = 1; seed <= 20; seed++) {
+  test(`reads through the tier are what the model has, seed ${seed}`, async () => {
+    const run = new Run(seed)
+    for (let step = 0; step < 300; step++) {
+      if (run.random(3) === 0) await run.write(SERIES[run.random(SERIES.length)] as string)
+      else await run.check()
+    }
+    const { unchanged, records, page, waiting, notCached } = run.tier.stats()
+    assert.ok(unchanged > 0 && records > 0 && page > 0)
+    assert.deepEqual([waiting, notCached], [0, 0])
+    run.tier.close()
+  })
+}
+
+test('a cache that outlived its process serves at once, and what is torn in it is a miss', async () => {
+  const path = join(folder, 'kept')
+  const run = new Run(99, openTier({ path }))
+  for (let step = 0; step < 200; step++) await (step % 2 === 0 ? run.write('alice') : run.check())
+  run.tier.close()
+  const kept = readFileSync(path)
+  assert.equal(kept.length, CACHE_BYTES)
+  run.tier = openTier({ path, boot: 3 })
+  assert.equal(run.tier.stats().warm, 1)
+  for (let step = 0; step < 50; step++) await run.check()
+  const { page, unchanged, rings } = run.tier.stats()
+  assert.ok(unchanged > page, `${unchanged} unchanged, ${page} fetched`)
+  assert.equal(
+    rings.reduce((sum, { torn }) => sum + torn, 0),
+    0,
+  )
+  run.tier.close()
+  // Every byte of every entry's content, one in a hundred.
+  for (let at = 300_000; at < kept.length; at++) if (kept[at] !== 0 && run.random(100) === 0) kept[at] = (kept[at] as number) ^ 0x40
+  writeFileSync(path, kept)
+  run.tier = openTier({ path, boot: 5 })
+  for (let step = 0; step < 100; step++) await run.check()
+  assert.ok(run.tier.stats().rings.some(({ torn }) => torn > 0))
+  run.tier.close()
+})
+
+test('a cache of another cluster or another history is nobody’s', async () => {
+  const path = join(folder, 'owned')
+  const run = new Run(5, openTier({ path }))
+  for (let step = 0; step < 50; step++) await (step % 2 === 0 ? run.write('alice') : run.check())
+  run.tier.close()
+  for (const changes of [{ owner: 'another' }, { restoreGeneration: 1 }]) {
+    const other = openTier({ path, ...changes })
+    assert.equal(other.stats().warm, 0)
+    other.close()
+  }
+})
+
+test('the file is the cache’s size, and is one process’s', () => {
+  const path = join(folder, 'locked')
+  const tier = openTier({ path })
+  assert.equal(readFileSync(path).length, CACHE_BYTES)
+  assert.throws(() => openTier({ path }), { code: 'locked' })
+  tier.close()
+  assert.throws(() => new Tier({ owner: '', cacheBytes: 1000, boot: 1, sliceDurationMs: 1, restoreGeneration: 0 }), /smaller than 32 MiB/)
+})
+
+test('pages beyond 64 KiB are the storage tier’s, and are asked about again only after a while', async () => {
+  const run = new Run(7)
+  for (let at = 0; at < 3; at++) await run.write('alice', BigInt(at) << 16n, 30_000)
+  const request = getRequest('alice', [0n])
+  assert.equal((await run.ask(Operation.get, request)).error, 25)
+  assert.equal((await run.ask(Operation.get, request)).error, 25)
+  assert.equal(run.tier.stats().large, 1)
+  run.tier.close()
+})
+
+test('requests that arrive after a validation began wait for the next (⚖17), and equal ones travel once', async () => {
+  const run = new Run(8)
+  await run.write('alice', 1n << 16n)
+  const body = getRequest('alice', [1n << 16n])
+  const send = (correlation: number) => {
+    const frame = frameOf([{ correlation, operation: Operation.get, body }])
+    run.tier.take(1, frame, 0, frame.length, 1, 100)
+  }
+  send(1)
+  send(2)
+  assert.equal(run.tier.waiting(0, Lane.missing), 1)
+  const first = run.tier.begin(0, Lane.missing)
+  const answer = await run.engine.validateAsync((first as { body: Uint8Array }).body, 0, (first as { body: Uint8Array }).body.length)
+  send(3)
+  await run.write('alice', 1n << 16n, 5)
+  run.tier.finish((first as { number: number }).number, answer, 100)
+  assert.deepEqual(
+    responsesOf(run.tier).map(({ correlation }) => correlation),
+    [2, 1],
+  )
+  const second = run.tier.begin(0, Lane.missing)
+  assert.ok(second !== undefined)
+  run.tier.fail(second.number, 'unavailable', 'nobody answers')
+  const [failed] = responsesOf(run.tier)
+  assert.deepEqual([failed?.correlation, failed?.error], [3, 9])
+  run.tier.close()
+})
+
+test('what is malformed is told, and a connection that is gone gets nothing', () => {
+  const tier = openTier()
+  const send = (operation: number, body: Uint8Array) => {
+    const frame = frameOf([{ correlation: 1, operation, body }])
+    tier.take(1, frame, 0, frame.length, 1, 100)
+    return responsesOf(tier)[0]?.error
+  }
+  assert.equal(send(Operation.write, new Uint8Array(3)), 14)
+  assert.equal(send(Operation.get, new Uint8Array(3)), 1)
+  assert.equal(send(Operation.scan, scanRequest('a', 2n, 1n, 1, true)), 1)
+  assert.throws(() => tier.take(1, new Uint8Array(5), 0, 5, 1, 100), { code: 'bad_frame' })
+  const frame = frameOf([{ correlation: 1, operation: Operation.get, body: getRequest('a', [1n]) }])
+  tier.take(2, frame, 0, frame.length, 1, 100)
+  tier.forget(2)
+  const begun = tier.begin(0, Lane.missing)
+  tier.fail((begun as { number: number }).number, 'unavailable', '')
+  assert.deepEqual(tier.dirty(), [])
+  assert.throws(() => tier.finish(77, new Uint8Array(2), 100), /no validation of that number/)
+  tier.close()
+})
