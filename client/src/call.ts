@@ -44,6 +44,8 @@ export abstract class Call implements Timed {
   unresolved = 0
   /** Replicas tried in this round, as bits. */
   tried = 0
+  /** Machines of its memory group that were tried, as bits; −1 once the storage tier is to answer. */
+  memoryTried = -1
   /** Rounds over the replicas that failed. */
   rounds = 0
   /** What the last failed attempt said. */
@@ -67,6 +69,11 @@ export abstract class Call implements Timed {
 
   onWake(nowMs: number): void {
     this.owner.wake(this, nowMs)
+  }
+
+  /** Of a read that the memory tier may answer: the oldest record that it is about, in Unix milliseconds. */
+  get fromMs(): number | undefined {
+    return undefined
   }
 
   /** Appends the body of the request. */

@@ -98,6 +98,9 @@ export class WriteCall extends Asked<WriteAnswer> {
 
 export class GetCall extends Asked<ReadValue[]> {
   readonly operation = Operation.get
+  override get fromMs(): number {
+    return Math.min(...this.ids.map(({ ms }) => ms))
+  }
   private readonly series: SeriesKey
   private readonly ids: readonly RecordId[]
 
@@ -128,6 +131,9 @@ export class GetCall extends Asked<ReadValue[]> {
 
 export class ScanCall extends Asked<ScanAnswer> {
   readonly operation = Operation.scan
+  override get fromMs(): number {
+    return this.range.reverse ? this.range.to.ms : this.range.from.ms
+  }
   private readonly series: SeriesKey
   private readonly range: ScanRange
 
@@ -180,6 +186,30 @@ export class PageVersionsCall extends Asked<PageVersions> {
 
   override describe(): string {
     return `pageVersions ${JSON.stringify(this.series.name)} of ${this.slices.length} slices`
+  }
+}
+
+/** A validation, as a memory node has written it; routed by a block of it. Resolves to the answer's bytes, copied. */
+export class ValidateCall extends Asked<Uint8Array> {
+  readonly operation = Operation.validate
+  private readonly body: Uint8Array
+
+  constructor(owner: CallOwner, timing: Timing, block: number, body: Uint8Array) {
+    super(owner, block, timing)
+    this.body = body
+    this.bytes = body.length
+  }
+
+  override encode(writer: ByteWriter): void {
+    writer.put(this.body)
+  }
+
+  override answer(reader: ByteReader): void {
+    this.resolve(reader.take(reader.remaining).slice())
+  }
+
+  override describe(): string {
+    return `a validation of ${this.body.length} bytes`
   }
 }
 

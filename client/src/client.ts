@@ -28,7 +28,7 @@ import {
   type WriteAnswer,
   type WriteOp,
 } from '@thermocline/protocol'
-import { GetCall, type PageVersions, PageVersionsCall, ScanCall, type Timing, WriteCall } from './calls.ts'
+import { GetCall, type PageVersions, PageVersionsCall, ScanCall, type Timing, ValidateCall, WriteCall } from './calls.ts'
 import { type ClientStats, Dispatcher } from './dispatcher.ts'
 import { type CheckedOptions, type ConnectOptions, checkOptions, checkTimeout } from './options.ts'
 import { SeriesCache, type SeriesKey } from './series.ts'
@@ -277,6 +277,16 @@ export class Client {
   async pageVersions(series: string, slices: readonly number[], options: CallOptions = NO_OPTIONS): Promise<PageVersions> {
     checkSlices(slices)
     const call = new PageVersionsCall(this.dispatcher, this.seriesCache.get(series), this.timing(options), slices)
+    this.dispatcher.start(call, options.signal)
+    return call.promise
+  }
+
+  /**
+   * Sends a validation that names series of one storage group (`Operation.validate`), `block` being one of theirs; for memory
+   * nodes. Resolves to the body of the answer.
+   */
+  async validate(body: Uint8Array, block: number, options: CallOptions = NO_OPTIONS): Promise<Uint8Array> {
+    const call = new ValidateCall(this.dispatcher, this.timing(options), block, body)
     this.dispatcher.start(call, options.signal)
     return call.promise
   }

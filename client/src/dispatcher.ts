@@ -27,10 +27,11 @@ import {
   type Topology,
 } from '@thermocline/protocol'
 import { type Call, type CallOwner, Phase } from './call.ts'
-import { StampsCall, WriteCall } from './calls.ts'
+import { StampsCall, ValidateCall, WriteCall } from './calls.ts'
 import type { Connection, ConnectionEvents } from './connection.ts'
 import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, MAX_ATTEMPT_TIMEOUT_MS, MAX_OPEN_CALLS, MAX_RESTAMPS, STALL_MS } from './constants.ts'
 import { Endpoint } from './endpoint.ts'
+import { MemoryRoutes } from './memory-routes.ts'
 import { StampBook } from './stamp-book.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -60,6 +61,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   readonly endpoints = new Map<string, Endpoint>()
   readonly stats: ClientStats = { requestsSent: 0, retries: 0, connectionsLost: 0, attemptTimeouts: 0 }
   topology: Topology | undefined
+  private readonly memory = new MemoryRoutes()
   private placement: Placement | undefined
   private replicas: Endpoint[][] = []
   private replicaCount = 0
@@ -88,6 +90,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       return
     }
     if (signal !== undefined) this.tie(call, signal)
+    if (this.memory.takes(call)) call.memoryTried = 0
     this.wheel.set(call, call.deadlineMs)
     this.proceed(call)
   }
@@ -139,6 +142,8 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   }
 
   private route(call: Call): void {
+    if (call.memoryTried >= 0 && this.memory.route(call)) return
+    call.memoryTried = -1
     const placement = this.placement as Placement
     const nowMs = performance.now()
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]
@@ -167,7 +172,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
 
   /** Tries the next replica of this round at once, or begins the next round after a pause. */
   private tryNext(call: Call): void {
-    if (this.isRoundOver(call)) this.pause(call, 0)
+    if (call.memoryTried < 0 && this.isRoundOver(call)) this.pause(call, 0)
     else this.route(call)
   }
 
@@ -254,9 +259,9 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     else if (code === 'precondition_failed') this.endRefused(call, code, body)
   }
 
-  /** Every answer but those about blocks and topology begins with the index of the call's block. */
+  /** Every answer but those about many blocks and the topology begins with the index of the call's block. */
   private noteIndex(call: Call, reader: ByteReader): void {
-    if (call.block < 0 || call instanceof StampsCall) return
+    if (call.block < 0 || call instanceof StampsCall || call instanceof ValidateCall) return
     const at = reader.at
     this.stamps.note(call.block, reader.u48())
     reader.at = at
@@ -267,6 +272,12 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     call.lastFailure = `${connection.address}: ${code}: ${body.message}`
     if (call.block < 0) {
       this.endRefused(call, code, body)
+      return
+    }
+    // Whatever a memory node could not do, another or the storage tier can.
+    if (call.memoryTried >= 0 && code !== 'invalid_argument') {
+      if (code === 'not_cached') call.memoryTried = -1
+      this.tryNext(call)
       return
     }
     switch (code) {
@@ -479,7 +490,8 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
         return endpoint
       }),
     )
-    const named = new Set(this.replicas.flat())
+    this.memory.install(topology, (data) => this.endpoint(data))
+    const named = new Set([...this.replicas.flat(), ...this.memory.endpoints()])
     for (const endpoint of [...this.endpoints.values()]) if (!named.has(endpoint)) this.retire(endpoint)
   }
 

@@ -15,6 +15,9 @@ import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { logOutput } from './log-output.ts'
 import { openVolume } from './replica/volume.ts'
+import { MEMORY_FLAGS, readMemoryConfig } from './roles/memory/config.ts'
+import { createMemoryHttp } from './roles/memory/http.ts'
+import { MemoryNode } from './roles/memory/memory-node.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
 const LOCK_FILE = 'LOCK'
@@ -31,6 +34,20 @@ async function inspect(args: readonly string[]): Promise<void> {
   if (existsSync(join(dataDir, LOCK_FILE))) lockFile(join(dataDir, LOCK_FILE))
   const found = await inspectVolume(dataDir)
   process.stdout.write(`${args.includes('--json') ? JSON.stringify(found, undefined, 2) : formatInspection(found)}\n`)
+}
+
+async function serveMemory(): Promise<void> {
+  const config = readMemoryConfig(process.argv.slice(2), process.env)
+  const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
+  const node = new MemoryNode(config, { clock: osClock, randomHex: (bytes) => randomBytes(bytes).toString('hex'), log })
+  const http = createMemoryHttp(node, config)
+  node.httpAddress = await http.listen(config.http)
+  stopOnSignals(log, async () => {
+    await node.stop()
+    await http.close()
+  })
+  await node.start()
+  log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
 }
 
 async function serve(): Promise<void> {
@@ -67,6 +84,11 @@ async function serve(): Promise<void> {
   await node.start()
   log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
 
+  stopOnSignals(log, () => Promise.all([http.close(), node.stop()]))
+}
+
+/** Ends the process in order at the first signal, and in any case before long. */
+function stopOnSignals(log: pino.Logger, end: () => Promise<unknown>): void {
   let isStopping = false
   const stop = (signal: string): void => {
     if (isStopping) return
@@ -76,7 +98,7 @@ async function serve(): Promise<void> {
       log.warn({}, 'the stop took too long; what is in memory is in the log')
       process.exit(0)
     }, STOP_TIMEOUT_MS).unref()
-    void Promise.all([http.close(), node.stop()]).then(
+    void end().then(
       () => process.exit(0),
       (error: unknown) => {
         log.error({ error: String(error) }, 'stopping failed')
@@ -96,11 +118,14 @@ async function serve(): Promise<void> {
 const describe = (error: unknown): string =>
   error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)
 
+const isMemory =
+  process.argv.some((argument, at) => argument === '--role=memory' || (argument === 'memory' && process.argv[at - 1] === '--role')) ||
+  process.env.THERMOCLINE_ROLE === 'memory'
 if (process.argv.includes('--help')) {
-  process.stdout.write(formatFlags('thermocline node', FLAGS))
+  process.stdout.write(isMemory ? formatFlags('thermocline node --role memory', MEMORY_FLAGS) : formatFlags('thermocline node', FLAGS))
   process.exit(0)
 }
-const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : serve()
+const run = process.argv[2] === 'inspect' ? inspect(process.argv.slice(3)) : isMemory ? serveMemory() : serve()
 run.catch((error: unknown) => {
   const coded = error instanceof ThermoclineError
   process.stderr.write(`thermocline ${process.argv[2] === 'inspect' ? 'inspect' : 'node'}: ${describe(error)}\n`)

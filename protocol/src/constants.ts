@@ -9,6 +9,8 @@ export const BLOCK_COUNT = 65_536
 export const MAX_GROUPS = 1000
 /** Largest replica count of a group. */
 export const MAX_REPLICAS = 5
+/** Most machines of a memory group. */
+export const MAX_MEMORY_MACHINES = 16
 
 export const MIN_SERIES_BYTES = 1
 export const MAX_SERIES_BYTES = 512

@@ -3,7 +3,7 @@
  * clients watch (design §8). The schema is the contract; the digest tells two documents of one epoch apart.
  */
 import { z } from 'zod'
-import { DEFAULT_SLICE_DURATION_MS, MAX_GROUPS, MAX_REPLICAS, MIN_SLICE_DURATION_MS } from './constants.ts'
+import { DEFAULT_SLICE_DURATION_MS, MAX_GROUPS, MAX_ID_MS, MAX_MEMORY_MACHINES, MAX_REPLICAS, MIN_SLICE_DURATION_MS } from './constants.ts'
 import { ThermoclineError } from './errors.ts'
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, 'expected host:port')
@@ -37,6 +37,24 @@ export const groupSchema = z.strictObject({
   replicas: z.array(replicaSchema).min(1).max(MAX_REPLICAS),
 })
 
+export const memoryMachineSchema = z.strictObject({
+  /** Where the data port listens. */
+  data: address,
+  /** Where the HTTP port listens. */
+  http: address,
+  zone: z.string().max(253).default(''),
+})
+
+/** The memory tier: which machines read for which blocks, and what of the reads goes there. */
+export const memorySchema = z.strictObject({
+  /** Memory groups 0…m−1; block → group is the static table of m. Machines of a group hold the same. */
+  groups: z.array(z.array(memoryMachineSchema).max(MAX_MEMORY_MACHINES)).min(1).max(MAX_GROUPS),
+  /** Records older than this are read from the storage tier; 0: none are too old. */
+  newerThanMs: z.number().int().min(0).max(MAX_ID_MS).default(0),
+  /** Of the reads that could go to the memory tier, how many in a hundred do. */
+  ratioPercent: z.number().int().min(0).max(100).default(100),
+})
+
 export const topologySchema = z
   .strictObject({
     formatVersion: z.literal(1),
@@ -45,6 +63,7 @@ export const topologySchema = z
     sliceDurationMs: z.number().int().min(MIN_SLICE_DURATION_MS).max(0xffffffff).default(DEFAULT_SLICE_DURATION_MS),
     /** Storage groups 0…n−1; block → group is the static table of n. */
     groups: z.array(groupSchema).min(1).max(MAX_GROUPS),
+    memory: memorySchema.optional(),
   })
   .check((context) => {
     const { groups } = context.value
@@ -65,6 +84,7 @@ export const topologySchema = z
 
 export type Replica = z.infer<typeof replicaSchema>
 export type Group = z.infer<typeof groupSchema>
+export type MemoryTopology = z.infer<typeof memorySchema>
 export type Topology = z.infer<typeof topologySchema>
 
 /**

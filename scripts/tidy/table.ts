@@ -12,7 +12,8 @@
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   native: [],
-  node: ['protocol', 'native'],
+  // A memory node is a client of the storage tier.
+  node: ['protocol', 'native', 'client'],
   operator: ['protocol'],
   client: ['protocol'],
   cli: ['protocol', 'client'],
@@ -36,8 +37,10 @@ export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   replica: ['paxos', 'kv', 'wal', 'engine', 'io'],
   server: ['paxos', 'kv', 'io'],
   admin: [],
+  tier: [],
+  'roles/memory': ['.', 'tier', 'server', 'admin', 'kv', 'io'],
   'roles/storage': ['.', 'paxos', 'kv', 'engine', 'replica', 'server', 'admin', 'io'],
-  '.': ['paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage'],
+  '.': ['paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage', 'roles/memory'],
 }
 
 /** What is decided without IO: no `node:` module, no clock, no chance, no environment, no logger. */

@@ -54,6 +54,8 @@ export interface ConnectionHost {
   epoch(): number
   sliceDurationMs(): number
   submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void
+  /** Takes the requests of a frame as a whole; the reader stands at the first. Instead of `submit`, where it is given. */
+  takeFrame?(connection: Connection, reader: ByteReader, count: number): void
   /** The connection has responses to send at the end of this turn. */
   markDirty(connection: Connection): void
   onClosed(connection: Connection): void
@@ -112,6 +114,12 @@ export class Connection implements ReplyTarget {
     }
     if (type !== FrameType.requests) throw new DecodeError(`frame type ${type} is not expected from a client`)
     const { count } = readBatchHead(reader)
+    if (this.host.takeFrame === undefined) this.takeRequests(reader, count)
+    else this.host.takeFrame(this, reader, count)
+  }
+
+  /** Hands the requests on one by one; their answers come back through `reply`. */
+  takeRequests(reader: ByteReader, count: number): void {
     for (let i = 0; i < count; i++) {
       const correlation = reader.u32()
       const timeoutMs = reader.u32()
@@ -184,15 +192,21 @@ export class Connection implements ReplyTarget {
   /** Sends the responses that are ready. */
   flush(): void {
     this.isDirty = false
-    const { out, socket } = this
+    const { out } = this
     if (out === undefined || this.isClosed) return
     out.patchU16(this.countAt, this.count)
     endFrame(out, this.frameAt)
     this.count = 0
     this.out = undefined
-    // Buffer.from copies: the writer is another connection's next.
-    socket.write(Buffer.from(out.written()))
+    this.send(out.written())
     if (spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
+  }
+
+  /** Sends whole frames; the bytes are copied. */
+  send(frames: Uint8Array): void {
+    const { socket } = this
+    if (this.isClosed) return
+    socket.write(Buffer.from(frames))
     if (socket.writableLength > ABANDON_BYTES) {
       this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes: socket.writableLength })
       socket.destroy()

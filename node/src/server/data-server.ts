@@ -19,6 +19,7 @@ const HTTP_ANSWER =
   'wrong_role: this is the data port, for clients of the library; `thermocline status` shows the HTTP port\n'
 
 export interface DataServerOptions extends Omit<ConnectionHost, 'markDirty' | 'onClosed'> {
+  readonly onClosed?: (connection: Connection) => void
   readonly onPeer: (socket: Socket, first: Uint8Array) => void
 }
 
@@ -36,7 +37,10 @@ export class DataServer {
     this.host = {
       ...options,
       markDirty: (dirty) => this.markDirty(dirty),
-      onClosed: (closed) => this.connections.delete(closed),
+      onClosed: (closed) => {
+        this.connections.delete(closed)
+        options.onClosed?.(closed)
+      },
     }
     this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
     this.server.maxConnections = MAX_CONNECTIONS

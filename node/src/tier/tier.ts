@@ -1,10 +1,10 @@
 /**
  * The memory tier's state: the cache, the requests that wait, the validations that they travel in. No IO and no clock of its
- * own: frames of requests go in, bodies of `Operation.validate` come out by lane and group, their answers go in, and frames
+ * own: frames of requests go in, bodies of `Operation.validate` come out by lane and target, their answers go in, and frames
  * of responses come out (native/src/memory_tier.h).
  */
 import { type NativeTierOptions, type NativeTierStats, native } from '@thermocline/native'
-import { ERRORS, type ErrorCode, type Placement } from '@thermocline/protocol'
+import { ERRORS, type ErrorCode, type Placement, replicaOrder } from '@thermocline/protocol'
 
 /** What keeps fast validations from waiting for slow ones. */
 export const Lane = {
@@ -39,10 +39,18 @@ export class Tier {
     this.id = native.tierOpen(options)
   }
 
-  /** Which storage group owns each block. Before it is known nothing may be taken. */
-  setPlacement({ owner }: Pick<Placement, 'owner'>, groups: number): void {
-    const owners = Uint16Array.from(owner)
-    native.tierOwners(this.id, new Uint8Array(owners.buffer), groups)
+  /**
+   * Whom each block is asked of: the storage replica that is its first choice, which knows first what was written. Before
+   * that is known nothing may be taken. Validations gather by this number. @returns how many there are.
+   */
+  setPlacement({ owner, slot }: Pick<Placement, 'owner' | 'slot'>, groups: number, replicas: number): number {
+    const targets = new Uint16Array(owner.length)
+    for (let block = 0; block < targets.length; block++) {
+      const first = replicaOrder(slot[block] as number, replicas)[0] as number
+      targets[block] = (owner[block] as number) * replicas + first
+    }
+    native.tierOwners(this.id, new Uint8Array(targets.buffer), groups * replicas)
+    return groups * replicas
   }
 
   /** The requests of a frame after its head. @throws an error with code `bad_frame`: the connection is lost. */
@@ -56,13 +64,13 @@ export class Tier {
   }
 
   /** Series that wait for a validation to begin. */
-  waiting(group: number, lane: number): number {
-    return native.tierWaiting(this.id, group, lane)
+  waiting(target: number, lane: number): number {
+    return native.tierWaiting(this.id, target, lane)
   }
 
   /** Closes the open validation: who comes from now on waits for the next (⚖17). Undefined if nothing waits. */
-  begin(group: number, lane: number): Begun | undefined {
-    const number = native.tierBegin(this.id, group, lane, this.out)
+  begin(target: number, lane: number): Begun | undefined {
+    const number = native.tierBegin(this.id, target, lane, this.out)
     return number === 0 ? undefined : { number, body: this.out.subarray(HEAD_BYTES, HEAD_BYTES + this.head.getUint32(0, true)) }
   }
 

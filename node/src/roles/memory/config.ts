@@ -1,0 +1,106 @@
+/** Flags and environment of `thermocline node --role memory` → one checked, frozen configuration, read once. */
+import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Flags, MAX_GROUPS, MAX_MEMORY_MACHINES, readFlags } from '@thermocline/protocol'
+import { z } from 'zod'
+
+export interface MemoryConfig {
+  readonly role: 'memory'
+  readonly group: number
+  readonly machine: number
+  readonly clusterId: string
+  readonly storage: readonly string[]
+  readonly listen: string
+  readonly http: string
+  readonly cacheBytes: number
+  /** Undefined: in process memory. */
+  readonly cacheDir: string | undefined
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** Every flag: the reference page is generated from this. */
+export const MEMORY_FLAGS = {
+  role: { env: 'THERMOCLINE_ROLE', fallback: 'memory', about: 'What this node does: memory.' },
+  group: { env: 'THERMOCLINE_GROUP', fallback: '0', about: `Memory group, 0 to ${MAX_GROUPS - 1}.` },
+  machine: { env: 'THERMOCLINE_MACHINE', fallback: '0', about: `Machine in the group, 0 to ${MAX_MEMORY_MACHINES - 1}.` },
+  cluster: { env: 'THERMOCLINE_CLUSTER', fallback: undefined, about: 'Cluster id, 32 hexadecimal digits. Required.' },
+  storage: {
+    env: 'THERMOCLINE_STORAGE',
+    fallback: undefined,
+    about: 'Data ports of any storage nodes, host:port with commas between; the rest is learnt from them. Required.',
+  },
+  listen: {
+    env: 'THERMOCLINE_LISTEN',
+    fallback: `127.0.0.1:${DEFAULT_DATA_PORT}`,
+    about: 'Where the data port listens, host:port; port 0 picks a free one.',
+  },
+  http: {
+    env: 'THERMOCLINE_HTTP',
+    fallback: `127.0.0.1:${DEFAULT_HTTP_PORT}`,
+    about: 'Where the HTTP port listens, host:port; port 0 picks a free one.',
+  },
+  cache: {
+    env: 'THERMOCLINE_CACHE',
+    fallback: '1GiB',
+    about: 'Size of the cache’s file, all of it: bytes, or with KiB, MiB, GiB; at least 32MiB.',
+  },
+  'cache-dir': {
+    env: 'THERMOCLINE_CACHE_DIR',
+    fallback: '/dev/shm',
+    about: 'Where the cache’s file lives: a tmpfs, so that it outlives the process. Empty keeps it in process memory.',
+  },
+  'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
+} as const satisfies Flags
+
+const MIN_CACHE_BYTES = 32 * 1024 * 1024
+const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
+const ADDRESS = /^(\[[0-9a-f:]+\]|[^\s:,]+):\d{1,5}$/i
+
+const address = z.string().regex(ADDRESS, 'expected host:port')
+const whole = (most: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'expected a whole number')
+    .transform(Number)
+    .refine((value) => value <= most, `expected at most ${most}`)
+
+const schema = z.strictObject({
+  role: z.literal('memory', 'expected memory'),
+  group: whole(MAX_GROUPS - 1),
+  machine: whole(MAX_MEMORY_MACHINES - 1),
+  cluster: z.string('is required').regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal digits'),
+  storage: z
+    .string('is required')
+    .transform((text) => text.split(',').map((one) => one.trim()))
+    .refine((all) => all.every((one) => ADDRESS.test(one)), 'expected host:port, with commas between'),
+  listen: address,
+  http: address,
+  cache: z
+    .string()
+    .regex(/^\d+(B|KiB|MiB|GiB)?$/, 'expected bytes, or a number with KiB, MiB or GiB')
+    .transform((text) => {
+      const [, digits = '0', unit = 'B'] = /^(\d+)(B|KiB|MiB|GiB)?$/.exec(text) ?? []
+      return Number(digits) * (UNITS[unit] ?? 1)
+    })
+    .refine((bytes) => bytes >= MIN_CACHE_BYTES, 'expected at least 32MiB'),
+  'cache-dir': z.string(),
+  'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
+})
+
+/**
+ * Reads the configuration; flags win over the environment.
+ * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
+ */
+export function readMemoryConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>): MemoryConfig {
+  const data = readFlags('thermocline node --role memory', MEMORY_FLAGS, schema, args, env)
+  return Object.freeze({
+    role: data.role,
+    group: data.group,
+    machine: data.machine,
+    clusterId: data.cluster,
+    storage: data.storage,
+    listen: data.listen,
+    http: data.http,
+    cacheBytes: data.cache,
+    cacheDir: data['cache-dir'] === '' ? undefined : data['cache-dir'],
+    logLevel: data['log-level'],
+  })
+}

@@ -1,0 +1,303 @@
+/**
+ * The memory role: a cache of the storage tier whose every read is validated there, and a client of it. It holds nothing
+ * that counts: killed, it costs latency.
+ *
+ *     starting ──the storage tier gives its topology──► serving ──SIGTERM──► stopping
+ *
+ * Requests gather in the tier while validations are on their way; a few of each lane and group are, so that batches grow with
+ * the load, as rounds of the storage tier do.
+ */
+import { join } from 'node:path'
+import { type Client, connect } from '@thermocline/client'
+import { type ByteReader, ERRORS, Operation, type ProcessId, placementOf, ThermoclineError, type Topology } from '@thermocline/protocol'
+import type { Clock } from '../../io/ports.ts'
+import { writeFailure } from '../../kv/answers.ts'
+import type { Connection } from '../../server/connection.ts'
+import { DataServer } from '../../server/data-server.ts'
+import { LANES, Tier } from '../../tier/tier.ts'
+import type { MemoryConfig } from './config.ts'
+
+/** Validations on their way at a time, by lane and storage replica. */
+const IN_FLIGHT = [2, 2, 32] as const
+const VALIDATE_TIMEOUT_MS = 4000
+const CONNECT_TIMEOUT_MS = 10_000
+const CONNECT_AGAIN_MS = 500
+const MAX_TOPOLOGY_WAIT_MS = 60_000
+/** In a validation's body: generation, patience and count come before the block of the first series. */
+const FIRST_BLOCK_AT = 7
+/** Time that requests under way get to finish at a stop. */
+const DRAIN_MS = 1000
+
+export interface MemoryWorld {
+  readonly clock: Clock
+  readonly randomHex: (bytes: number) => string
+  readonly log: {
+    info(fields: Record<string, unknown>, message: string): void
+    warn(fields: Record<string, unknown>, message: string): void
+  }
+}
+
+export class MemoryNode {
+  private readonly config: MemoryConfig
+  private readonly world: MemoryWorld
+  private readonly server: DataServer
+  private readonly process: ProcessId
+  private tier: Tier | undefined
+  private client: Client | undefined
+  private current: Topology | undefined
+  private readonly numbers = new Map<Connection, number>()
+  private readonly connections = new Map<number, Connection>()
+  private nextNumber = 1
+  /** By storage replica and lane. */
+  private inFlight: number[] = []
+  private isPumpDue = false
+  private isStopping = false
+  private readonly stopped = new AbortController()
+  dataAddress = ''
+  httpAddress = ''
+
+  constructor(config: MemoryConfig, world: MemoryWorld) {
+    this.config = config
+    this.world = world
+    // Memory nodes have no volume: a process is its own incarnation.
+    this.process = {
+      group: config.group,
+      replica: config.machine,
+      incarnation: { number: 0, nonce: world.randomHex(8) },
+      boot: 1,
+    }
+    this.server = new DataServer({
+      clusterId: () => config.clusterId,
+      process: () => this.process,
+      epoch: () => this.current?.epoch ?? 0,
+      sliceDurationMs: () => this.current?.sliceDurationMs ?? 0,
+      submit: (operation, body, _timeoutMs, target, token) => {
+        if (operation === Operation.topology) this.answerTopology(body, (error, answer) => target.reply(token, error, answer))
+        else if (operation === Operation.get || operation === Operation.scan)
+          target.reply(token, ERRORS.unavailable.number, writeFailure(0, 0, `the memory node is ${this.state}`))
+        else target.reply(token, ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
+      },
+      takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
+      warn: (what, fields) => world.log.warn(fields, what),
+      onPeer: (socket) => socket.destroy(),
+      onClosed: (connection) => this.forget(connection),
+    })
+  }
+
+  get state(): 'starting' | 'serving' | 'stopping' {
+    return this.isStopping ? 'stopping' : this.tier === undefined ? 'starting' : 'serving'
+  }
+
+  /**
+   * Listens on the data port, and serves once the storage tier has told its topology.
+   * @throws ThermoclineError `port_in_use`, `disk_full`, `locked`, `wrong_cluster`.
+   */
+  async start(): Promise<void> {
+    this.dataAddress = await this.server.listen(this.config.listen)
+    const client = await this.connect()
+    if (client === undefined) return
+    this.client = client
+    this.install(client.topology())
+    void this.followTopology(client)
+  }
+
+  private async connect(): Promise<Client | undefined> {
+    const { clusterId, storage, group, machine } = this.config
+    while (!this.isStopping) {
+      try {
+        return await connect({
+          endpoints: storage,
+          clusterId,
+          name: `memory g${group}-${machine}`,
+          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          signal: this.stopped.signal,
+        })
+      } catch (error) {
+        if (this.isStopping) return undefined
+        if (!(error instanceof ThermoclineError) || error.code !== 'unavailable') throw error
+        this.world.log.warn({ error: error.message }, 'the storage tier does not answer; it is asked again')
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS))
+      }
+    }
+    return undefined
+  }
+
+  private async followTopology(client: Client): Promise<void> {
+    for await (const topology of client.watchTopology({ signal: this.stopped.signal })) this.install(topology)
+  }
+
+  private install(topology: Topology): void {
+    if (topology.epoch <= (this.current?.epoch ?? 0)) return
+    this.current = topology
+    this.tier ??= this.openTier(topology)
+    const groups = topology.groups.length
+    const targets = this.tier.setPlacement(placementOf(groups), groups, topology.groups[0]?.replicas.length ?? 1)
+    while (this.inFlight.length < targets * LANES) this.inFlight.push(0)
+    this.world.log.info({ epoch: topology.epoch, groups }, 'a new topology is in force')
+  }
+
+  private openTier({ sliceDurationMs }: Topology): Tier {
+    const { clusterId, group, machine, cacheBytes, cacheDir } = this.config
+    const name = `thermocline-${clusterId.slice(0, 12)}-m${group}-${machine}.pages`
+    return new Tier({
+      path: cacheDir === undefined ? undefined : join(cacheDir, name),
+      owner: `${clusterId}/${sliceDurationMs}`,
+      cacheBytes,
+      boot: Number.parseInt(this.world.randomHex(4), 16),
+      sliceDurationMs,
+      restoreGeneration: 0,
+    })
+  }
+
+  // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private takeFrame(connection: Connection, reader: ByteReader, count: number): void {
+    const { tier } = this
+    if (tier === undefined || this.isStopping || hasOthers(reader, count)) {
+      connection.takeRequests(reader, count)
+      return
+    }
+    const { bytes, at, end } = reader
+    tier.take(this.numberOf(connection), bytes, at, end - at, count, this.nowSeconds())
+    reader.skip(end - at)
+    this.pumpSoon()
+  }
+
+  private numberOf(connection: Connection): number {
+    let number = this.numbers.get(connection)
+    if (number === undefined) {
+      number = this.nextNumber++
+      this.numbers.set(connection, number)
+      this.connections.set(number, connection)
+    }
+    return number
+  }
+
+  private forget(connection: Connection): void {
+    const number = this.numbers.get(connection)
+    if (number === undefined) return
+    this.numbers.delete(connection)
+    this.connections.delete(number)
+    this.tier?.forget(number)
+  }
+
+  private answerTopology(body: Uint8Array, answer: (error: number, body: Uint8Array) => void): void {
+    if (body.length !== 8) {
+      answer(ERRORS.invalid_argument.number, writeFailure(0, 0, `topology: the body has ${body.length} bytes; expected 8`))
+      return
+    }
+    const view = new DataView(body.buffer, body.byteOffset, 8)
+    const known = view.getUint32(0, true)
+    const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
+    void this.newerThan(known, waitMs).then((topology) =>
+      answer(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
+    )
+  }
+
+  private async newerThan(epoch: number, waitMs: number): Promise<Topology | undefined> {
+    if ((this.current?.epoch ?? 0) > epoch) return this.current
+    if (this.client === undefined) return undefined
+    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, waitMs)), this.stopped.signal])
+    for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
+    return undefined
+  }
+
+  // ── Validations ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** After all sockets of this turn of the event loop have been read, so that what came together travels together. */
+  private pumpSoon(): void {
+    if (this.isPumpDue) return
+    this.isPumpDue = true
+    setImmediate(() => {
+      this.isPumpDue = false
+      this.pump()
+      this.flush()
+    })
+  }
+
+  private pump(): void {
+    const tier = this.tier as Tier
+    for (let slot = 0; slot < this.inFlight.length; slot++) {
+      const lane = slot % LANES
+      const target = (slot - lane) / LANES
+      while ((this.inFlight[slot] as number) < (IN_FLIGHT[lane] as number) && tier.waiting(target, lane) > 0) {
+        const begun = tier.begin(target, lane)
+        if (begun === undefined) break
+        this.inFlight[slot] = (this.inFlight[slot] as number) + 1
+        void this.validate(slot, begun.number, begun.body.slice())
+      }
+    }
+  }
+
+  private async validate(slot: number, number: number, body: Uint8Array): Promise<void> {
+    const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
+    const tier = this.tier as Tier
+    try {
+      const answer = await (this.client as Client).validate(body, block, { timeoutMs: VALIDATE_TIMEOUT_MS })
+      tier.finish(number, answer, this.nowSeconds())
+    } catch (error) {
+      this.failed(number, error)
+    }
+    this.inFlight[slot] = (this.inFlight[slot] as number) - 1
+    this.pumpSoon()
+  }
+
+  /** The storage tier did not answer: whoever waits asks it himself. */
+  private failed(number: number, error: unknown): void {
+    if (error instanceof ThermoclineError) this.tier?.fail(number, 'unavailable', `the storage tier: ${error.code}: ${error.message}`)
+    else if ((error as { code?: string }).code === 'bad_frame')
+      this.world.log.warn({ error: String(error) }, 'an answer to a validation is malformed')
+    else throw error
+  }
+
+  private flush(): void {
+    const tier = this.tier as Tier
+    const epoch = this.current?.epoch ?? 0
+    for (const number of tier.dirty()) {
+      const connection = this.connections.get(number)
+      if (connection !== undefined) connection.send(tier.flush(number, epoch))
+    }
+  }
+
+  private nowSeconds(): number {
+    return Math.floor(this.world.clock.wallMs() / 1000)
+  }
+
+  // ── The rest ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  topology(): Topology | undefined {
+    return this.current
+  }
+
+  stats(): ReturnType<Tier['stats']> | undefined {
+    return this.tier?.stats()
+  }
+
+  get clients(): number {
+    return this.server.clients
+  }
+
+  async stop(): Promise<void> {
+    if (this.isStopping) return
+    this.isStopping = true
+    const untilMs = this.world.clock.nowMs() + DRAIN_MS
+    while ((this.tier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    this.stopped.abort()
+    await this.server.close()
+    await this.client?.close()
+    this.tier?.close()
+  }
+}
+
+/** Something else than gets and scans among the requests? */
+function hasOthers(reader: ByteReader, count: number): boolean {
+  let at = reader.at
+  for (let left = count; left > 0; left--) {
+    if (at + 13 > reader.end) return true
+    const operation = reader.bytes[at + 8] as number
+    if (operation !== Operation.get && operation !== Operation.scan) return true
+    at += 13 + reader.view.getUint32(at + 9, true)
+  }
+  return false
+}
