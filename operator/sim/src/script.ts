@@ -1,5 +1,6 @@
 /** What people and the world do in a run, drawn from its seed. */
 import { groupName, LABELS, podName } from '../../src/api/names.ts'
+import { parseBytes } from '../../src/api/quantity.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
@@ -10,6 +11,7 @@ import { volumesOf } from './slots.ts'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const NAMESPACE = 'default'
+const GIB = 1024 ** 3
 /** Until a new resource votes; faults may hold that up. */
 const BOOTSTRAP_MS = 20 * MINUTE
 /** Some seeds begin to disturb before anything is there. */
@@ -42,10 +44,6 @@ function mend(run: OperatorRun, name: string): void {
   const { paused, image } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<string, unknown>
   if (paused === true) edit(run, name, { paused: null })
   if (image === 'broken:1') edit(run, name, { image: 'thermocline:1' })
-  // While a change is refused no pod is changed: whoever broke one has to take that back, as the condition says.
-  const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name })
-  const isBroken = podsOf(run, name).some(({ spec }) => (spec as { containers: { image: string }[] }).containers[0]?.image === 'broken:1')
-  if (isBroken && volumes !== undefined) edit(run, name, { groups: volumes.length, replicas: volumes[0]?.length })
 }
 
 function drawSpec({ random }: OperatorRun): Record<string, unknown> {
@@ -124,6 +122,8 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [3, (run) => serverAway(run)],
   [2, (run, name) => changeRefused(run, name, 'groups')],
   [1, (run, name) => changeRefused(run, name, 'replicas')],
+  [2, (run, name) => forAWhileOrGood(run, name, { storage: { size: '5Gi' } }, { storage: { size: '50Gi' } })],
+  [1, respell],
   [4, relabel],
   [3, disturb],
   [2, recreate],
@@ -144,15 +144,29 @@ function changeImage(run: OperatorRun, name: string): void {
 }
 
 export function grow(run: OperatorRun, name: string): void {
-  const resource = run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  const gib = Math.ceil((parseBytes(sizeOf(run, name)) as number) / GIB)
+  edit(run, name, { storage: { size: `${gib + run.random.pick([1, 10])}Gi` } })
+}
+
+/** The same size in other words. */
+function respell(run: OperatorRun, name: string): void {
+  edit(run, name, { storage: { size: String(parseBytes(sizeOf(run, name))) } })
+}
+
+function sizeOf({ cluster }: OperatorRun, name: string): string {
+  const resource = cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
   const { storage } = (resource?.spec ?? {}) as { storage?: { size?: string } }
-  const size = `${Number.parseInt(storage?.size ?? '10Gi', 10) + run.random.pick([1, 10])}Gi`
-  edit(run, name, { storage: { size } })
+  return storage?.size ?? '10Gi'
 }
 
 function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
   edit(run, name, spec)
   run.later(run.random.between(MEND_MS), () => edit(run, name, then))
+}
+
+function forAWhileOrGood(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
+  if (run.random.chance(0.5)) forAWhile(run, name, spec, then)
+  else edit(run, name, spec)
 }
 
 function deletePod(run: OperatorRun, name: string): void {

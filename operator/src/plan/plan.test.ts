@@ -138,11 +138,36 @@ test('more groups are refused in words, and what runs goes on', () => {
   assert.deepEqual(kinds(actions), ['ServiceAccount', 'Secret', 'Service', 'Service', 'PodDisruptionBudget'])
 })
 
-test('a refused resource keeps what there is: a StatefulSet that somebody deleted is made anew, with the replicas that there are', () => {
+test('a refused change holds up no other: the image is rolled out, with as many replicas as there are', () => {
   const { observed } = settled()
-  const { actions } = makePlan(clusterWith({ replicas: 5 }), { ...observed, statefulSets: [undefined] }, TOKEN)
+  const { actions, status } = makePlan(clusterWith({ replicas: 5, groups: 2, image: 'thermocline:2' }), observed, TOKEN)
   const set = actions.find((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')
   assert.equal(set?.do === 'apply' ? (set.object.spec as { replicas: number }).replicas : undefined, 3)
+  assert.equal(kinds(actions).filter((kind) => kind === 'StatefulSet').length, 1)
+  assert.ok(kinds(actions).includes('restartPod'))
+  const accepted = status.conditions?.find(({ type }) => type === 'Accepted')
+  assert.deepEqual([accepted?.status, accepted?.reason], ['False', 'GrowthNotSupported'])
+  assert.match(accepted?.message ?? '', /spec\.groups: .*; spec\.replicas: /)
+})
+
+test('a size that cannot shrink stays, and pods are changed all the same', () => {
+  const { observed } = settled()
+  const { actions } = makePlan(clusterWith({ storage: { size: '5Gi' }, image: 'thermocline:2' }), observed, TOKEN)
+  const set = actions.find((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')
+  assert.match(JSON.stringify(set), /"storage":"10Gi"/)
+  assert.equal(kinds(actions).includes('orphanStatefulSet'), false)
+  assert.ok(kinds(actions).includes('restartPod'))
+})
+
+test('a slice that was changed is in no topology', () => {
+  const { observed } = settled()
+  const moved: Observed = { ...observed, nodes: new Map([['n1', { isReady: true, isUnschedulable: false, zone: 'elsewhere' }]]) }
+  const { actions, status } = makePlan(clusterWith({ sliceDuration: '1h' }), moved, TOKEN)
+  assert.deepEqual(
+    actions.flatMap((action) => (action.do === 'putTopology' ? [action.topology.sliceDurationMs] : [])),
+    [86_400_000, 86_400_000, 86_400_000],
+  )
+  assert.equal(status.conditions?.find(({ type }) => type === 'Accepted')?.status, 'False')
 })
 
 test('paused: everything is reported, nothing is done', () => {

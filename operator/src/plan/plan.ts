@@ -11,7 +11,7 @@ import type { Cluster } from '../specs/cluster.ts'
 import { type KubeObject, selectorLabels } from '../specs/object.ts'
 import { desiredObjects } from '../specs/objects.ts'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
-import { acceptChange } from './acceptance.ts'
+import { acceptChanges } from './acceptance.ts'
 import { type Filling, fillSlots } from './bootstrap.ts'
 import { planGrowth } from './growth.ts'
 import type { Observed } from './observed.ts'
@@ -49,17 +49,18 @@ const SETTLED_POLL_MS = 5000
 const BUSY_POLL_MS = 1000
 const SHORTEST_POLL_MS = 200
 
-export function makePlan(cluster: Cluster, observed: Observed, token: string): Plan {
-  const { spec } = cluster
+export function makePlan(asked: Cluster, observed: Observed, token: string): Plan {
+  const { spec, refusals } = acceptChanges(asked.spec, observed)
+  const cluster: Cluster = { ...asked, spec }
   const { bootstrap } = observed
-  const refusal = acceptChange(spec, observed)
   const volumes = bootstrap?.volumes
   const filling = volumes === undefined ? fillSlots(observed, cluster.clusterId) : undefined
   const topology = volumes === undefined ? undefined : planTopology(cluster, observed, volumes)
   const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
-  const growth = refusal === undefined ? planGrowth(spec, observed) : undefined
+  const growth = planGrowth(spec, observed)
+  const templateHash = templateHashOf(cluster)
   // Before the slots are filled, too: pods of a broken template would never come to be asked.
-  const rollout = refusal !== undefined ? undefined : planRollout(spec, observed, templateHashOf(cluster))
+  const rollout = planRollout(spec, observed, templateHash)
   const status = makeStatus({
     name: cluster.name,
     spec,
@@ -67,28 +68,27 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
     clusterId: cluster.clusterId,
     epoch: topology?.epoch ?? observed.status.topologyEpoch ?? 0,
     selector: selectorOf(cluster),
-    refusal,
+    refusals,
     bootstrapWaits: filling === undefined ? undefined : waitsOf(filling),
     rollout,
-    jobs: [...(recovery?.jobs ?? []), ...(growth?.jobs ?? [])],
+    jobs: [...(recovery?.jobs ?? []), ...growth.jobs],
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
   })
-  const changed = refusal === undefined ? changedSets(cluster, observed) : missingSets(observed)
-  const objects = desiredObjects(refusal === undefined ? cluster : asItIs(cluster, observed), observed.groups.length, changed, token)
-  const templateHash = templateHashOf(cluster)
+  const changed = changedSets(cluster, observed)
+  const objects = desiredObjects(cluster, observed.groups.length, changed, token)
   // A pod that goes before its StatefulSet has the template in force would come back as it was.
   const isMade = (group: number): boolean => changed.has(group) || observed.statefulSets[group]?.templateHash === templateHash
   const actions: Action[] = [
     ...objects.map((object): Action => ({ do: 'apply', object })),
-    ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
-    ...(growth?.statefulSets ?? []).map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
+    ...growth.claims.map((claim): Action => ({ do: 'growClaim', ...claim })),
+    ...growth.statefulSets.map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
     ...fillActions(filling, bootstrap),
     ...epochActions(topology, bootstrap),
     ...(topology === undefined
       ? []
       : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
     ...(recovery?.steps ?? []),
-    ...(rollout?.restarts ?? [])
+    ...rollout.restarts
       .filter(({ group }) => isMade(group))
       .map(({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' })),
   ]
@@ -96,7 +96,7 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
   return {
     actions: spec.paused ? [] : actions,
     status,
-    againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout?.againAfterMs ?? pollMs)),
+    againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout.againAfterMs ?? pollMs)),
   }
 }
 
@@ -104,16 +104,6 @@ export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
   return Object.entries(selectorLabels(cluster))
     .map(([name, value]) => `${name}=${value}`)
     .join(',')
-}
-
-/** What a refused change leaves as it was, it also keeps: with as many replicas as there are. */
-function asItIs(cluster: Cluster, { bootstrap }: Observed): Cluster {
-  const replicas = bootstrap?.volumes?.[0]?.length ?? cluster.spec.replicas
-  return { ...cluster, spec: { ...cluster.spec, replicas } }
-}
-
-function missingSets({ statefulSets }: Observed): Set<number> {
-  return new Set(statefulSets.flatMap((set, group) => (set === undefined ? [group] : [])))
 }
 
 /** Groups whose StatefulSet is missing, or was made from a resource that said something else. */

@@ -44,6 +44,14 @@ export const MUTANTS: readonly Mutant[] = [
     why: 'a majority is left, but nothing to lose any more',
   },
   {
+    name: 'one-refusal-holds-up-all',
+    file: 'plan/plan.ts',
+    find: 'actions: spec.paused ? [] : actions',
+    replace: 'actions: spec.paused || refusals.length > 0 ? [] : actions',
+    caughtBy: ['converges'],
+    why: 'while one change is refused nothing else is done',
+  },
+  {
     name: 'larger-volumes-are-refused',
     file: 'plan/plan.ts',
     find: 'set !== undefined && (set.isDeleting || set.claimBytes !== claimBytes)',
@@ -154,8 +162,8 @@ export const MUTANTS: readonly Mutant[] = [
     also: [
       {
         file: 'specs/stateful-set.ts',
-        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, replicas,',
-        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, replicas,',
+        find: 'return hashOf({ ...saidOfPods(spec), replicas,',
+        replace: 'return hashOf({ defaultImage, ...saidOfPods(spec), replicas,',
       },
       {
         file: 'specs/stateful-set.ts',
@@ -164,8 +172,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'specs/stateful-set.ts',
-        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, resources,',
-        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, resources,',
+        find: 'return hashOf(saidOfPods(spec))',
+        replace: 'return hashOf({ defaultImage, ...saidOfPods(spec) })',
       },
     ],
     caughtBy: ['restarts-only-when-asked'],
