@@ -124,6 +124,7 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [1, (run, name) => changeRefused(run, name, 'replicas')],
   [2, (run, name) => forAWhileOrGood(run, name, { storage: { size: '5Gi' } }, { storage: { size: '50Gi' } })],
   [1, respell],
+  [2, (run, name) => forAWhileOrGood(run, name, { sliceDuration: '1h' }, { sliceDuration: null })],
   [4, relabel],
   [3, disturb],
   [2, recreate],

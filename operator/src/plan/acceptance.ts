@@ -70,25 +70,25 @@ export interface EffectiveSpec {
  * the server compares old and new, since a resource can be deleted and made again over the same volumes.
  */
 export function acceptChanges(spec: PaxosGroupSpec, observed: Observed): EffectiveSpec {
-  const { bootstrap, topology } = observed
+  const initial = observed.bootstrap?.initial
   const refusals: Refusal[] = []
   let effective = spec
   const refuse = (reason: string, message: string, kept: Partial<PaxosGroupSpec>): void => {
     refusals.push({ reason, message })
     effective = { ...effective, ...kept }
   }
-  const groups = bootstrap?.volumes?.length ?? spec.groups
+  const groups = initial?.volumes.length ?? spec.groups
   if (groups !== spec.groups)
     refuse(
       spec.groups > groups ? 'GrowthNotSupported' : 'ShrinkingNotSupported',
       `spec.groups: the cluster has ${groups}, ${spec.groups} are wanted; this release cannot move data between groups: set it back to ${groups}`,
       { groups },
     )
-  const replicas = bootstrap?.volumes?.[0]?.length ?? spec.replicas
+  const replicas = initial?.volumes[0]?.length ?? spec.replicas
   if (replicas !== spec.replicas)
     refuse('Invalid', `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}`, { replicas })
   const wantedMs = parseDuration(spec.sliceDuration) as number
-  const sliceMs = topology?.sliceDurationMs ?? wantedMs
+  const sliceMs = initial?.sliceDurationMs ?? wantedMs
   if (sliceMs !== wantedMs)
     refuse(
       'Invalid',

@@ -80,12 +80,20 @@ export interface ObservedStatefulSet {
   readonly isDeleting: boolean
 }
 
-/** The ConfigMap that says which volumes were the first. */
+/** What a cluster begins with, and keeps. */
+export interface Initial {
+  /** Per group and replica. */
+  readonly volumes: readonly (readonly Incarnation[])[]
+  /** It is in every key. */
+  readonly sliceDurationMs: number
+}
+
+/** The ConfigMap that says what the cluster began with. */
 export interface Bootstrap {
   readonly resourceVersion: string
   readonly clusterId: string
-  /** Per group and replica, once all were there. */
-  readonly volumes: readonly (readonly Incarnation[])[] | undefined
+  /** Once all first volumes were there. */
+  readonly initial: Initial | undefined
   /** The highest epoch that a topology may have been given, 0 for none: it outlives the resource, as the volumes do. */
   readonly epoch: number
 }

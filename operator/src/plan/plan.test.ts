@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Topology } from '@thermocline/protocol'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
 import { CLUSTER_ID, clusterWith, factsOf, nonceOf, observedWith } from './observed.fixture.ts'
-import type { Observed } from './observed.ts'
+import type { Initial, Observed } from './observed.ts'
 import { type Action, makePlan } from './plan.ts'
 import { planTopology } from './topology.ts'
 
@@ -18,7 +18,7 @@ function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<type
     ...first,
     groups: first.groups.map((all) => all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { epoch: 0 }) }))),
   }
-  const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.volumes ?? []), epoch: 1 } as Topology
+  const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.initial as Initial), epoch: 1 } as Topology
   const statefulSets = first.statefulSets.map((set) =>
     set === undefined ? undefined : { ...set, templateHash, specHash: specHashOf(cluster) },
   )
@@ -67,14 +67,14 @@ test('a new image of the resource changes the StatefulSet and restarts one pod',
 
 test('fresh volumes are named together, once, and nothing is named before', () => {
   const cluster = clusterWith()
-  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
   const { actions, status } = makePlan(cluster, fresh, TOKEN)
   assert.equal(kinds(actions).includes('putTopology'), false)
   const fill = actions.find((action) => action.do === 'fillSlots')
-  assert.deepEqual(fill?.do === 'fillSlots' ? fill.volumes : undefined, [
+  assert.deepEqual(fill?.do === 'fillSlots' ? fill.initial.volumes : undefined, [
     [0, 1, 2].map((replica) => ({ number: 0, nonce: nonceOf(0, replica) })),
   ])
   assert.equal(fill?.do === 'fillSlots' ? fill.resourceVersion : undefined, '3')
@@ -83,7 +83,7 @@ test('fresh volumes are named together, once, and nothing is named before', () =
 })
 
 test('while one is missing nothing is named, and who is missing is said', () => {
-  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: one.replica === 1 ? undefined : factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
@@ -93,7 +93,7 @@ test('while one is missing nothing is named, and who is missing is said', () => 
 })
 
 test('volumes that were in use are never taken for fresh ones', () => {
-  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } })
+  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } })
   const { actions, status } = makePlan(clusterWith(), used, TOKEN)
   assert.equal(kinds(actions).includes('fillSlots'), false)
   assert.equal(status.conditions?.find(({ type }) => type === 'Degraded')?.reason, 'NeedsOperator')
@@ -204,7 +204,7 @@ test('a StatefulSet with smaller claims is never applied over: it goes first, wi
 })
 
 test('pods of a broken template are replaced before the slots are filled, too', () => {
-  const broken = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const broken = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     pod: one.pod === undefined ? undefined : { ...one.pod, phase: 'Pending', isReady: false, trouble: 'ImagePullBackOff' },
     facts: undefined,

@@ -4,7 +4,7 @@
  * Writes come before what rests on them: the epoch stands in the ConfigMap before a topology carries it anywhere, and so do the
  * first volumes before a topology names them.
  */
-import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { Topology } from '@thermocline/protocol'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
 import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
@@ -14,7 +14,7 @@ import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
 import { acceptChanges } from './acceptance.ts'
 import { type Filling, fillSlots } from './bootstrap.ts'
 import { planGrowth } from './growth.ts'
-import type { Observed } from './observed.ts'
+import type { Initial, Observed } from './observed.ts'
 import { planRecovery } from './recovery.ts'
 import { planRollout } from './rollout.ts'
 import { makeStatus } from './status.ts'
@@ -23,7 +23,7 @@ import { planTopology, replicasBehind } from './topology.ts'
 export type Action =
   | { readonly do: 'apply'; readonly object: KubeObject }
   /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
-  | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
+  | { readonly do: 'fillSlots'; readonly initial: Initial; readonly resourceVersion: string }
   /** Compare-and-set, before a topology carries the epoch anywhere: no other content will ever have it. */
   | { readonly do: 'nameEpoch'; readonly epoch: number; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
@@ -53,10 +53,10 @@ export function makePlan(asked: Cluster, observed: Observed, token: string): Pla
   const { spec, refusals } = acceptChanges(asked.spec, observed)
   const cluster: Cluster = { ...asked, spec }
   const { bootstrap } = observed
-  const volumes = bootstrap?.volumes
-  const filling = volumes === undefined ? fillSlots(observed, cluster.clusterId) : undefined
-  const topology = volumes === undefined ? undefined : planTopology(cluster, observed, volumes)
-  const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
+  const initial = bootstrap?.initial
+  const filling = initial === undefined ? fillSlots(observed, cluster) : undefined
+  const topology = initial === undefined ? undefined : planTopology(cluster, observed, initial)
+  const recovery = initial === undefined ? undefined : planRecovery(spec, observed)
   const growth = planGrowth(spec, observed)
   const templateHash = templateHashOf(cluster)
   // Before the slots are filled, too: pods of a broken template would never come to be asked.
@@ -125,8 +125,8 @@ function waitsOf(filling: Filling): string {
 }
 
 function fillActions(filling: Filling | undefined, bootstrap: Observed['bootstrap']): Action[] {
-  if (filling === undefined || !('volumes' in filling) || bootstrap === undefined) return []
-  return [{ do: 'fillSlots', volumes: filling.volumes, resourceVersion: bootstrap.resourceVersion }]
+  if (filling === undefined || !('initial' in filling) || bootstrap === undefined) return []
+  return [{ do: 'fillSlots', initial: filling.initial, resourceVersion: bootstrap.resourceVersion }]
 }
 
 function epochActions(topology: Topology | undefined, bootstrap: Observed['bootstrap']): Action[] {

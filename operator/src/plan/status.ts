@@ -38,7 +38,7 @@ export function makeStatus(input: StatusInput): PaxosGroupStatus {
     phase: phaseOf(input),
     ...(clusterId === undefined ? {} : { clusterId }),
     ...(epoch === 0 ? {} : { topologyEpoch: epoch }),
-    groups: observed.bootstrap?.volumes?.length ?? 0,
+    groups: observed.bootstrap?.initial?.volumes.length ?? 0,
     readyReplicas: ready,
     voters,
     ready: `${ready}/${replicas.length}`,

@@ -134,11 +134,20 @@ export const MUTANTS: readonly Mutant[] = [
     why: 'the status falls back to the epoch that is known, and so to one that was given before',
   },
   {
+    name: 'slices-follow-the-resource',
+    file: 'plan/topology.ts',
+    find: '    sliceDurationMs,\n',
+    replace: "    sliceDurationMs: cluster.spec.sliceDuration === '1h' ? 3_600_000 : sliceDurationMs,\n",
+    also: [{ file: 'plan/acceptance.ts', find: 'initial?.sliceDurationMs ?? wantedMs', replace: 'wantedMs' }],
+    caughtBy: ['slices-keep-their-length'],
+    why: 'a topology is made with slices that the resource was given later',
+  },
+  {
     name: 'slots-filled-again',
     file: 'plan/plan.ts',
     find: '...fillActions(filling, bootstrap),',
     replace:
-      '...fillActions(fillSlots(observed, cluster.clusterId), bootstrap).filter((one) => JSON.stringify(one) !== JSON.stringify({ ...one, volumes })),',
+      '...fillActions(fillSlots(observed, cluster), bootstrap).filter((one) => JSON.stringify(one) !== JSON.stringify({ ...one, initial })),',
     also: [
       {
         file: 'plan/bootstrap.ts',

@@ -1,7 +1,7 @@
 /** Performs a plan's actions, one after the other; each can be done again. What fails ends the pass, and the next plans anew. */
 import { bootstrapName, claimName, groupName, podName } from '../../api/names.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
-import type { Observed } from '../../plan/observed.ts'
+import type { Initial, Observed } from '../../plan/observed.ts'
 import type { Action } from '../../plan/plan.ts'
 import { mayGiveUp } from '../../plan/recovery.ts'
 import { mayRestart } from '../../plan/rollout.ts'
@@ -17,7 +17,7 @@ import {
   RESOURCES,
   type Resource,
 } from '../../runtime/mod.ts'
-import { cached, EPOCH_KEY, httpAddress, VOLUMES_KEY } from './observe.ts'
+import { cached, EPOCH_KEY, httpAddress, SLICE_KEY, VOLUMES_KEY } from './observe.ts'
 import { observeGroup } from './observe-group.ts'
 import type { Watches } from './watches.ts'
 
@@ -64,7 +64,7 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       await kube.patch(
         RESOURCES.configMaps,
         { namespace, name: bootstrapName(name) },
-        { metadata: { resourceVersion: action.resourceVersion }, data: { [VOLUMES_KEY]: JSON.stringify(action.volumes) } },
+        { metadata: { resourceVersion: action.resourceVersion }, data: initialData(action.initial) },
       )
       return true
     case 'nameEpoch':
@@ -105,6 +105,11 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
     }
   }
 }
+
+const initialData = ({ volumes, sliceDurationMs }: Initial): Record<string, string> => ({
+  [VOLUMES_KEY]: JSON.stringify(volumes),
+  [SLICE_KEY]: String(sliceDurationMs),
+})
 
 async function restartPod(
   context: PerformContext,

@@ -171,7 +171,7 @@ function wordsOf(action: Action): { reason: string; message: string } | undefine
     case 'fillSlots':
       return {
         reason: 'Bootstrapped',
-        message: `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`,
+        message: `the first volumes of ${action.initial.volumes.length} groups are named; from now on others must learn before they vote`,
       }
     case 'restartPod':
     case 'deletePod':
