@@ -1,5 +1,5 @@
 /** Whether everything is as the resources say, and if not, what is missing: what liveness means for an operator. */
-import { claimName, LABELS, podName } from '../../src/api/names.ts'
+import { ANNOTATIONS, claimName, LABELS, podName } from '../../src/api/names.ts'
 import { type PaxosGroupSpec, type PaxosGroupStatus, paxosGroupSpecSchema } from '../../src/api/paxos-group.ts'
 import { parseBytes, parseDuration } from '../../src/api/quantity.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
@@ -31,7 +31,7 @@ function unsettledEnd({ cluster, tier }: OperatorRun, name: string, wanted: 'gon
     .everything()
     .map(({ object }) => object)
     .filter(({ kind, metadata }) => metadata.labels?.[LABELS.instance] === name || (kind === 'PaxosGroup' && metadata.name === name))
-    .filter(({ kind }) => !kept.has(kind))
+    .filter(({ kind, metadata }) => !kept.has(kind) && metadata.annotations?.[ANNOTATIONS.foreignVolume] === undefined)
   const unexpected = wanted === 'gone' && left.some(isStuck) ? [] : left.filter((object) => !isStuck(object))
   return unexpected.length === 0 ? undefined : `is left: ${unexpected.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
 }

@@ -4,7 +4,7 @@ import { RESOURCES } from '../../src/runtime/resources.ts'
 import { unsettled } from './convergence.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
-import { allVote, createResource, edit, grow, nodeOf, podsOf, relabel, removeResource } from './script.ts'
+import { allVote, createResource, edit, grow, hasForeignData, nodeOf, plantForeign, podsOf, relabel, removeResource } from './script.ts'
 import { Violation } from './violation.ts'
 
 const SECOND = 1000
@@ -29,8 +29,11 @@ export async function everyStep(run: OperatorRun): Promise<void> {
   await settle()
   grow(run, NAME)
   await settle()
-  const [pod] = podsOf(run, NAME)
-  const lost = pod === undefined ? undefined : nodeOf(pod)
+  plantForeign(run, NAME)
+  await settle()
+  const lost = podsOf(run, NAME)
+    .map(nodeOf)
+    .find((node) => node !== undefined && !hasForeignData(run, node))
   run.cluster.loseNode(lost ?? 'n1')
   await run.wait(2 * MINUTE)
   await settle()
@@ -68,7 +71,7 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
   for (let at = 0; at < ROUNDS && run.error === undefined; at++) {
     const epochOf = (): number => Math.max(...tier.nodes().map(({ topology }) => topology?.epoch ?? 0))
     const before = epochOf()
-    relabel(run)
+    const moveBack = relabel(run)
     await run.wait(MINUTE, () => epochOf() > before)
     for (const { start, topology } of tier.nodes()) {
       if ((topology?.epoch ?? 0) <= before || !cluster.fleet.isReachable(start.node)) continue
@@ -77,6 +80,11 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
       run.later(random.between([MINUTE, 2 * MINUTE]), () => cluster.restoreNode(start.node))
     }
     run.killOperator(0, 'killed')
+    // All is as it was before: to one who knows only that, nothing was ever given that epoch.
+    if (random.chance(0.8)) {
+      moveBack()
+      await run.wait(MINUTE / 2)
+    }
     relabel(run)
     await run.wait(random.between([MINUTE, 3 * MINUTE]))
   }

@@ -1,5 +1,5 @@
 /** What people and the world do in a run, drawn from its seed. */
-import { groupName, LABELS, podName } from '../../src/api/names.ts'
+import { ANNOTATIONS, groupName, LABELS, podName } from '../../src/api/names.ts'
 import { parseBytes } from '../../src/api/quantity.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
@@ -7,6 +7,7 @@ import { RESOURCES } from '../../src/runtime/resources.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { volumesOf } from './slots.ts'
+import { IDENTITY } from './thermocline-node.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -114,6 +115,7 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [3, (run, name) => forAWhile(run, name, { image: 'broken:1' }, { image: `thermocline:${1 + run.random.below(4)}` })],
   [3, deletePod],
   [4, wipe],
+  [6, plantForeign],
   [2, crash],
   [5, loseNode],
   [2, loseNodeForGood],
@@ -187,6 +189,36 @@ function wipe(run: OperatorRun, name: string): void {
   run.cluster.store.delete(RESOURCES.pods, metadata)
 }
 
+/** Another volume behind a claim: somebody restored the wrong one, or exchanged two. */
+export function plantForeign(run: OperatorRun, name: string): void {
+  const { random } = run
+  const nodes = run.tier.nodes().filter(({ start }) => start.pod.metadata.labels?.[LABELS.instance] === name)
+  if (!isWhole(run) || nodes.length === 0) return
+  const node = random.pick(nodes)
+  const { clusterId, group, replica } = node.identity
+  const twin = nodes.find(({ identity }) => identity.group !== group && identity.replica === replica)
+  const [ours, theirs] = [node.volume?.files, twin?.volume?.files]
+  if (ours === undefined) return
+  if (theirs !== undefined && random.chance(0.3)) {
+    run.tell(`the volumes of ${node.podName} and ${twin?.podName} are exchanged`)
+    const content = [...theirs]
+    fill(theirs, ours)
+    fill(ours, content)
+    twin?.crash()
+  } else {
+    const owner = random.pick([{ clusterId: 'f'.repeat(32) }, { group: group + 1 }, { replica: (replica + 1) % 3 }])
+    run.tell(`${node.podName} gets a volume of ${JSON.stringify(owner)}`)
+    fill(ours, [[IDENTITY, { ...node.identity, clusterId, ...owner }]])
+  }
+  node.crash()
+}
+
+function fill(files: Map<string, unknown>, content: Iterable<readonly [string, unknown]>): void {
+  const entries = [...content]
+  files.clear()
+  for (const [name, value] of entries) files.set(name, value)
+}
+
 function crash(run: OperatorRun): void {
   const nodes = run.tier.nodes()
   if (nodes.length === 0) return
@@ -207,12 +239,21 @@ function loseNode(run: OperatorRun): void {
   run.later(forMs, () => cluster.restoreNode(node))
 }
 
+/** A claim with the data of others is people's to give up. */
+export function hasForeignData({ cluster }: OperatorRun, node: string): boolean {
+  return cluster.store
+    .all(RESOURCES.persistentVolumeClaims)
+    .filter(({ metadata }) => metadata.annotations?.[ANNOTATIONS.foreignVolume] !== undefined)
+    .some(({ metadata }) => cluster.kubelets.volumes.get(metadata.uid ?? '')?.node === node)
+}
+
 function loseNodeForGood(run: OperatorRun): void {
   const { cluster, random } = run
   const nodes = cluster.store.all(RESOURCES.nodes).map(({ metadata }) => metadata.name)
   // Once in a run, and only what the groups can bear.
   if (!isWhole(run) || nodes.length < 6 || nodes.some((node) => !cluster.fleet.isReachable(node))) return
   const node = random.pick(nodes)
+  if (hasForeignData(run, node)) return
   const groups = cluster.store.all(RESOURCES.pods).flatMap((pod) => (nodeOf(pod) === node ? [pod.metadata.labels?.[LABELS.group]] : []))
   if (new Set(groups).size < groups.length) return
   run.tell(`lose node ${node} for good`)
@@ -241,13 +282,16 @@ function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replic
   if (run.random.chance(0.5)) run.later(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
 }
 
-/** A machine moves to another zone: the topology changes. */
-export function relabel(run: OperatorRun): void {
+/** A machine moves to another zone: the topology changes. Returns what moves it back. */
+export function relabel(run: OperatorRun): () => void {
   const { store } = run.cluster
   const { metadata } = run.random.pick(store.all(RESOURCES.nodes))
-  const zone = run.random.pick(['z1', 'z2', 'z3'])
-  run.tell(`node ${metadata.name} moves to zone ${zone}`)
-  store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: zone } } })
+  const move = (zone: string | undefined): void => {
+    run.tell(`node ${metadata.name} moves to zone ${zone}`)
+    store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: zone } } })
+  }
+  move(run.random.pick(['z1', 'z2', 'z3']))
+  return () => move(metadata.labels?.[ZONE_LABEL])
 }
 
 /** Somebody deletes or edits what the operator applied. */

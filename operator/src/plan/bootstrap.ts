@@ -7,6 +7,7 @@ import type { Incarnation } from '@thermocline/protocol'
 import { parseDuration } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
 import type { Initial, Observed } from './observed.ts'
+import { describe } from './rollout.ts'
 
 /** What the cluster begins with, or what is waited for. */
 export type Filling = { readonly initial: Initial } | { readonly waitsFor: string } | { readonly refused: string }
@@ -16,7 +17,9 @@ export function fillSlots({ groups }: Pick<Observed, 'groups'>, { clusterId, spe
   const volumes: Incarnation[][] = []
   for (const replicas of groups) {
     const row: Incarnation[] = []
-    for (const { group, replica, facts } of replicas) {
+    for (const one of replicas) {
+      const { group, replica, facts } = one
+      if (one.foreign !== undefined) return { refused: `${describe(one)}; put the right volume, or an empty one, behind its claim` }
       if (facts === undefined || facts.clusterId !== clusterId) missing.push(`g${group}-${replica}`)
       else if (facts.standing !== 'fresh' || facts.incarnation.number !== 0) {
         return {

@@ -68,6 +68,7 @@ export function claimOf(group: number, replica: number, changes: Partial<Observe
     clusterId: CLUSTER_ID,
     pinnedTo: [`n${replica + 1}`],
     isLost: false,
+    holdsForeign: false,
     ...changes,
   }
 }

@@ -242,3 +242,30 @@ test('no pod is restarted for a template that its StatefulSet does not have yet'
   assert.equal(kinds(actions).includes('orphanStatefulSet'), true)
   assert.equal(kinds(actions).includes('restartPod'), false)
 })
+
+test('a volume of another is said with a reason of its own, and before the slots are filled it is never taken for a first one', () => {
+  const { cluster, observed } = settled()
+  const swap = (given: Observed): Observed => ({
+    ...given,
+    groups: given.groups.map((all) =>
+      all.map((one) => (one.replica === 2 ? { ...one, facts: undefined, foreign: { owner: undefined } } : one)),
+    ),
+  })
+  const degraded = (given: Observed): string => {
+    const found = makePlan(cluster, given, TOKEN).status.conditions?.find(({ type }) => type === 'Degraded')
+    return `${found?.status} ${found?.reason}: ${found?.message}`
+  }
+  assert.match(
+    degraded(swap(observed)),
+    /^True ForeignVolume: replica 2 of group 0 has a volume that does not say whose it is behind claim/,
+  )
+  const empty: Observed = { ...observed, bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }
+  const fresh: Observed = {
+    ...empty,
+    groups: empty.groups.map((all) =>
+      all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh' }) })),
+    ),
+  }
+  assert.match(degraded(swap(fresh)), /^True ForeignVolume: .*; put the right volume, or an empty one, behind its claim$/)
+  assert.equal(kinds(makePlan(cluster, swap(fresh), TOKEN).actions).includes('fillSlots'), false)
+})

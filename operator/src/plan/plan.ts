@@ -33,6 +33,9 @@ export type Action =
   | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   /** Only if the volume is lost when that is asked again. */
   | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  | { readonly do: 'markClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly owner: string }
+  /** Only if the volume is still another's, and the others can do without the replica, when that is asked again. */
+  | { readonly do: 'setVolumeAside'; readonly group: number; readonly replica: number; readonly why: string }
   | { readonly do: 'growClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly size: string }
   /** Without its pods: they stay, and the next pass makes it anew around them. */
   | { readonly do: 'orphanStatefulSet'; readonly group: number; readonly uid: string }

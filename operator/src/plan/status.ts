@@ -146,12 +146,19 @@ function availability({ observed, bootstrapWaits }: StatusInput): Verdict {
   return mayBe ? { type, status: 'Unknown', reason: 'NoAnswer', message } : { type, status: 'False', reason: 'NoMajority', message }
 }
 
-function degradation({ observed, bootstrapWaits, needsOperator }: StatusInput): Verdict {
+function degradation({ observed, bootstrapWaits, needsOperator, jobs }: StatusInput): Verdict {
   const type = 'Degraded'
-  if (needsOperator.length > 0) return { type, status: 'True', reason: 'NeedsOperator', message: needsOperator.join('; ') }
+  const isForeign = observed.groups.flat().some(({ foreign }) => foreign !== undefined)
+  if (needsOperator.length > 0)
+    return { type, status: 'True', reason: isForeign ? 'ForeignVolume' : 'NeedsOperator', message: needsOperator.join('; ') }
   if (bootstrapWaits !== undefined) return { type, status: 'False', reason: 'Bootstrapping', message: 'no replica has voted yet' }
   const missing = observed.groups.flat().filter((one) => !isVoter(one))
-  if (missing.length > 0) return { type, status: 'True', reason: 'ReplicaMissing', message: missing.map(describe).join('; ') }
+  if (missing.length > 0) {
+    const wordsOf = (one: ObservedReplica): string =>
+      jobs.find(({ type: job, group, replica }) => job === 'Recovery' && group === one.group && replica === one.replica)?.message ??
+      describe(one)
+    return { type, status: 'True', reason: isForeign ? 'ForeignVolume' : 'ReplicaMissing', message: missing.map(wordsOf).join('; ') }
+  }
   const full = observed.groups.flat().filter(({ facts }) => facts?.writes.state === 'disk_full')
   const [one] = full
   if (one !== undefined)

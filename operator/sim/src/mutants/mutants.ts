@@ -110,12 +110,20 @@ export const MUTANTS: readonly Mutant[] = [
       { file: 'plan/recovery.ts', find: 'if (!isOnlyLoss || !mayReplace', replace: 'if (!mayReplace' },
       {
         file: 'plan/recovery.ts',
-        find: 'const isIt = lost.length === 1 && lost[0]?.replica === replica && lost[0].claim?.uid === claimUid',
-        replace: 'const isIt = lost.length > 0 && claimUid !== ""',
+        find: 'losses.every((loss, at) => (at === replica ? loss?.kind === kind : loss === undefined))',
+        replace: 'losses[replica]?.kind === kind',
       },
     ],
     caughtBy: ['claim-kept'],
     why: 'the second volume of a group is given up, too',
+  },
+  {
+    name: 'foreign-volume-given-up',
+    file: 'plan/recovery.ts',
+    find: "if (one.foreign !== undefined) return { kind: 'foreign', why: describe(one) }",
+    replace: "if (one.foreign !== undefined) return { kind: 'unreachable', why: describe(one) }",
+    caughtBy: ['claim-kept'],
+    why: 'the claim of a volume with the data of others is deleted, as if it were lost',
   },
   {
     name: 'epoch-not-durable-before-the-push',

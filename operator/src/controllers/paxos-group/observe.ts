@@ -47,7 +47,7 @@ export async function observe(context: ObserveContext, subject: Subject): Promis
     status,
     generation,
     bootstrap,
-    groups: slots.map((replicas) => replicas.map((slot) => ({ ...slot, facts: facts.get(slot) }))),
+    groups: slots.map((replicas) => replicas.map((slot) => ({ ...slot, ...wordsOf(facts.get(slot)) }))),
     statefulSets: slots.map((_, group) => {
       const found = cached(watches.statefulSets, { namespace, name: groupName(name, group) })
       return found === undefined ? undefined : viewStatefulSet(found)
@@ -66,7 +66,7 @@ export function cached(informers: readonly Informer[], at: ObjectAt): KubeObject
   return undefined
 }
 
-type Slot = Omit<ObservedReplica, 'facts'>
+type Slot = Omit<ObservedReplica, 'facts' | 'foreign'>
 
 function slotOf(watches: Watches, { namespace, name }: { namespace: string; name: string }, group: number, replica: number): Slot {
   const pod = cached(watches.pods, { namespace, name: podName(name, group, replica) })
@@ -100,6 +100,11 @@ export async function askAll(admin: NodeAdmin, slots: readonly Slot[], clusterId
   }
   await Promise.all(Array.from({ length: Math.min(MAX_ASKED, waiting.length) }, work))
   return found
+}
+
+/** A node whose volume is another's says nothing of its replica. */
+export function wordsOf(facts: NodeFacts | undefined): Pick<ObservedReplica, 'facts' | 'foreign'> {
+  return facts?.state === 'foreign' ? { facts: undefined, foreign: { owner: facts.owner } } : { facts }
 }
 
 export function httpAddress({ ip = '' }: Pick<ObservedPod, 'ip'>): string {
