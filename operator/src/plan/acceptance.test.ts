@@ -28,7 +28,7 @@ for (const [what, spec, wanted] of [
     { storage: { size: '300Mi' } },
     /spec\.storage\.size: 300Mi is less than twice spec\.limits\.logBytes, 256Mi/,
   ],
-  ['slices that are too short', { sliceDuration: '5s' }, /spec\.sliceDuration: 5s is not from 1m to 49d/],
+  ['slices that are too short', { sliceDuration: '5s' }, /spec\.sliceDuration: must be from 1m to 49d/],
   ['slices that are too long', { sliceDuration: '60d' }, /spec\.sliceDuration: 60d is not from 1m to 49d/],
   [
     'memory that is no quantity',

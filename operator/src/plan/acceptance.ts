@@ -4,15 +4,13 @@
  */
 import { type PaxosGroupSpec, paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from '../api/quantity.ts'
-import { PAXOS_GROUP_RULES } from '../api/rules.ts'
+import { isSliceDuration, PAXOS_GROUP_RULES } from '../api/rules.ts'
 import type { Observed } from './observed.ts'
 
 export type Acceptance = { readonly spec: PaxosGroupSpec } | { readonly reason: string; readonly message: string }
 
 const MIN_LOG_BYTES = 64 * 1024 * 1024
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
-const MIN_SLICE_MS = 60_000
-const MAX_SLICE_MS = 0xffffffff
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -41,8 +39,7 @@ function checkSizes(spec: PaxosGroupSpec): string | undefined {
   const storageBytes = parseBytes(spec.storage.size) as number
   if (storageBytes < 2 * logBytes)
     return `spec.storage.size: ${spec.storage.size} is less than twice spec.limits.logBytes, ${spec.limits.logBytes}`
-  const sliceMs = parseDuration(spec.sliceDuration) as number
-  if (sliceMs < MIN_SLICE_MS || sliceMs > MAX_SLICE_MS) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
+  if (!isSliceDuration(spec.sliceDuration)) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
   const memory = spec.resources.limits?.memory
   if (memory === undefined) return undefined
   const memoryBytes = parseBytes(String(memory))

@@ -269,3 +269,31 @@ test('a volume of another is said with a reason of its own, and before the slots
   assert.match(degraded(swap(fresh)), /^True ForeignVolume: .*; put the right volume, or an empty one, behind its claim$/)
   assert.equal(kinds(makePlan(cluster, swap(fresh), TOKEN).actions).includes('fillSlots'), false)
 })
+
+test('a new cluster bootstraps until a majority has voted; one that has voted is degraded without', () => {
+  const { cluster, observed } = settled()
+  const saidOf = (reason: string): Observed['status'] => ({
+    conditions: [{ type: 'Available', status: 'False', reason, message: '', lastTransitionTime: '2026-11-25T11:00:00Z' }],
+  })
+  const waiting = (status: Observed['status'], voters = 0): string => {
+    const groups = observed.groups.map((all) =>
+      all.map((one) =>
+        one.replica < voters ? one : { ...one, facts: factsOf(0, one.replica, { state: 'joining', mode: 'Unknown', epoch: 0 }) },
+      ),
+    )
+    const plan = makePlan(cluster, { ...observed, status, groups }, TOKEN)
+    const degraded = plan.status.conditions?.find(({ type }) => type === 'Degraded')
+    return `${plan.status.phase} ${degraded?.reason}`
+  }
+  assert.equal(waiting(saidOf('Bootstrapping')), 'Bootstrapping Bootstrapping')
+  assert.equal(waiting(saidOf('Bootstrapping'), 2), 'Degraded ReplicaMissing')
+  assert.equal(waiting(saidOf('Bootstrapping'), 3), 'Running Healthy')
+  assert.equal(waiting(saidOf('MajorityVotes')), 'Degraded ReplicaMissing')
+  assert.equal(waiting({}), 'Degraded ReplicaMissing')
+})
+
+test('a message is never longer than a server takes', () => {
+  const cluster = clusterWith({ groups: 1000 })
+  const silent = observedWith({ groups: 1000 }, (one) => ({ ...one, pod: undefined, facts: undefined }))
+  for (const { message } of makePlan(cluster, silent, TOKEN).status.conditions ?? []) assert.ok(message.length <= 4001)
+})

@@ -13,12 +13,14 @@ import { desiredObjects } from '../specs/objects.ts'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
 import { acceptChanges } from './acceptance.ts'
 import { type Filling, fillSlots } from './bootstrap.ts'
+import { hasMajority } from './disruption.ts'
 import { planGrowth } from './growth.ts'
 import type { Initial, Observed } from './observed.ts'
 import { planRecovery } from './recovery.ts'
 import { planRollout } from './rollout.ts'
 import { makeStatus } from './status.ts'
 import { planTopology, replicasBehind } from './topology.ts'
+import { votersOf } from './voters.ts'
 
 export type Action =
   | { readonly do: 'apply'; readonly object: KubeObject }
@@ -72,7 +74,7 @@ export function makePlan(asked: Cluster, observed: Observed, token: string): Pla
     epoch: topology?.epoch ?? observed.status.topologyEpoch ?? 0,
     selector: selectorOf(cluster),
     refusals,
-    bootstrapWaits: filling === undefined ? undefined : waitsOf(filling),
+    bootstrapWaits: filling === undefined ? waitsForVotes(observed) : waitsOf(filling),
     rollout,
     jobs: [...(recovery?.jobs ?? []), ...growth.jobs],
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
@@ -125,6 +127,14 @@ function changedSets(cluster: Cluster, { statefulSets }: Observed): Set<number> 
 function waitsOf(filling: Filling): string {
   if ('waitsFor' in filling) return filling.waitsFor
   return 'refused' in filling ? filling.refused : 'the first volumes are being named'
+}
+
+/** A new cluster has bootstrapped once a majority of every group has voted; from then on missing votes are a loss. */
+function waitsForVotes({ groups, status }: Observed): string | undefined {
+  const isNew = status.conditions?.some(({ type, reason }) => type === 'Available' && reason === 'Bootstrapping') === true
+  const without = groups.filter((replicas) => !hasMajority(votersOf(replicas)))
+  if (!isNew || without.length === 0) return undefined
+  return `waiting for a majority of ${without.length} of ${groups.length} groups to vote`
 }
 
 function fillActions(filling: Filling | undefined, bootstrap: Observed['bootstrap']): Action[] {

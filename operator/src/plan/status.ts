@@ -20,7 +20,7 @@ export interface StatusInput {
   readonly selector: string
   /** What of the resource is not acted upon. */
   readonly refusals: readonly Refusal[]
-  /** What the first filling of the slots waits for; undefined once it is done. */
+  /** What a new cluster waits for; undefined once a majority of every group has voted. */
   readonly bootstrapWaits: string | undefined
   readonly rollout: Rollout
   readonly jobs: readonly Job[]
@@ -89,8 +89,9 @@ function rolloutJobs({ rollout, observed }: StatusInput): Job[] {
 
 function phaseOf({ spec, observed, bootstrapWaits, rollout, jobs, needsOperator }: StatusInput): Phase {
   if (spec.paused) return 'Paused'
+  if (needsOperator.length > 0) return 'Degraded'
   if (bootstrapWaits !== undefined) return observed.groups.flat().some(({ pod }) => pod !== undefined) ? 'Bootstrapping' : 'Pending'
-  if (needsOperator.length > 0 || !observed.groups.every((all) => hasMajority(votersOf(all)))) return 'Degraded'
+  if (!observed.groups.every((all) => hasMajority(votersOf(all)))) return 'Degraded'
   if (jobs.some(({ type }) => type === 'Recovery')) return 'Recovering'
   if (rollout.outdated > 0) return 'Upgrading'
   return observed.groups.flat().every(isVoter) ? 'Running' : 'Degraded'
@@ -151,7 +152,8 @@ function degradation({ observed, bootstrapWaits, needsOperator, jobs }: StatusIn
   const isForeign = observed.groups.flat().some(({ foreign }) => foreign !== undefined)
   if (needsOperator.length > 0)
     return { type, status: 'True', reason: isForeign ? 'ForeignVolume' : 'NeedsOperator', message: needsOperator.join('; ') }
-  if (bootstrapWaits !== undefined) return { type, status: 'False', reason: 'Bootstrapping', message: 'no replica has voted yet' }
+  if (bootstrapWaits !== undefined)
+    return { type, status: 'False', reason: 'Bootstrapping', message: 'no majority of every group has voted yet' }
   const missing = observed.groups.flat().filter((one) => !isVoter(one))
   if (missing.length > 0) {
     const wordsOf = (one: ObservedReplica): string =>

@@ -74,6 +74,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'export function isIdle({ pod }: ObservedReplica): boolean {',
     replace:
       "export function isIdle({ pod, facts }: ObservedReplica): boolean {\n  if (facts !== undefined && facts.mode !== 'Voter') return true",
+    also: [
+      {
+        file: PERFORM,
+        find: ', { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) })',
+        replace: ', resourceVersion === "" ? {} : { uid })',
+      },
+    ],
     caughtBy: ['never-costs-a-majority'],
     why: 'a replica that waits for its topology, or learns, is restarted as if it could not vote in the next moment',
   },
