@@ -55,6 +55,7 @@ export class OperatorFigures {
       line('operator_reconcile_seconds_sum', of, passes / 40),
       line('operator_reconcile_seconds_count', of, Math.floor(passes)),
       line('operator_queue_depth', of, isBusy ? 1 : 0),
+      line('operator_definition_outdated', of, 0),
       line('operator_queue_retries_total', of, Math.floor(busy / 5)),
       line('operator_watch_restarts_total', { resource: 'pods' }, Math.floor(seconds / 60)),
       line('operator_api_requests_total', { verb: 'get', resource: 'leases', code: '200' }, Math.floor(seconds / 2)),

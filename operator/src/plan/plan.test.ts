@@ -177,6 +177,11 @@ test('paused: everything is reported, nothing is done', () => {
   assert.equal(status.phase, 'Paused')
 })
 
+test('paused before it has an id: none is made up', () => {
+  const plan = makePlan(clusterWith({ paused: true }), { ...observedWith(), bootstrap: undefined }, TOKEN)
+  assert.deepEqual([plan.actions, plan.status.clusterId], [[], undefined])
+})
+
 test('claims grow although the pod is down, and the StatefulSet is made anew around its pods', () => {
   const { observed } = settled()
   const down: Observed = {

@@ -70,7 +70,7 @@ export function makePlan(asked: Cluster, observed: Observed, token: string): Pla
     name: cluster.name,
     spec,
     observed,
-    clusterId: cluster.clusterId,
+    clusterId: bootstrap?.clusterId,
     epoch: topology?.epoch ?? observed.status.topologyEpoch ?? 0,
     selector: selectorOf(cluster),
     refusals,

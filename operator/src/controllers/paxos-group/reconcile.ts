@@ -37,7 +37,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   if (resource.metadata.deletionTimestamp !== undefined) return await remove(context, resource)
   if (!('spec' in accepted)) {
     const refused = refusedStatus(status, accepted, context.clock.wallMs(), resource.metadata.generation ?? 0)
-    return { result: 'done', changed: await writeStatus(context, resource, status, refused) }
+    return { result: 'done', changed: await writeStatus(context, resource, status, refused), report: { refused: accepted.message } }
   }
   const { spec } = accepted
   if (hasFinalizer(resource) !== (spec.storage.retentionPolicy === 'Delete')) {
@@ -60,22 +60,29 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   if (observed.bootstrap === undefined && !spec.paused) {
     // The id is durable before any volume carries it.
     await createBootstrap(context, cluster)
-    return { result: 'again', afterMs: 0, changed: true }
+    return { result: 'again', afterMs: 0, changed: true, report: { clusterId } }
   }
   const token = adminToken(context.tokenKey, cluster)
   const plan = makePlan(cluster, observed, token)
-  let changed = await writeStatus(context, resource, status, plan.status)
+  const isWritten = await writeStatus(context, resource, status, plan.status)
   tellConditions(context, resource, status, plan.status)
   tellRecoveries(context, resource, status, plan.status)
-  for (const action of plan.actions) {
-    if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead') }
-    const done = await attempt(context, { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }, action, resource)
-    changed ||= done.changed
-    if (done.changed) tellAction(context, resource, action)
+  const done: Record<string, number> = {}
+  const { phase, topologyEpoch: epoch, votersSummary: voters } = plan.status
+  const report = { phase, epoch, voters, status: isWritten ? 'written' : 'as it was', done }
+  try {
+    const performSubject = { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }
+    for (const action of plan.actions) {
+      if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead'), report }
+      const { changed } = await attempt(context, performSubject, action, resource)
+      if (!changed) continue
+      done[action.do] = (done[action.do] ?? 0) + 1
+      tellAction(context, resource, action)
+    }
+  } catch (error) {
+    return { result: 'failed', error, report }
   }
-  if (changed)
-    context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
-  return { result: 'again', afterMs: plan.againAfterMs, changed }
+  return { result: 'again', afterMs: plan.againAfterMs, changed: isWritten || Object.keys(done).length > 0, report }
 }
 
 /** A node that doesn't do what it is asked is asked again in the next pass; it holds up nothing that the others wait for. */
@@ -102,7 +109,7 @@ function readStatus({ status }: KubeObject): PaxosGroupStatus {
   return parsed.success ? parsed.data : {}
 }
 
-async function createBootstrap({ kube, log }: ReconcileContext, cluster: Cluster): Promise<void> {
+async function createBootstrap({ kube }: ReconcileContext, cluster: Cluster): Promise<void> {
   const object = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -112,7 +119,6 @@ async function createBootstrap({ kube, log }: ReconcileContext, cluster: Cluster
   }
   try {
     await kube.create(RESOURCES.configMaps, object)
-    log.info({ namespace: cluster.namespace, name: cluster.name, clusterId: cluster.clusterId }, 'a cluster was given its id')
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
   }
