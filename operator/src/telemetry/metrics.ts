@@ -32,6 +32,7 @@ export class OperatorMetrics {
 
   private readonly leader = this.gauge(`${PREFIX}leader`, '1 on the operator that leads.', [])
   private readonly reconciles = this.counter(`${PREFIX}reconciles_total`, 'Passes over a resource, by how they ended.', ['kind', 'result'])
+  private readonly outdated = this.gauge(`${PREFIX}definition_outdated`, '1: the server’s definition is older than the operator.', ['kind'])
   private readonly seconds = new Histogram({
     name: `${PREFIX}reconcile_seconds`,
     help: 'How long passes took.',
@@ -88,6 +89,10 @@ export class OperatorMetrics {
     this.reconciles.inc({ kind, result })
     this.seconds.observe({ kind }, tookMs / 1000)
     if (result === 'failed') this.retries.inc({ kind })
+  }
+
+  setDefinitionOutdated(kind: string, isOutdated: boolean): void {
+    this.outdated.set({ kind }, isOutdated ? 1 : 0)
   }
 
   watchRestarted(resource: string): void {
