@@ -23,7 +23,8 @@ test('a full disk refuses writes, serves reads, and recovers', { skip, timeout: 
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', folder])
   let up: Up | undefined
   try {
-    const start = (): Promise<Up> => Up.start(['--data', join(folder, 'cluster'), '--replicas', '1', '--memory', '128MiB', '--port', '0'])
+    const start = (): Promise<Up> =>
+      Up.start(['--data', join(folder, 'cluster'), '--replicas', '1', '--node-memory', '128MiB', '--port', '0'])
     up = await start()
     const written = await fill(up)
     context.diagnostic(`${written} writes of ${VALUE_BYTES} bytes were acknowledged before the volume was full`)

@@ -14,7 +14,7 @@ const VALUE_BYTES = 256 * 1024
 const MOST_OF_LIMIT = 1.6
 
 test('resident memory under large values', async (t: TestContext) => {
-  const up = await Up.fresh('--memory', '384MiB')
+  const up = await Up.fresh('--node-memory', '384MiB')
   try {
     const client = await connect({ endpoints: up.endpoints, defaultTimeoutMs: 30_000 })
     const untilMs = performance.now() + LOAD_MS

@@ -143,7 +143,7 @@ test('another shape than the folder has, or a folder that is none, is refused', 
   assert.deepEqual([file.code, /--data: .* cannot be used as a directory/.test(file.stderr)], [2, true])
   const even = await runCommand(['up', '--data', newFolder(), '--replicas', '2'])
   assert.deepEqual([even.code, /--replicas: 2 is not 1, 3 or 5/.test(even.stderr)], [2, true])
-  const memory = await runCommand(['up', '--data', newFolder(), '--port', '0', '--memory', '12'])
+  const memory = await runCommand(['up', '--data', newFolder(), '--port', '0', '--node-memory', '12'])
   assert.deepEqual([memory.code, /--memory: "12": expected at least 128MiB/.test(memory.stderr)], [2, true])
 })
 

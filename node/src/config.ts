@@ -16,6 +16,8 @@ export interface NodeConfig {
   /** Log segments are this large. */
   readonly segmentBytes: number
   readonly tokenFile: string | undefined
+  /** `wait`: whoever has the token may order that what is on the volume is moved aside. */
+  readonly foreignVolume: 'refuse' | 'wait'
   readonly versionCacheDir: string | undefined
   /** Undefined: a share of the memory. */
   readonly versionCacheBytes: number | undefined
@@ -49,6 +51,12 @@ export const FLAGS = {
     env: 'THERMOCLINE_TOKEN_FILE',
     fallback: undefined,
     about: 'File with the token that admin writes need; readable by its owner only. Without it admin writes are refused.',
+  },
+  'foreign-volume': {
+    env: 'THERMOCLINE_FOREIGN_VOLUME',
+    fallback: 'refuse',
+    about:
+      'What to do if the data directory is another’s, or does not say whose it is. refuse: say so and end; wait: say so in the status, and move it aside, whole, when an operator orders it.',
   },
   'version-cache-dir': {
     env: 'THERMOCLINE_VERSION_CACHE_DIR',
@@ -96,6 +104,7 @@ const schema = z.strictObject({
   memory: size(MIN_MEMORY_BYTES),
   'log-bytes': size(MIN_LOG_BYTES),
   'token-file': z.string().optional(),
+  'foreign-volume': z.enum(['refuse', 'wait'], 'expected refuse or wait'),
   'version-cache-dir': z.string(),
   'version-cache': size(MIN_VERSION_CACHE_BYTES).optional(),
   'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
@@ -121,6 +130,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     logBytes: data['log-bytes'],
     segmentBytes: SEGMENT_BYTES,
     tokenFile: data['token-file'],
+    foreignVolume: data['foreign-volume'],
     versionCacheBytes: data['version-cache'],
     versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
     logLevel: data['log-level'],

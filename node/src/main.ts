@@ -6,18 +6,21 @@ import { join } from 'node:path'
 import { formatFlags, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
-import { FLAGS, readConfig } from './config.ts'
+import type { VolumeName } from './admin/ports.ts'
+import { FLAGS, type NodeConfig, readConfig } from './config.ts'
 import { lockFile, openEngine } from './engine/mod.ts'
 import { formatInspection, inspectVolume } from './inspect.ts'
 import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
+import { moveAside } from './io/os/move-aside.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { logOutput } from './log-output.ts'
-import { openVolume } from './replica/volume.ts'
+import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
 import { MEMORY_FLAGS, readMemoryConfig } from './roles/memory/config.ts'
 import { createMemoryHttp } from './roles/memory/http.ts'
 import { MemoryNode } from './roles/memory/memory-node.ts'
+import { ForeignVolume } from './roles/storage/foreign-volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
 const LOCK_FILE = 'LOCK'
@@ -25,6 +28,8 @@ const LOCK_FILE = 'LOCK'
 const RESTART_EXIT_CODE = 75
 /** A stop that takes longer than this ends without what is left. */
 const STOP_TIMEOUT_MS = 9000
+/** Until who gave the order has its answer. */
+const ANSWER_TIME_MS = 200
 
 /** `inspect DATADIR [--json]`. */
 async function inspect(args: readonly string[]): Promise<void> {
@@ -57,7 +62,15 @@ async function serve(): Promise<void> {
   lockFile(join(config.dataDir, LOCK_FILE))
   const stateFiles = new OsStateFiles(config.dataDir)
   const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex')
-  const volume = await openVolume(stateFiles, { ...config, freshNonce: randomHex(8) })
+  let volume: Volume
+  try {
+    volume = await openVolume(stateFiles, { ...config, freshNonce: randomHex(8) })
+  } catch (error) {
+    const isForeign = error instanceof ThermoclineError && (error.code === 'wrong_cluster' || error.code === 'corrupt')
+    if (!isForeign || config.foreignVolume === 'refuse') throw error
+    await waitWithForeignVolume(config, stateFiles, error, log)
+    return
+  }
   const world = {
     clock: osClock,
     random: Math.random,
@@ -78,8 +91,7 @@ async function serve(): Promise<void> {
     },
   }
   const node = new StorageNode(config, world, volume)
-  const token = config.tokenFile === undefined ? undefined : readFileSync(config.tokenFile, 'utf8').trim()
-  const http = await createHttpServer({ data: node, admin: node, token, logger: log })
+  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), logger: log })
   node.httpAddress = await http.listen(config.http)
   await node.start()
   log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
@@ -114,6 +126,39 @@ function stopOnSignals(log: pino.Logger, end: () => Promise<unknown>): void {
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGHUP', () => stop('SIGHUP'))
 }
+
+/** Somebody else's data: nothing is done with it until that is ordered. */
+async function waitWithForeignVolume(config: NodeConfig, files: OsStateFiles, error: ThermoclineError, log: pino.Logger): Promise<void> {
+  const owner = await ownerOf(files)
+  const node = new ForeignVolume(
+    config,
+    { owner, reason: error.message },
+    {
+      clock: osClock,
+      moveAside: () => moveAside(config.dataDir, owner),
+      restart: (reason) => {
+        log.fatal({ reason }, 'start the node again: it begins on an empty volume')
+        setTimeout(() => process.exit(RESTART_EXIT_CODE), ANSWER_TIME_MS)
+      },
+    },
+  )
+  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), logger: log })
+  node.httpAddress = await http.listen(config.http)
+  log.error({ error: describe(error), http: node.httpAddress }, 'the volume is not this replica’s; nothing of it is touched')
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void http.close().then(() => process.exit(0)))
+}
+
+async function ownerOf(files: OsStateFiles): Promise<VolumeName | undefined> {
+  try {
+    const { clusterId, group, replica } = parseVolume((await files.read(VOLUME_FILE)) ?? new Uint8Array())
+    return { clusterId, group, replica }
+  } catch {
+    return undefined
+  }
+}
+
+const readToken = ({ tokenFile }: NodeConfig): string | undefined =>
+  tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()
 
 const describe = (error: unknown): string =>
   error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)

@@ -77,6 +77,7 @@ class SmallNode {
       logBytes: 0,
       segmentBytes: SEGMENT_BYTES,
       tokenFile: undefined,
+      foreignVolume: 'refuse',
       versionCacheDir: undefined,
       versionCacheBytes: undefined,
       logLevel: 'info',

@@ -5,14 +5,16 @@
 import type { NodeAdmin } from './cluster-admin/node-admin.ts'
 import type { OperatorConfig } from './config.ts'
 import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
-import { makeWatches } from './controllers/paxos-group/watches.ts'
+import { allInformers, makeWatches } from './controllers/paxos-group/watches.ts'
 import {
   Applier,
   Elector,
   EventRecorder,
   type Kube,
   podDisruptionBudgetsOf,
+  RESOURCES,
   randomHex,
+  resourceName,
   type ServerFacts,
   type World,
 } from './runtime/mod.ts'
@@ -55,6 +57,8 @@ export class Operator {
       budgets,
       onRestart: (resource) => metrics.watchRestarted(resource),
     })
+    const written = [RESOURCES.statefulSets, RESOURCES.services, RESOURCES.serviceAccounts, budgets]
+    metrics.expect(new Set(allInformers(watches).map(({ name }) => name)), written.map(resourceName))
     this.controller = new PaxosGroupController(
       {
         ...world,

@@ -15,7 +15,16 @@ import {
   ThermoclineError,
   type Topology,
 } from '@thermocline/protocol'
-import { type ClusterShape, checkShape, placeByBase, placeOn, type ReplicaPlace } from './layout.ts'
+import {
+  type ClusterShape,
+  checkShape,
+  PORT_STEP,
+  placeByBase,
+  placeMemoryByBase,
+  placeMemoryOn,
+  placeOn,
+  type ReplicaPlace,
+} from './layout.ts'
 import type { DataLock } from './lock.ts'
 import { type NodeFacts, nodeStatus, nodeTopology, putTopology } from './node-api.ts'
 import { type NodeEvents, NodeProcess } from './node-process.ts'
@@ -27,6 +36,8 @@ const START_TIMEOUT_MS = 60_000
 const POLL_MS = 50
 /** A node drains and flushes within 10 s; then it is killed. */
 const STOP_GRACE_MS = 12_000
+/** Of a memory node on a laptop. */
+const DEFAULT_CACHE = '256MiB'
 
 export interface LocalClusterOptions {
   readonly folder: string
@@ -36,7 +47,11 @@ export interface LocalClusterOptions {
   /** Base of the data ports, 0 for free ones. */
   readonly port: number | undefined
   /** Per node, as the node's --memory takes it. */
-  readonly memory: string | undefined
+  readonly nodeMemory: string | undefined
+  /** Memory nodes for each group; undefined keeps what the folder has. */
+  readonly memory: number | undefined
+  /** Of each memory node, as the node's --cache takes it. */
+  readonly cache: string | undefined
   readonly sliceDurationMs: number | undefined
   readonly restarts: boolean
 }
@@ -46,6 +61,7 @@ export const DEFAULT_SHAPE = { replicas: 3, groups: 1, port: 7400 }
 export class LocalCluster {
   readonly folder: string
   readonly nodes: NodeProcess[]
+  readonly memoryNodes: NodeProcess[]
   state: ClusterState
   private readonly lock: DataLock
   private readonly token: string
@@ -72,15 +88,26 @@ export class LocalCluster {
       }
       return new NodeProcess(place, command, join(options.folder, `${place.name}.log`), options.restarts, noted)
     })
+    const noted: NodeEvents = {
+      onStarted: (node, pid) => {
+        this.noteNodes()
+        events.onStarted(node, pid)
+      },
+      onExited: (node, how, restartInMs) => events.onExited(node, how, restartInMs),
+    }
+    this.memoryNodes = (state.memoryPlaces ?? []).map((place) => {
+      const command = [...nodeCommand(), ...memoryFlags(options, state, place)]
+      return new NodeProcess(place, command, join(options.folder, `${place.name}.log`), options.restarts, noted)
+    })
   }
 
   /** Reads or makes the state of the folder; starts nothing yet. @throws ThermoclineError */
   static async open(options: LocalClusterOptions, lock: DataLock, events: NodeEvents): Promise<LocalCluster> {
     const known = readState(options.folder)
     if (known !== undefined) checkAgrees(options, known)
-    const state = known ?? (await makeState(options))
-    await checkPortsFree(state.places)
-    if (known === undefined) writeState(options.folder, state)
+    const state = await withMemory(options, known ?? (await makeState(options)))
+    await checkPortsFree([...state.places, ...(state.memoryPlaces ?? [])])
+    if (state !== known) writeState(options.folder, state)
     return new LocalCluster(options, lock, state, events)
   }
 
@@ -91,7 +118,7 @@ export class LocalCluster {
   async start(warn: (message: string) => void): Promise<void> {
     for (const node of this.nodes) node.start()
     const facts = await Promise.all(this.nodes.map((node) => this.waitFor(node, ({ state }) => state !== 'starting')))
-    const topology = this.state.topology ?? this.bootstrap(facts)
+    const topology = this.withMemoryTier(this.state.topology ?? this.bootstrap(facts))
     const replaced = findReplaced(topology, facts)
     checkMajorities(topology, replaced, this.folder)
     for (const { place } of this.nodes.filter((_, at) => replaced.has(facts[at] as NodeFacts))) {
@@ -103,6 +130,8 @@ export class LocalCluster {
     await Promise.all(this.nodes.map((node) => this.install(node, topology)))
     const voters = this.nodes.filter((_, at) => !replaced.has(facts[at] as NodeFacts))
     await Promise.all(voters.map((node) => this.waitFor(node, ({ state }) => state === 'serving' || state === 'learning')))
+    for (const node of this.memoryNodes) node.start()
+    await Promise.all(this.memoryNodes.map((node) => this.waitFor(node, ({ state }) => state === 'serving')))
     this.warn = warn
   }
 
@@ -117,14 +146,32 @@ export class LocalCluster {
     }
   }
 
+  /** The topology with the memory nodes that there are now: another epoch, if they are others than before. */
+  private withMemoryTier(topology: Topology): Topology {
+    const { groups, memoryPlaces = [] } = this.state
+    const machinesOf = (group: number) =>
+      memoryPlaces.filter((place) => place.group === group).map(({ data, http }) => ({ data, http, zone: '' }))
+    const { memory: before, ...rest } = topology
+    const memory =
+      memoryPlaces.length === 0
+        ? undefined
+        : { newerThanMs: 0, ratioPercent: 100, ...before, groups: Array.from({ length: groups }, (_, group) => machinesOf(group)) }
+    if (JSON.stringify(memory) === JSON.stringify(before)) return topology
+    const next = parseTopology({ ...rest, epoch: topology.epoch + 1, ...(memory === undefined ? {} : { memory }) })
+    this.state = { ...this.state, topology: next }
+    writeState(this.folder, this.state)
+    return next
+  }
+
   async stop(): Promise<void> {
+    await Promise.all(this.memoryNodes.map((node) => node.stop(STOP_GRACE_MS)))
     await Promise.all(this.nodes.map((node) => node.stop(STOP_GRACE_MS)))
     this.lock.release()
   }
 
   /** Ends all nodes at once. */
   kill(): void {
-    for (const node of this.nodes) node.kill()
+    for (const node of [...this.nodes, ...this.memoryNodes]) node.kill()
   }
 
   private bootstrap(facts: readonly NodeFacts[]): Topology {
@@ -198,7 +245,7 @@ export class LocalCluster {
   }
 
   private noteNodes(): void {
-    this.lock.setNodes(this.nodes.map((node) => node.pid).filter((pid) => pid !== undefined))
+    this.lock.setNodes([...this.nodes, ...this.memoryNodes].map((node) => node.pid).filter((pid) => pid !== undefined))
   }
 }
 
@@ -244,8 +291,32 @@ function nodeFlags(options: LocalClusterOptions, state: ClusterState, place: Rep
     http: place.http,
     'token-file': tokenPath,
   }
-  if (options.memory !== undefined) flags.memory = options.memory
+  if (options.nodeMemory !== undefined) flags.memory = options.nodeMemory
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+}
+
+function memoryFlags(options: LocalClusterOptions, state: ClusterState, place: ReplicaPlace): string[] {
+  const flags: Record<string, string> = {
+    role: 'memory',
+    group: String(place.group),
+    machine: String(place.replica),
+    cluster: state.clusterId,
+    storage: state.places.map(({ data }) => data).join(','),
+    listen: place.data,
+    http: place.http,
+    cache: options.cache ?? DEFAULT_CACHE,
+  }
+  return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
+}
+
+/** The state with as many memory nodes as are wanted; those that are there keep their ports. */
+async function withMemory({ memory, port }: LocalClusterOptions, state: ClusterState): Promise<ClusterState> {
+  const { memoryPlaces = [], groups } = state
+  if (memory === undefined || memory * groups === memoryPlaces.length) return state
+  const base = Number(state.places[0]?.data.split(':')[1])
+  const isByBase = port !== 0 && state.places.every(({ data }, at) => Number(data.split(':')[1]) === base + PORT_STEP * at)
+  const places = isByBase ? placeMemoryByBase(state, memory, base) : placeMemoryOn(state, memory, await findFreePorts(2 * groups * memory))
+  return { ...state, memoryPlaces: places }
 }
 
 async function makeState(options: LocalClusterOptions): Promise<ClusterState> {

@@ -16,6 +16,8 @@ export interface ClusterState {
   readonly groups: number
   readonly replicas: number
   readonly places: readonly ReplicaPlace[]
+  /** Of memory nodes; none in a folder of an older version. */
+  readonly memoryPlaces?: readonly ReplicaPlace[]
   readonly topology: Topology | null
 }
 

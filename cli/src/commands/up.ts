@@ -17,7 +17,9 @@ interface UpOptions {
   readonly data: string
   readonly ephemeral?: true
   readonly port?: number
-  readonly memory?: string
+  readonly nodeMemory?: string
+  readonly memory?: number
+  readonly cache?: string
   readonly sliceDurationMs?: number
   readonly restart: boolean
   readonly untilStdinEnds?: true
@@ -34,7 +36,9 @@ export function addUp(program: Command): void {
       .option('--data <dir>', 'where everything is kept; started again on it, everything is there', './thermocline-data')
       .option('--ephemeral', 'keep the data in a temporary folder and remove it at the end')
       .option('--port <base>', `base of the ports, 0 for free ones (default: ${DEFAULT_SHAPE.port})`, parseWhole(0, 65_535))
-      .option('--memory <size>', 'memory per node, like 512MiB')
+      .option('--node-memory <size>', 'memory of each storage node, like 512MiB')
+      .option('--memory <n>', 'nodes of the memory tier, for each group (default: what the folder has, or 0)', parseWhole(0, 16))
+      .option('--cache <size>', 'cache of each memory node, like 1GiB (default: 256MiB)')
       .option('--slice-duration-ms <ms>', 'length of a time slice, fixed when the cluster is created', parseWhole(1000, 0xffffffff))
       .option('--no-restart', 'leave a node down that ended by itself')
       .option('--until-stdin-ends', 'stop when standard input ends: for programs, whose death nothing should outlive'),
@@ -54,9 +58,13 @@ async function run(options: UpOptions): Promise<void> {
   const progress = { isServing: false }
   try {
     lock = await DataLock.take(folder, (line) => say('cleanup', { message: line }, line))
-    const { replicas, groups, port, memory, sliceDurationMs, restart } = options
+    const { replicas, groups, port, nodeMemory, memory, cache, sliceDurationMs, restart } = options
     const events = reporter(say, progress)
-    cluster = await LocalCluster.open({ folder, replicas, groups, port, memory, sliceDurationMs, restarts: restart }, lock, events)
+    cluster = await LocalCluster.open(
+      { folder, replicas, groups, port, nodeMemory, memory, cache, sliceDurationMs, restarts: restart },
+      lock,
+      events,
+    )
     const { clusterId, places } = cluster.state
     say('starting', { clusterId, nodes: places.length }, `starting ${places.length} ${places.length === 1 ? 'node' : 'nodes'}`)
     const started = cluster.start((warning) => say('warning', { message: warning }, warning))

@@ -48,7 +48,7 @@ before(
       FAULTY_DISK: orders,
       THERMOCLINE_LOG_BYTES: '64MiB',
     })
-    up = await Up.fresh('--no-restart', '--memory', '192MiB')
+    up = await Up.fresh('--no-restart', '--node-memory', '192MiB')
     await fill()
   },
   { timeout: 120_000 },

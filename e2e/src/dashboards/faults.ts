@@ -69,7 +69,7 @@ export class SmallDisk {
     const folder = mkdtempSync(join(tmpdir(), 'thermocline-small-'))
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', folder])
     try {
-      const up = await Up.start(['--data', join(folder, 'cluster'), '--replicas', '1', '--memory', '128MiB', '--port', '0'])
+      const up = await Up.start(['--data', join(folder, 'cluster'), '--replicas', '1', '--node-memory', '128MiB', '--port', '0'])
       return new SmallDisk(up, folder)
     } catch (error) {
       unmount(folder)

@@ -62,7 +62,7 @@ await runProgram(join(tools, 'promtool'), ['check', 'rules', ...alerts.map(({ pa
 await runProgram(join(tools, 'promtool'), ['test', 'rules', ...alerts.map(({ testPath }) => testPath)])
 say(`promtool: ${alerts.flatMap(({ rules }) => rules.filter(({ alert }) => alert !== undefined)).length} alerts pass their tests`)
 
-const up = await Up.fresh('--memory', '256MiB')
+const up = await Up.fresh('--node-memory', '256MiB')
 const small = await SmallDisk.start()
 try {
   const targetsOf = (paxosgroup: string, { http }: Up): Target[] =>

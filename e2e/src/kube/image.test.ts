@@ -85,7 +85,7 @@ describe('the image', { skip: skipWithoutLab(), timeout: BUILD_TIMEOUT_MS }, () 
   })
 
   test('serves as uid 10001 on a read-only root, and ends at SIGTERM with 0', async () => {
-    await start('local', ['up', '--data', '/data/local', '--replicas', '1', '--memory', '256MiB'])
+    await start('local', ['up', '--data', '/data/local', '--replicas', '1', '--node-memory', '256MiB'])
     await until('the cluster serves', async () => (await logs('local')).includes('Thermocline serves'))
     assert.equal((await run('local', 'id', '-u')).trim(), '10001')
     await assert.rejects(run('local', 'touch', '/opt/thermocline/file'), /Read-only file system/)

@@ -136,7 +136,13 @@ export class StorageCluster {
   async underLoad(t: TestContext, step: (load: HubLoad) => Promise<void>): Promise<HistoryReport> {
     const load = await HubLoad.start(this.lab, SERVICE)
     const beganMs = performance.now()
-    await step(load).finally(() => delay(500))
+    try {
+      await step(load)
+      await delay(500)
+    } catch (error) {
+      await load.stop()
+      throw error
+    }
     const seconds = ((performance.now() - beganMs) / 1000).toFixed(1)
     const report = await load.stop()
     t.diagnostic(`${seconds} s, ${report.operations} operations, longest gap ${report.longestGapMs} ms`)

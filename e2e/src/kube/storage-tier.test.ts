@@ -248,6 +248,30 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     assert.deepEqual(await Promise.all([0, 1, 2].map((replica) => cluster.uidOf('pvc', claimOfReplica(replica)))), claims)
   })
 
+  test('a volume with the data of others is moved aside, and its replica learns anew', { skip: needsLab }, async (t) => {
+    await lab.kubectl(['apply', '--filename', '-'], { stdin: cluster.manifest({ storage: { size: '2Gi' } }, 'other') })
+    await cluster.untilStatus('running', ({ status }) => status?.phase === 'Running', 'other')
+    const [replica, theirs, node] = await sharedNode('other')
+    await lab.kubectl(['delete', 'paxosgroup', 'other', '--wait=false'])
+    await cluster.until('gone', async () => ((await cluster.uidOf('pod', `other-g0-${theirs}`)) === undefined ? true : undefined))
+    await lab.kubectl(['cordon', node])
+    try {
+      await lab.kubectl(['delete', 'pod', podOfReplica(replica)])
+      const [from, to] = [await pathOfClaim(`data-other-g0-${theirs}`), await pathOfClaim(claimOfReplica(replica))]
+      await lab.inNode(numberOf(node), ['sh', '-c', `rm -rf ${to}/node && cp -a ${from}/node ${to}/node`])
+    } finally {
+      await lab.kubectl(['uncordon', node])
+    }
+    const beganMs = performance.now()
+    const foreign = await cluster.untilStatus('foreign', (one) => conditionOf(one, 'Degraded')?.reason === 'ForeignVolume')
+    t.diagnostic(conditionOf(foreign, 'Degraded')?.message ?? '')
+    assert.equal(conditionOf(foreign, 'Available')?.status, 'True')
+    await cluster.settled()
+    t.diagnostic(`a voter again after ${seconds(beganMs)} s`)
+    const kept = await lab.inNode(numberOf(node), ['ls', await pathOfClaim(claimOfReplica(replica))])
+    assert.match(kept, /node\.foreign-/)
+  })
+
   test('a support bundle has what every part says, and no token', async () => {
     const folder = makeTemporaryFolder()
     const file = join(folder, 'bundle.tar.gz')
@@ -306,6 +330,23 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     assert.deepEqual(await cluster.compareRights(RARE), { missing: [], unused: [] })
   })
 })
+
+/** A replica of the cluster and one of another that are on one node. */
+async function sharedNode(other: string): Promise<[replica: number, theirs: number, node: string]> {
+  for (const replica of [0, 1, 2]) {
+    const node = await cluster.nodeOf(replica)
+    for (const theirs of [0, 1, 2]) {
+      const place = await lab.kubectl(['get', 'pod', `${other}-g0-${theirs}`, '--output', 'jsonpath={.spec.nodeName}'])
+      if (place === node) return [replica, theirs, node]
+    }
+  }
+  assert.fail('no node has a replica of both')
+}
+
+async function pathOfClaim(claim: string): Promise<string> {
+  const volume = await lab.kubectl(['get', 'pvc', claim, '--output', 'jsonpath={.spec.volumeName}'])
+  return await lab.kubectl(['get', 'pv', volume, '--output', 'jsonpath={.spec.local.path}'])
+}
 
 /** Granted for what does not happen here: the last only on servers with the admission plugin that asks for it. */
 const RARE: readonly Right[] = ['update paxosgroups/finalizers']

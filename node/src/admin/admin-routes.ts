@@ -100,6 +100,27 @@ export function addAdminRoutes({ app: plain, admin, token }: Target): void {
       return { epoch: topology.epoch }
     },
   )
+  addVolumeRoute({ app: plain, admin, token })
+}
+
+function addVolumeRoute({ app: plain, admin, token }: Target): void {
+  const app = plain.withTypeProvider<ZodTypeProvider>()
+  app.post(
+    '/v1/admin/volume/set-aside',
+    {
+      onRequest: async (request) => authorize(request, token),
+      schema: {
+        summary: 'Move what is on a foreign volume aside',
+        description:
+          'Needs the admin token. Only while the state is `foreign`; nothing is deleted: the data directory is renamed, and the node starts anew on an empty one.',
+        tags: ['admin'],
+        security: [{ token: [] }],
+        querystring: none,
+        response: { 200: z.object({ path: z.string() }), ...failures },
+      },
+    },
+    async () => ({ path: await admin.setVolumeAside() }),
+  )
 }
 
 async function newer(admin: AdminService, request: FastifyRequest, after: number, waitMs: number) {

@@ -150,6 +150,11 @@ class FakeAdmin implements AdminService {
     }
   }
 
+  async setVolumeAside(): Promise<string> {
+    if (this.state !== 'foreign') throw new ThermoclineError('invalid_argument', 'as the test says')
+    return '/data/aside'
+  }
+
   digests() {
     return [{ block: 4, index: 9, digest: '00000000000000ff' }]
   }
@@ -331,6 +336,17 @@ test('the topology is written with the token and a newer epoch only, and watched
   assert.equal(refused.statusCode, 401)
 })
 
+test('a foreign volume: the process is sound and serves nothing; only who has the token moves it aside', async (t) => {
+  const { admin, inject } = await server(t)
+  const url = '/v1/admin/volume/set-aside'
+  const post = (token: string) => inject({ method: 'POST', url, headers: { authorization: `Bearer ${token}` } })
+  assert.equal((await post(TOKEN)).statusCode, 400)
+  admin.state = 'foreign'
+  assert.deepEqual([(await inject({ url: '/healthz' })).statusCode, (await inject({ url: '/readyz' })).statusCode], [200, 503])
+  assert.equal((await post('other')).statusCode, 401)
+  assert.deepEqual((await post(TOKEN)).json(), { path: '/data/aside' })
+})
+
 test('health, readiness, status, digests, metrics and the OpenAPI document', async (t) => {
   const { admin, inject } = await server(t)
   assert.deepEqual((await inject({ url: '/readyz' })).json(), { status: 'serving' })
@@ -365,6 +381,7 @@ test('health, readiness, status, digests, metrics and the OpenAPI document', asy
     '/v1/admin/digests',
     '/v1/admin/status',
     '/v1/admin/topology',
+    '/v1/admin/volume/set-aside',
     '/v1/series/{series}/records',
     '/v1/series/{series}/records/{id}',
   ])

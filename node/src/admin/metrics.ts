@@ -9,7 +9,7 @@ import { describeMetric, type NodeGaugeName } from './metric-table.ts'
 import type { AdminService, NodeState, NodeStatus } from './ports.ts'
 
 const PREFIX = 'thermocline_'
-const STATES: readonly NodeState[] = ['starting', 'joining', 'learning', 'serving', 'stopping', 'failed']
+const STATES: readonly NodeState[] = ['starting', 'joining', 'learning', 'serving', 'stopping', 'failed', 'foreign']
 
 class NodeMetrics {
   readonly registry = new Registry()

@@ -1,13 +1,16 @@
 /** What the HTTP side asks of the rest of the node: it knows neither replica nor engine. */
 import type { Incarnation, Topology } from '@thermocline/protocol'
 
-export type NodeState = 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed'
+export type NodeState = 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed' | 'foreign'
 
 /** Facts about this process; the operator decides by them. Everything is JSON. */
 export interface NodeStatus {
   readonly role: 'storage'
   readonly version: string
-  /** `joining`: no topology names this volume yet, or it waits for its next incarnation; `learning`: as Learner-Only. */
+  /**
+   * `joining`: no topology names this volume yet, or it waits for its next incarnation; `learning`: as Learner-Only; `foreign`: what
+   * is on the volume is not this replica's, and nothing of it is touched.
+   */
   readonly state: NodeState
   /** Why it is not serving, in words. */
   readonly reason: string | undefined
@@ -16,6 +19,8 @@ export interface NodeStatus {
   readonly replica: number
   readonly incarnation: Incarnation
   readonly boot: number
+  /** While the state is `foreign`: whose the volume is, if it says so. */
+  readonly owner?: VolumeName | undefined
   /** `fresh`: no topology has filled the slot with this volume yet; `learner`: it votes block by block, as it learns. */
   readonly standing: 'fresh' | 'voter' | 'learner'
   readonly mode: 'Voter' | 'LearnerOnly' | 'Unknown'
@@ -40,6 +45,13 @@ export interface NodeStatus {
   /** Figures by metric name without the `thermocline_` prefix: monotone counters and gauges. */
   readonly counters: Readonly<Record<string, number>>
   readonly gauges: Readonly<Record<string, number>>
+}
+
+/** What a volume says of itself. */
+export interface VolumeName {
+  readonly clusterId: string
+  readonly group: number
+  readonly replica: number
 }
 
 export interface LearnerProgress {
@@ -77,6 +89,11 @@ export interface DataService {
 
 export interface AdminService {
   status(): NodeStatus
+  /**
+   * Moves what is on a foreign volume aside, and ends the process, so that the next one begins on an empty one. Resolves to where it
+   * is now. @throws ThermoclineError `invalid_argument` if the volume is this replica's own.
+   */
+  setVolumeAside(): Promise<string>
   /** Digests of all known blocks at their applied indexes. */
   digests(): BlockDigest[]
   topology(): Topology | undefined

@@ -1,7 +1,8 @@
 /** Whether everything is as the resources say, and if not, what is missing: what liveness means for an operator. */
-import { claimName, LABELS, podName } from '../../src/api/names.ts'
+import { ANNOTATIONS, claimName, LABELS, podName } from '../../src/api/names.ts'
 import { type PaxosGroupSpec, type PaxosGroupStatus, paxosGroupSpecSchema } from '../../src/api/paxos-group.ts'
-import { parseBytes } from '../../src/api/quantity.ts'
+import { parseBytes, parseDuration } from '../../src/api/quantity.ts'
+import { viewStatefulSet } from '../../src/controllers/paxos-group/views.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
@@ -31,7 +32,7 @@ function unsettledEnd({ cluster, tier }: OperatorRun, name: string, wanted: 'gon
     .everything()
     .map(({ object }) => object)
     .filter(({ kind, metadata }) => metadata.labels?.[LABELS.instance] === name || (kind === 'PaxosGroup' && metadata.name === name))
-    .filter(({ kind }) => !kept.has(kind))
+    .filter(({ kind, metadata }) => !kept.has(kind) && metadata.annotations?.[ANNOTATIONS.foreignVolume] === undefined)
   const unexpected = wanted === 'gone' && left.some(isStuck) ? [] : left.filter((object) => !isStuck(object))
   return unexpected.length === 0 ? undefined : `is left: ${unexpected.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
 }
@@ -55,38 +56,50 @@ function unsettledResource(run: OperatorRun, name: string, wanted: 'running' | '
   if ((status.jobs ?? []).length > 0) return `has jobs: ${JSON.stringify(status.jobs)}`
   const spec = paxosGroupSpecSchema.parse(resource.spec)
   const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name }) ?? []
-  const isRefused = spec.groups !== volumes.length || spec.replicas !== volumes[0]?.length
+  const bytes = bytesInForce(run, name)
+  const isRefused =
+    spec.groups !== volumes.length ||
+    spec.replicas !== volumes[0]?.length ||
+    (parseBytes(spec.storage.size) ?? 0) < bytes ||
+    parseDuration(spec.sliceDuration) !== sliceInForceMs(run, name)
   const accepted = said('Accepted')
   if (accepted.startsWith('False') !== isRefused)
     return `Accepted is ${accepted}; ${isRefused ? 'it asks for what cannot be' : 'nothing is wrong with it'}`
   for (const [group, row] of volumes.entries()) {
     for (const replica of row.keys()) {
-      const why = unsettledSlot(run, spec, name, group, replica, isRefused)
+      const why = unsettledSlot(run, spec, { name, group, replica, bytes: Math.max(bytes, parseBytes(spec.storage.size) ?? 0) })
       if (why !== undefined) return `replica ${replica} of group ${group} ${why}`
     }
   }
   return undefined
 }
 
+/** What the resource says besides what is refused of it. */
 function unsettledSlot(
   { cluster, tier }: OperatorRun,
   spec: PaxosGroupSpec,
-  name: string,
-  group: number,
-  replica: number,
-  isRefused: boolean,
+  { name, group, replica, bytes }: { name: string; group: number; replica: number; bytes: number },
 ): string | undefined {
   const at = { namespace: NAMESPACE, name: podName(name, group, replica) }
   const pod = cluster.store.get(RESOURCES.pods, at)
   if (pod === undefined) return 'has no pod'
   if (!tier.voteOf(NAMESPACE, at.name).votes) return 'does not vote'
-  if (isRefused) return undefined
   const [container] = (pod.spec as { containers: { image: string; resources: object }[] }).containers
   if (spec.image !== undefined && container?.image !== spec.image) return `runs ${container?.image}; expected ${spec.image}`
   if (JSON.stringify(container?.resources) !== JSON.stringify(spec.resources)) return `has ${JSON.stringify(container?.resources)}`
   const claim = cluster.store.get(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: claimName(name, group, replica) })
   const size = sizeOf(claim)
-  return size === parseBytes(spec.storage.size) ? undefined : `has a claim of ${size} bytes`
+  return size !== undefined && size >= bytes ? undefined : `has a claim of ${size} bytes; expected ${bytes}`
+}
+
+function sliceInForceMs({ tier }: OperatorRun, name: string): number | undefined {
+  return tier.nodes().find(({ start }) => start.pod.metadata.labels?.[LABELS.instance] === name)?.topology?.sliceDurationMs
+}
+
+/** What the StatefulSets of a resource make volumes of. A growth that was taken back half way leaves some that are larger. */
+function bytesInForce({ cluster }: OperatorRun, name: string): number {
+  const sets = cluster.store.all(RESOURCES.statefulSets).filter(({ metadata }) => metadata.labels?.[LABELS.instance] === name)
+  return Math.max(0, ...sets.map((set) => viewStatefulSet(set).claimBytes))
 }
 
 const sizeOf = (claim: KubeObject | undefined): number | undefined =>

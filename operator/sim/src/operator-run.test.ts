@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ALL_FAULTS, NO_FAULTS } from './faults.ts'
 import { type RunOptions, type RunResult, runSeed } from './operator-run.ts'
-import { everyStep, restlessZones, secondLoss } from './scenarios.ts'
+import { changeWhileOneStarts, everyStep, restlessZones, secondLoss } from './scenarios.ts'
 import { NO_ADMIN_FAULTS } from './sim-node-admin.ts'
 import { STEPS } from './sim-operator.ts'
 
@@ -63,6 +63,10 @@ for (const step of STEPS) {
 
 test('zones change while operators end and nodes come and go: no epoch is named twice', async () => {
   for (let seed = 1; seed <= 10; seed++) await pass({ seed, quietMs: MINUTE, script: restlessZones }, ' of restless zones')
+})
+
+test('a replica starts while another is away: a change waits', async () => {
+  for (let seed = 1; seed <= 5; seed++) await pass({ seed, quietMs: MINUTE, script: changeWhileOneStarts }, ' of one that starts')
 })
 
 test('a second loss in a group: nothing is touched, and people are asked', async () => {

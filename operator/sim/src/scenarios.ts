@@ -2,15 +2,17 @@
 import { LABELS } from '../../src/api/names.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { unsettled } from './convergence.ts'
+import { NO_FAULTS } from './faults.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
-import { allVote, createResource, edit, grow, nodeOf, podsOf, relabel, removeResource } from './script.ts'
+import { allVote, createResource, edit, grow, hasForeignData, nodeOf, plantForeign, podsOf, relabel, removeResource } from './script.ts'
 import { Violation } from './violation.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const NAME = 'orders'
 const ROUNDS = 5
+const HEARD_MS = 65_000
 /** Longer than anything takes without faults. */
 const LONG_MS = 30 * MINUTE
 
@@ -29,8 +31,11 @@ export async function everyStep(run: OperatorRun): Promise<void> {
   await settle()
   grow(run, NAME)
   await settle()
-  const [pod] = podsOf(run, NAME)
-  const lost = pod === undefined ? undefined : nodeOf(pod)
+  plantForeign(run, NAME)
+  await settle()
+  const lost = podsOf(run, NAME)
+    .map(nodeOf)
+    .find((node) => node !== undefined && !hasForeignData(run, node))
   run.cluster.loseNode(lost ?? 'n1')
   await run.wait(2 * MINUTE)
   await settle()
@@ -46,6 +51,8 @@ export async function secondLoss(run: OperatorRun): Promise<void> {
   const { cluster, random } = run
   createResource(run, NAME, { groups: 1 + random.below(2), replaceAfter: random.pick(['1m', '5m']) })
   await run.wait(LONG_MS, () => allVote(run, NAME))
+  // Faults may leave no operator in office for so long.
+  if (!allVote(run, NAME)) return
   const nodes = podsOf(run, NAME).flatMap((pod) => (pod.metadata.labels?.[LABELS.group] === '0' ? [nodeOf(pod) ?? ''] : []))
   for (const node of nodes.slice(0, 2)) {
     run.tell(`lose node ${node} for good`)
@@ -68,7 +75,7 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
   for (let at = 0; at < ROUNDS && run.error === undefined; at++) {
     const epochOf = (): number => Math.max(...tier.nodes().map(({ topology }) => topology?.epoch ?? 0))
     const before = epochOf()
-    relabel(run)
+    const moveBack = relabel(run)
     await run.wait(MINUTE, () => epochOf() > before)
     for (const { start, topology } of tier.nodes()) {
       if ((topology?.epoch ?? 0) <= before || !cluster.fleet.isReachable(start.node)) continue
@@ -77,8 +84,39 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
       run.later(random.between([MINUTE, 2 * MINUTE]), () => cluster.restoreNode(start.node))
     }
     run.killOperator(0, 'killed')
+    // All is as it was before: to one who knows only that, nothing was ever given that epoch.
+    if (random.chance(0.8)) {
+      moveBack()
+      await run.wait(MINUTE / 2)
+    }
     relabel(run)
     await run.wait(random.between([MINUTE, 3 * MINUTE]))
   }
   await run.wait(2 * MINUTE)
+}
+
+/** A replica is away, and another starts again and votes in the next moment, while the pods are to be changed: neither may be touched. */
+export async function changeWhileOneStarts(run: OperatorRun): Promise<void> {
+  const { cluster, random, tier } = run
+  createResource(run, NAME, { groups: 1 })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  // What a node said is no longer so when it is heard.
+  run.adminFaults = { noAnswer: 0, slow: 0.7, answerLost: 0 }
+  for (const operator of run.operators) operator?.setFaults({ ...NO_FAULTS, ...run.faults }, run.adminFaults)
+  for (let at = 0; at < ROUNDS && run.error === undefined && allVote(run, NAME); at++) {
+    const [away, starting] = tier.nodes().toSorted(() => random.next() - 0.5)
+    const node = away?.start.node ?? ''
+    run.tell(`isolate node ${node}`)
+    cluster.isolateNode(node)
+    // Until everybody has heard of it.
+    await run.wait(HEARD_MS)
+    starting?.crash()
+    const isStarting = (): boolean => tier.nodes().some(({ podName, state }) => podName === starting?.podName && state === 'starting')
+    await run.wait(MINUTE, isStarting)
+    await run.wait(random.between([0, 3 * SECOND]))
+    edit(run, NAME, { image: `thermocline:${2 + at}` })
+    await run.wait(20 * SECOND)
+    cluster.restoreNode(node)
+    await run.wait(LONG_MS, () => allVote(run, NAME))
+  }
 }

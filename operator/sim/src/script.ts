@@ -1,15 +1,18 @@
 /** What people and the world do in a run, drawn from its seed. */
-import { groupName, LABELS, podName } from '../../src/api/names.ts'
+import { ANNOTATIONS, groupName, LABELS, podName } from '../../src/api/names.ts'
+import { parseBytes } from '../../src/api/quantity.ts'
 import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { volumesOf } from './slots.ts'
+import { IDENTITY } from './thermocline-node.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const NAMESPACE = 'default'
+const GIB = 1024 ** 3
 /** Until a new resource votes; faults may hold that up. */
 const BOOTSTRAP_MS = 20 * MINUTE
 /** Some seeds begin to disturb before anything is there. */
@@ -42,10 +45,6 @@ function mend(run: OperatorRun, name: string): void {
   const { paused, image } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<string, unknown>
   if (paused === true) edit(run, name, { paused: null })
   if (image === 'broken:1') edit(run, name, { image: 'thermocline:1' })
-  // While a change is refused no pod is changed: whoever broke one has to take that back, as the condition says.
-  const volumes = volumesOf(run.cluster.store, { namespace: NAMESPACE, name })
-  const isBroken = podsOf(run, name).some(({ spec }) => (spec as { containers: { image: string }[] }).containers[0]?.image === 'broken:1')
-  if (isBroken && volumes !== undefined) edit(run, name, { groups: volumes.length, replicas: volumes[0]?.length })
 }
 
 function drawSpec({ random }: OperatorRun): Record<string, unknown> {
@@ -116,6 +115,7 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [3, (run, name) => forAWhile(run, name, { image: 'broken:1' }, { image: `thermocline:${1 + run.random.below(4)}` })],
   [3, deletePod],
   [4, wipe],
+  [6, plantForeign],
   [2, crash],
   [5, loseNode],
   [2, loseNodeForGood],
@@ -124,6 +124,9 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [3, (run) => serverAway(run)],
   [2, (run, name) => changeRefused(run, name, 'groups')],
   [1, (run, name) => changeRefused(run, name, 'replicas')],
+  [2, (run, name) => forAWhileOrGood(run, name, { storage: { size: '5Gi' } }, { storage: { size: '50Gi' } })],
+  [1, respell],
+  [2, (run, name) => forAWhileOrGood(run, name, { sliceDuration: '1h' }, { sliceDuration: null })],
   [4, relabel],
   [3, disturb],
   [2, recreate],
@@ -144,15 +147,29 @@ function changeImage(run: OperatorRun, name: string): void {
 }
 
 export function grow(run: OperatorRun, name: string): void {
-  const resource = run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
+  const gib = Math.ceil((parseBytes(sizeOf(run, name)) as number) / GIB)
+  edit(run, name, { storage: { size: `${gib + run.random.pick([1, 10])}Gi` } })
+}
+
+/** The same size in other words. */
+function respell(run: OperatorRun, name: string): void {
+  edit(run, name, { storage: { size: String(parseBytes(sizeOf(run, name))) } })
+}
+
+function sizeOf({ cluster }: OperatorRun, name: string): string {
+  const resource = cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })
   const { storage } = (resource?.spec ?? {}) as { storage?: { size?: string } }
-  const size = `${Number.parseInt(storage?.size ?? '10Gi', 10) + run.random.pick([1, 10])}Gi`
-  edit(run, name, { storage: { size } })
+  return storage?.size ?? '10Gi'
 }
 
 function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
   edit(run, name, spec)
   run.later(run.random.between(MEND_MS), () => edit(run, name, then))
+}
+
+function forAWhileOrGood(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
+  if (run.random.chance(0.5)) forAWhile(run, name, spec, then)
+  else edit(run, name, spec)
 }
 
 function deletePod(run: OperatorRun, name: string): void {
@@ -170,6 +187,36 @@ function wipe(run: OperatorRun, name: string): void {
   run.tell(`wipe ${metadata.name}: pod and claim`)
   run.cluster.store.delete(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: `data-${metadata.name}` })
   run.cluster.store.delete(RESOURCES.pods, metadata)
+}
+
+/** Another volume behind a claim: somebody restored the wrong one, or exchanged two. */
+export function plantForeign(run: OperatorRun, name: string): void {
+  const { random } = run
+  const nodes = run.tier.nodes().filter(({ start }) => start.pod.metadata.labels?.[LABELS.instance] === name)
+  if (!isWhole(run) || nodes.length === 0) return
+  const node = random.pick(nodes)
+  const { clusterId, group, replica } = node.identity
+  const twin = nodes.find(({ identity }) => identity.group !== group && identity.replica === replica)
+  const [ours, theirs] = [node.volume?.files, twin?.volume?.files]
+  if (ours === undefined) return
+  if (theirs !== undefined && random.chance(0.3)) {
+    run.tell(`the volumes of ${node.podName} and ${twin?.podName} are exchanged`)
+    const content = [...theirs]
+    fill(theirs, ours)
+    fill(ours, content)
+    twin?.crash()
+  } else {
+    const owner = random.pick([{ clusterId: 'f'.repeat(32) }, { group: group + 1 }, { replica: (replica + 1) % 3 }])
+    run.tell(`${node.podName} gets a volume of ${JSON.stringify(owner)}`)
+    fill(ours, [[IDENTITY, { ...node.identity, clusterId, ...owner }]])
+  }
+  node.crash()
+}
+
+function fill(files: Map<string, unknown>, content: Iterable<readonly [string, unknown]>): void {
+  const entries = [...content]
+  files.clear()
+  for (const [name, value] of entries) files.set(name, value)
 }
 
 function crash(run: OperatorRun): void {
@@ -192,12 +239,21 @@ function loseNode(run: OperatorRun): void {
   run.later(forMs, () => cluster.restoreNode(node))
 }
 
+/** A claim with the data of others is people's to give up. */
+export function hasForeignData({ cluster }: OperatorRun, node: string): boolean {
+  return cluster.store
+    .all(RESOURCES.persistentVolumeClaims)
+    .filter(({ metadata }) => metadata.annotations?.[ANNOTATIONS.foreignVolume] !== undefined)
+    .some(({ metadata }) => cluster.kubelets.volumes.get(metadata.uid ?? '')?.node === node)
+}
+
 function loseNodeForGood(run: OperatorRun): void {
   const { cluster, random } = run
   const nodes = cluster.store.all(RESOURCES.nodes).map(({ metadata }) => metadata.name)
   // Once in a run, and only what the groups can bear.
   if (!isWhole(run) || nodes.length < 6 || nodes.some((node) => !cluster.fleet.isReachable(node))) return
   const node = random.pick(nodes)
+  if (hasForeignData(run, node)) return
   const groups = cluster.store.all(RESOURCES.pods).flatMap((pod) => (nodeOf(pod) === node ? [pod.metadata.labels?.[LABELS.group]] : []))
   if (new Set(groups).size < groups.length) return
   run.tell(`lose node ${node} for good`)
@@ -226,13 +282,16 @@ function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replic
   if (run.random.chance(0.5)) run.later(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
 }
 
-/** A machine moves to another zone: the topology changes. */
-export function relabel(run: OperatorRun): void {
+/** A machine moves to another zone: the topology changes. Returns what moves it back. */
+export function relabel(run: OperatorRun): () => void {
   const { store } = run.cluster
   const { metadata } = run.random.pick(store.all(RESOURCES.nodes))
-  const zone = run.random.pick(['z1', 'z2', 'z3'])
-  run.tell(`node ${metadata.name} moves to zone ${zone}`)
-  store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: zone } } })
+  const move = (zone: string | undefined): void => {
+    run.tell(`node ${metadata.name} moves to zone ${zone}`)
+    store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: zone } } })
+  }
+  move(run.random.pick(['z1', 'z2', 'z3']))
+  return () => move(metadata.labels?.[ZONE_LABEL])
 }
 
 /** Somebody deletes or edits what the operator applied. */

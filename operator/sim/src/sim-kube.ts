@@ -73,6 +73,11 @@ export class SimKube implements Kube {
     return this.request({ verb: 'get', resource: '/version' }, () => this.facts)
   }
 
+  /** Says nothing of kinds. */
+  openApi(): Promise<unknown> {
+    return this.request({ verb: 'get', resource: '/openapi' }, () => undefined)
+  }
+
   list(resource: Resource, scope: Scope = {}): Promise<ObjectList> {
     return this.request({ verb: 'list', resource: resourceName(resource) }, () => {
       const { store, scheduler } = this

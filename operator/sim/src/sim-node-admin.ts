@@ -2,8 +2,8 @@
 import type { Topology } from '@thermocline/protocol'
 import type { NodeAdmin } from '../../src/cluster-admin/node-admin.ts'
 import type { NodeFacts } from '../../src/plan/observed.ts'
-import { RESOURCES } from '../../src/runtime/resources.ts'
 import type { SimCluster } from './cluster.ts'
+import { podAt } from './slots.ts'
 import type { ThermoclineNode } from './thermocline-node.ts'
 
 export interface AdminFaults {
@@ -56,6 +56,22 @@ export class SimNodeAdmin implements NodeAdmin {
     )
   }
 
+  setVolumeAside(address: string, token: string): Promise<void> {
+    return this.ask(
+      address,
+      (node) => {
+        if (node.token !== token) throw new Error('unauthorized')
+        node.setVolumeAside()
+      },
+      this.faults.answerLost,
+    )
+  }
+
+  private nodeAt(address: string): ThermoclineNode | undefined {
+    const pod = podAt(this.cluster.store, address)
+    return pod === undefined ? undefined : this.cluster.processOf(pod.metadata)
+  }
+
   private ask<T>(address: string, work: (node: ThermoclineNode) => T, answerLost = 0): Promise<T> {
     const { scheduler } = this.cluster
     const { random } = scheduler
@@ -81,13 +97,5 @@ export class SimNodeAdmin implements NodeAdmin {
         }
       })
     })
-  }
-
-  private nodeAt(address: string): ThermoclineNode | undefined {
-    const ip = address.slice(0, address.lastIndexOf(':'))
-    for (const pod of this.cluster.store.unordered(RESOURCES.pods)) {
-      if ((pod.status as { podIP?: string } | undefined)?.podIP === ip) return this.cluster.processOf(pod.metadata)
-    }
-    return undefined
   }
 }

@@ -126,7 +126,8 @@ export class SimOperator {
   private pass(verb: string, args: unknown[], call: (args: unknown[]) => Promise<unknown>): Promise<unknown> {
     if (this.isDead) return new Promise(() => {})
     const step = stepOf(verb, args)
-    if (step !== undefined) this.options.onAsk({ verb, resource: verb === 'putTopology' ? undefined : (args[0] as Resource), args, step })
+    if (step !== undefined)
+      this.options.onAsk({ verb, resource: typeof args[0] === 'string' ? undefined : (args[0] as Resource), args, step })
     const given = verb === 'watch' ? [args[0], args[1], this.whileAlive(args[2] as (event: unknown) => void)] : args
     return new Promise((resolve, reject) => {
       call(given).then(
@@ -154,6 +155,8 @@ export const STEPS = [
   'fill slots',
   'name epoch',
   'put topology',
+  'mark claim',
+  'set volume aside',
   'write status',
   'set finalizer',
   'apply ServiceAccount',
@@ -173,6 +176,7 @@ export const STEPS = [
 /** Undefined: it changes nothing, or nothing that matters (leases, events). */
 function stepOf(verb: string, args: readonly unknown[]): string | undefined {
   if (verb === 'putTopology') return 'put topology'
+  if (verb === 'setVolumeAside') return 'set volume aside'
   if (verb === 'evict') return 'restart pod'
   const { kind } = (args[0] ?? {}) as { kind?: string }
   if (kind === 'Lease' || kind === 'Event') return undefined
@@ -192,9 +196,10 @@ function stepOf(verb: string, args: readonly unknown[]): string | undefined {
   }
 }
 
-function patchStep(kind: string | undefined, { data }: MergePatch): string {
+function patchStep(kind: string | undefined, { data, metadata }: MergePatch): string {
   if (kind === 'ConfigMap') return (data as { volumes?: string } | undefined)?.volumes === undefined ? 'name epoch' : 'fill slots'
-  return kind === 'PersistentVolumeClaim' ? 'grow claim' : 'set finalizer'
+  if (kind === 'PersistentVolumeClaim') return metadata === undefined ? 'grow claim' : 'mark claim'
+  return 'set finalizer'
 }
 
 function deleteStep(kind: string | undefined, options: { propagation?: string; gracePeriodSeconds?: number }): string {

@@ -46,6 +46,12 @@ export function isEnding({ cluster }: RunView, { namespace, name }: Pick<Slot, '
   return resource === undefined || resource.metadata.deletionTimestamp !== undefined
 }
 
+/** By the host and port of its node. */
+export function podAt(store: Store, address: string): KubeObject | undefined {
+  const ip = address.slice(0, address.lastIndexOf(':'))
+  return [...store.unordered(RESOURCES.pods)].find(({ status }) => (status as { podIP?: string } | undefined)?.podIP === ip)
+}
+
 export const isMajority = (count: number, of: number): boolean => count >= quorumOf(of)
 
 /** The pod that an operator has just begun to delete, if that is what the change is. */

@@ -4,6 +4,7 @@
  *
  *     joining ──a topology names this volume──► starting ──► serving
  *        └──it names another──► joining, to rejoin ──n−q+1 others vote: a new incarnation──► learning ──► serving
+ *     foreign ──what is on the volume is set aside──► the process ends, and the next begins on an empty one
  */
 import { canonicalTopology, type Incarnation, type Topology } from '@thermocline/protocol'
 import type { NodeFacts } from '../../src/plan/observed.ts'
@@ -25,7 +26,9 @@ export interface SimIdentity {
   readonly mustRejoin: boolean
 }
 
-const IDENTITY = 'identity'
+export const IDENTITY = 'identity'
+/** What was moved aside. */
+export const ASIDE = 'aside'
 const TOPOLOGY = 'topology'
 /** Highest incarnation number of each replica of the group that this volume has durably named. */
 const NAMED = 'named'
@@ -39,8 +42,10 @@ export class ThermoclineNode implements PodProcess {
   state: NodeFacts['state'] = 'joining'
   isStopped = false
   private readonly tier: StorageTier
-  private readonly volume: SimVolume | undefined
+  readonly volume: SimVolume | undefined
   private exited = false
+  /** Who it would be on an empty volume. */
+  private readonly fresh: SimIdentity
   /** When it has replayed its log, or is through with learning if enough others vote. */
   private readyAtMs: number | undefined
   private learnMs = 0
@@ -56,14 +61,15 @@ export class ThermoclineNode implements PodProcess {
     this.volume = [...start.volumes.values()][0]
     const { containers } = spec as { containers: readonly { args: readonly string[] }[] }
     const argument = (name: string): string => containers[0]?.args.find((one) => one.startsWith(`--${name}=`))?.slice(name.length + 3) ?? ''
-    this.open({
+    this.fresh = {
       clusterId: argument('cluster'),
       group: Number(argument('group')),
       replica: Number(metadata.name.slice(metadata.name.lastIndexOf('-') + 1)),
       incarnation: { number: 0, nonce: tier.random.hex(16) },
       standing: 'fresh',
       mustRejoin: false,
-    })
+    }
+    this.open(this.fresh)
   }
 
   private open(fresh: SimIdentity): void {
@@ -74,11 +80,15 @@ export class ThermoclineNode implements PodProcess {
     const found = this.volume.files.get(IDENTITY) as SimIdentity | undefined
     const isForeign =
       found !== undefined && (found.clusterId !== fresh.clusterId || found.group !== fresh.group || found.replica !== fresh.replica)
-    if (isForeign) this.exited = true
-    else if (found === undefined) this.save(fresh)
-    if (!this.exited) this.followTopology()
+    if (isForeign) {
+      this.state = 'foreign'
+      return
+    }
+    if (found === undefined) this.save(fresh)
+    this.followTopology()
   }
 
+  /** What is on the volume. */
   get identity(): SimIdentity {
     return this.volume?.files.get(IDENTITY) as SimIdentity
   }
@@ -123,6 +133,7 @@ export class ThermoclineNode implements PodProcess {
   }
 
   facts(): NodeFacts {
+    if (this.state === 'foreign') return this.foreignFacts()
     const { clusterId, group, replica, incarnation, standing } = this.identity
     const voting = Math.min(BLOCKS - 1, Math.floor((this.learnedMs * BLOCKS) / Math.max(1, this.learnMs)))
     return {
@@ -141,9 +152,28 @@ export class ThermoclineNode implements PodProcess {
     }
   }
 
+  private foreignFacts(): NodeFacts {
+    const { clusterId, group, replica, incarnation } = this.fresh
+    const own = { version: '0.1.0', state: this.state, clusterId, group, replica, incarnation }
+    const { clusterId: theirs, group: theirGroup, replica: theirReplica } = this.identity
+    const owner = { clusterId: theirs, group: theirGroup, replica: theirReplica }
+    return { ...own, owner, standing: 'learner', mode: 'Unknown', epoch: 0, chosenTotal: 0, writes: { state: 'accepted' } }
+  }
+
+  /** @throws Error as the real node answers. */
+  setVolumeAside(): void {
+    if (this.state !== 'foreign' || this.volume === undefined) throw new Error('invalid_argument: the volume is this replica’s own')
+    const { files } = this.volume
+    const all = new Map(files)
+    files.clear()
+    files.set(ASIDE, all)
+    this.crash()
+  }
+
   /** @throws Error as the real node answers. */
   install(next: Topology): void {
     const { topology: current, identity } = this
+    if (this.state === 'foreign') throw new Error('wrong_cluster')
     if (next.clusterId !== identity.clusterId) throw new Error(`wrong_cluster: topology.clusterId: ${next.clusterId}`)
     const isSame = current !== undefined && canonicalTopology(current) === canonicalTopology(next)
     if (isSame) return

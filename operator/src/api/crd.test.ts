@@ -114,6 +114,10 @@ const CASES: readonly Case[] = [
   { what: 'other replicas', before: resource(), after: resource({ replicas: 5 }), refused: ['spec.replicas'] },
   { what: 'other replicas, and four', before: resource(), after: resource({ replicas: 4 }), refused: ['spec.replicas', 'spec.replicas'] },
   { what: 'another slice', before: resource(), after: resource({ sliceDuration: '1h' }), refused: ['spec.sliceDuration'] },
+  { what: 'a slice in days', after: resource({ sliceDuration: '2d' }), refused: [] },
+  { what: 'the longest slice', after: resource({ sliceDuration: '4294967295ms' }), refused: [] },
+  { what: 'a slice that is too long', after: resource({ sliceDuration: '4294967296ms' }), refused: ['spec.sliceDuration'] },
+  { what: 'a slice that is too short', after: resource({ sliceDuration: '59s' }), refused: ['spec.sliceDuration'] },
   { what: 'a class from the first', after: resource({ storage: { className: 'fast' } }), refused: [] },
   {
     what: 'the same class, more space',

@@ -23,6 +23,8 @@ export const LABELS = {
 export const ANNOTATIONS = {
   /** On claims: the cluster whose data the volume holds. Claims outlive the resource. */
   clusterId: 'thermocline.dev/cluster-id',
+  /** On claims: whose data was found on the volume, which is not its replica's. Taken off by people, once they have taken that away. */
+  foreignVolume: 'thermocline.dev/foreign-volume',
   /** On StatefulSets and pods: hash of what the resource says of pods, or said when the pod was made. */
   templateHash: 'thermocline.dev/template-hash',
   /** On StatefulSets: hash of what the resource said when it was last applied. */

@@ -7,7 +7,7 @@ import { BYTES_PATTERN, DURATION_PATTERN } from './quantity.ts'
 
 const bytes = (description: string) => z.string().regex(new RegExp(BYTES_PATTERN), 'expected a quantity like 10Gi').meta({ description })
 const duration = (description: string) =>
-  z.string().regex(new RegExp(DURATION_PATTERN), 'expected a duration like 24h, 90m or 7d').meta({ description })
+  z.string().max(32).regex(new RegExp(DURATION_PATTERN), 'expected a duration like 24h, 90m or 7d').meta({ description })
 
 const resourceList = z.record(z.string(), z.union([z.string(), z.number()])).meta({ 'x-kubernetes-quantities': true })
 

@@ -21,3 +21,15 @@ export function parseDuration(text: string): number | undefined {
   for (const [, digits, unit] of text.matchAll(/([0-9]+)(ms|s|m|h|d)/g)) total += Number(digits) * (UNIT_MS[unit as string] as number)
   return total
 }
+
+/** In the largest unit that says it exactly. */
+export function formatBytes(bytes: number): string {
+  const [unit, size] = Object.entries(BINARY).findLast(([, one]) => bytes > 0 && bytes % one === 0) ?? ['', 1]
+  return `${bytes / size}${unit}`
+}
+
+/** In the largest unit that says it exactly. */
+export function formatDuration(ms: number): string {
+  const [unit, size] = Object.entries(UNIT_MS).findLast(([, one]) => ms > 0 && ms % one === 0) ?? ['ms', 1]
+  return `${ms / size}${unit}`
+}

@@ -8,11 +8,12 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 const factsSchema = z.object({
   version: z.string(),
-  state: z.enum(['starting', 'joining', 'learning', 'serving', 'stopping', 'failed']),
+  state: z.enum(['starting', 'joining', 'learning', 'serving', 'stopping', 'failed', 'foreign']),
   reason: z.string().optional(),
   clusterId: z.string(),
   group: z.number().int(),
   replica: z.number().int(),
+  owner: z.object({ clusterId: z.string(), group: z.number().int(), replica: z.number().int() }).optional(),
   incarnation: z.object({ number: z.number().int(), nonce: z.string() }),
   standing: z.enum(['fresh', 'voter', 'learner']),
   mode: z.enum(['Voter', 'LearnerOnly', 'Unknown']),
@@ -29,6 +30,8 @@ export interface NodeAdmin {
   topology(address: string): Promise<Topology | undefined>
   /** @throws Error with the node's own words. */
   putTopology(address: string, topology: Topology, token: string): Promise<void>
+  /** Moves what is on a foreign volume aside. @throws Error with the node's own words. */
+  setVolumeAside(address: string, token: string): Promise<void>
 }
 
 export class HttpNodeAdmin implements NodeAdmin {
@@ -51,6 +54,10 @@ export class HttpNodeAdmin implements NodeAdmin {
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(topology),
     })
+  }
+
+  async setVolumeAside(address: string, token: string): Promise<void> {
+    await ask(address, '/v1/admin/volume/set-aside', { method: 'POST', headers: { authorization: `Bearer ${token}` } })
   }
 }
 

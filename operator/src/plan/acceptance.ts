@@ -3,16 +3,14 @@
  * comparison with what is there leave the rest to the operator. Each reason names the field, its value and what to do.
  */
 import { type PaxosGroupSpec, paxosGroupSpecSchema } from '../api/paxos-group.ts'
-import { parseBytes, parseDuration } from '../api/quantity.ts'
-import { PAXOS_GROUP_RULES } from '../api/rules.ts'
+import { formatBytes, formatDuration, parseBytes, parseDuration } from '../api/quantity.ts'
+import { isSliceDuration, PAXOS_GROUP_RULES } from '../api/rules.ts'
 import type { Observed } from './observed.ts'
 
 export type Acceptance = { readonly spec: PaxosGroupSpec } | { readonly reason: string; readonly message: string }
 
 const MIN_LOG_BYTES = 64 * 1024 * 1024
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
-const MIN_SLICE_MS = 60_000
-const MAX_SLICE_MS = 0xffffffff
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -41,8 +39,7 @@ function checkSizes(spec: PaxosGroupSpec): string | undefined {
   const storageBytes = parseBytes(spec.storage.size) as number
   if (storageBytes < 2 * logBytes)
     return `spec.storage.size: ${spec.storage.size} is less than twice spec.limits.logBytes, ${spec.limits.logBytes}`
-  const sliceMs = parseDuration(spec.sliceDuration) as number
-  if (sliceMs < MIN_SLICE_MS || sliceMs > MAX_SLICE_MS) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
+  if (!isSliceDuration(spec.sliceDuration)) return `spec.sliceDuration: ${spec.sliceDuration} is not from 1m to 49d`
   const memory = spec.resources.limits?.memory
   if (memory === undefined) return undefined
   const memoryBytes = parseBytes(String(memory))
@@ -53,39 +50,68 @@ function checkSizes(spec: PaxosGroupSpec): string | undefined {
   return undefined
 }
 
+/** A wish of the resource that is not acted upon; what it wishes to change stays as it is. */
+export interface Refusal {
+  readonly reason: string
+  readonly message: string
+}
+
+export interface EffectiveSpec {
+  /** What is acted upon: the resource's, with each refused field as the cluster has it. */
+  readonly spec: PaxosGroupSpec
+  readonly refusals: readonly Refusal[]
+}
+
 /**
- * What contradicts the cluster that is there: kept as it was, and said. Holds also where the server compares old and new, since
- * a resource can be deleted and made again over the same volumes.
+ * The spec without what contradicts the cluster that is there. Field by field: a refused one holds up no other. Needed also where
+ * the server compares old and new, since a resource can be deleted and made again over the same volumes.
  */
-export function acceptChange(
-  spec: PaxosGroupSpec,
-  { topology, statefulSets, bootstrap }: Observed,
-): { reason: string; message: string } | undefined {
-  const groups = bootstrap?.volumes
-  if (groups !== undefined && groups.length !== spec.groups) {
-    return {
-      reason: spec.groups > groups.length ? 'GrowthNotSupported' : 'ShrinkingNotSupported',
-      message: `spec.groups: the cluster has ${groups.length}, ${spec.groups} are wanted; this release cannot move data between groups: set it back to ${groups.length}`,
-    }
+export function acceptChanges(spec: PaxosGroupSpec, observed: Observed): EffectiveSpec {
+  const initial = observed.bootstrap?.initial
+  const refusals: Refusal[] = []
+  let effective = spec
+  const refuse = (reason: string, message: string, kept: Partial<PaxosGroupSpec>): void => {
+    refusals.push({ reason, message })
+    effective = { ...effective, ...kept }
   }
-  const replicas = groups?.[0]?.length
-  if (replicas !== undefined && replicas !== spec.replicas)
-    return {
-      reason: 'Invalid',
-      message: `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}`,
-    }
-  const sliceMs = parseDuration(spec.sliceDuration)
-  if (topology !== undefined && topology.sliceDurationMs !== sliceMs) {
-    return {
-      reason: 'Invalid',
-      message: `spec.sliceDuration: the cluster was made with ${topology.sliceDurationMs / 1000}s, ${spec.sliceDuration} is wanted; set it back`,
-    }
-  }
-  const most = Math.max(0, ...statefulSets.map((set) => set?.claimBytes ?? 0))
-  if (most > (parseBytes(spec.storage.size) as number))
-    return {
-      reason: 'VolumesCannotShrink',
-      message: `spec.storage.size: volumes of ${most} bytes cannot shrink to ${spec.storage.size}; set it back or larger`,
-    }
-  return undefined
+  const groups = initial?.volumes.length ?? spec.groups
+  if (groups !== spec.groups)
+    refuse(
+      spec.groups > groups ? 'GrowthNotSupported' : 'ShrinkingNotSupported',
+      `spec.groups: the cluster has ${groups}, ${spec.groups} are wanted; this release cannot move data between groups: set it back to ${groups}`,
+      { groups },
+    )
+  const replicas = initial?.volumes[0]?.length ?? spec.replicas
+  if (replicas !== spec.replicas)
+    refuse('Invalid', `spec.replicas: the cluster has ${replicas}, ${spec.replicas} are wanted; set it back to ${replicas}`, { replicas })
+  const wantedMs = parseDuration(spec.sliceDuration) as number
+  const sliceMs = initial?.sliceDurationMs ?? wantedMs
+  if (sliceMs !== wantedMs)
+    refuse(
+      'Invalid',
+      `spec.sliceDuration: the cluster was made with ${formatDuration(sliceMs)}, ${spec.sliceDuration} is wanted; set it back to ${formatDuration(sliceMs)}`,
+      { sliceDuration: formatDuration(sliceMs) },
+    )
+  const bytes = bytesInForce(observed)
+  if (bytes > (parseBytes(spec.storage.size) as number))
+    refuse(
+      'VolumesCannotShrink',
+      `spec.storage.size: volumes of ${formatBytes(bytes)} cannot shrink to ${spec.storage.size}; set it to ${formatBytes(bytes)} or more`,
+      { storage: { ...spec.storage, size: formatBytes(bytes) } },
+    )
+  return { spec: effective, refusals }
+}
+
+/**
+ * The largest size that a group's volumes were made for or all have grown to. One claim alone says nothing: people may enlarge it.
+ * A StatefulSet that is being made anew says nothing either, but its claims outlive it.
+ */
+function bytesInForce({ statefulSets, groups }: Observed): number {
+  return Math.max(
+    0,
+    ...groups.map((replicas, group) => {
+      const claims = replicas.flatMap(({ claim }) => (claim === undefined ? [] : [claim.requestedBytes]))
+      return statefulSets[group]?.claimBytes ?? (claims.length === 0 ? 0 : Math.min(...claims))
+    }),
+  )
 }

@@ -1,23 +1,25 @@
 /**
  * Filling the slots of a new cluster, once (⚖15). The volumes that all replicas report, fresh and of this cluster, are put
- * down in the ConfigMap by compare-and-set; from then on the ConfigMap is what says who the first voters were, and a volume
- * that comes later is a replacement.
+ * down in the ConfigMap by compare-and-set, and with them the slice duration; from then on the ConfigMap is what says who the first
+ * voters were, and a volume that comes later is a replacement.
  */
 import type { Incarnation } from '@thermocline/protocol'
-import type { Observed } from './observed.ts'
+import { parseDuration } from '../api/quantity.ts'
+import type { Cluster } from '../specs/cluster.ts'
+import type { Initial, Observed } from './observed.ts'
+import { describe } from './rollout.ts'
 
-/** The first volumes of all slots, or what is waited for. */
-export type Filling =
-  | { readonly volumes: readonly (readonly Incarnation[])[] }
-  | { readonly waitsFor: string }
-  | { readonly refused: string }
+/** What the cluster begins with, or what is waited for. */
+export type Filling = { readonly initial: Initial } | { readonly waitsFor: string } | { readonly refused: string }
 
-export function fillSlots({ groups }: Pick<Observed, 'groups'>, clusterId: string): Filling {
+export function fillSlots({ groups }: Pick<Observed, 'groups'>, { clusterId, spec }: Pick<Cluster, 'clusterId' | 'spec'>): Filling {
   const missing: string[] = []
   const volumes: Incarnation[][] = []
   for (const replicas of groups) {
     const row: Incarnation[] = []
-    for (const { group, replica, facts } of replicas) {
+    for (const one of replicas) {
+      const { group, replica, facts } = one
+      if (one.foreign !== undefined) return { refused: `${describe(one)}; put the right volume, or an empty one, behind its claim` }
       if (facts === undefined || facts.clusterId !== clusterId) missing.push(`g${group}-${replica}`)
       else if (facts.standing !== 'fresh' || facts.incarnation.number !== 0) {
         return {
@@ -27,7 +29,8 @@ export function fillSlots({ groups }: Pick<Observed, 'groups'>, clusterId: strin
     }
     volumes.push(row)
   }
-  return missing.length === 0 ? { volumes } : { waitsFor: `waiting for ${listed(missing)} to answer` }
+  if (missing.length > 0) return { waitsFor: `waiting for ${listed(missing)} to answer` }
+  return { initial: { volumes, sliceDurationMs: parseDuration(spec.sliceDuration) as number } }
 }
 
 const MOST_LISTED = 5

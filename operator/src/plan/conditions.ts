@@ -18,6 +18,11 @@ export function mergeConditions(
   return verdicts.map((verdict) => {
     const last = before?.find(({ type }) => type === verdict.type)
     const lastTransitionTime = last?.status === verdict.status ? last.lastTransitionTime : formatTime(nowMs)
-    return { ...verdict, observedGeneration, lastTransitionTime }
+    return { ...verdict, message: cut(verdict.message), observedGeneration, lastTransitionTime }
   })
 }
+
+/** A server refuses a longer one than the schema says, and with it the whole status; nor would anybody read it. */
+const MOST_WORDS = 4000
+
+const cut = (message: string): string => (message.length <= MOST_WORDS ? message : `${message.slice(0, MOST_WORDS)}…`)

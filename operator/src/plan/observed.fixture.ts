@@ -7,6 +7,7 @@ export const CLUSTER_ID = 'ab'.repeat(16)
 export const NOW_MS = Date.parse('2026-11-25T12:00:00Z')
 export const TEMPLATE = 'template-1'
 const GIB = 1024 ** 3
+export const DAY_MS = 86_400_000
 
 export function clusterWith(spec: Record<string, unknown> = {}): Cluster {
   return {
@@ -67,6 +68,7 @@ export function claimOf(group: number, replica: number, changes: Partial<Observe
     clusterId: CLUSTER_ID,
     pinnedTo: [`n${replica + 1}`],
     isLost: false,
+    holdsForeign: false,
     ...changes,
   }
 }
@@ -92,7 +94,7 @@ export function observedWith(
     bootstrap: {
       resourceVersion: '7',
       clusterId: CLUSTER_ID,
-      volumes: slots.map((row) => row.map(({ facts }) => (facts as NodeFacts).incarnation)),
+      initial: { volumes: slots.map((row) => row.map(({ facts }) => (facts as NodeFacts).incarnation)), sliceDurationMs: DAY_MS },
       epoch: 1,
     },
     groups: slots.map((row) => row.map(change)),

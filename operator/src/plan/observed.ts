@@ -5,11 +5,13 @@ import type { PaxosGroupStatus } from '../api/paxos-group.ts'
 /** The part of a node's `/v1/admin/status` that decisions rest on. */
 export interface NodeFacts {
   readonly version: string
-  readonly state: 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed'
+  readonly state: 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed' | 'foreign'
   readonly reason?: string | undefined
   readonly clusterId: string
   readonly group: number
   readonly replica: number
+  /** While the state is `foreign`: whose the volume is, if it says so. */
+  readonly owner?: VolumeName | undefined
   readonly incarnation: Incarnation
   /** `fresh`: no topology has filled the slot with this volume, and it has never voted. */
   readonly standing: 'fresh' | 'voter' | 'learner'
@@ -20,6 +22,13 @@ export interface NodeFacts {
     | { readonly blocks: number; readonly voting: number; readonly stuck: number; readonly etaMs?: number | undefined }
     | undefined
   readonly writes: { readonly state: 'accepted' | 'disk_full' | 'overloaded' }
+}
+
+/** What a volume says of itself. */
+export interface VolumeName {
+  readonly clusterId: string
+  readonly group: number
+  readonly replica: number
 }
 
 export interface ObservedPod {
@@ -53,6 +62,8 @@ export interface ObservedClaim {
   readonly pinnedTo: readonly string[] | undefined
   /** The volume behind the claim is gone. */
   readonly isLost: boolean
+  /** It was seen to hold the data of others, which may be on it still: never deleted by the operator. */
+  readonly holdsForeign: boolean
 }
 
 export interface ObservedNode {
@@ -66,8 +77,10 @@ export interface ObservedReplica {
   readonly replica: number
   readonly pod: ObservedPod | undefined
   readonly claim: ObservedClaim | undefined
-  /** What the node itself says; undefined if it did not answer. */
+  /** What the node itself says; undefined if it did not answer, or has no volume of its own to speak of. */
   readonly facts: NodeFacts | undefined
+  /** The node says that its volume is not its own. */
+  readonly foreign?: { readonly owner: VolumeName | undefined } | undefined
 }
 
 export interface ObservedStatefulSet {
@@ -80,12 +93,20 @@ export interface ObservedStatefulSet {
   readonly isDeleting: boolean
 }
 
-/** The ConfigMap that says which volumes were the first. */
+/** What a cluster begins with, and keeps. */
+export interface Initial {
+  /** Per group and replica. */
+  readonly volumes: readonly (readonly Incarnation[])[]
+  /** It is in every key. */
+  readonly sliceDurationMs: number
+}
+
+/** The ConfigMap that says what the cluster began with. */
 export interface Bootstrap {
   readonly resourceVersion: string
   readonly clusterId: string
-  /** Per group and replica, once all were there. */
-  readonly volumes: readonly (readonly Incarnation[])[] | undefined
+  /** Once all first volumes were there. */
+  readonly initial: Initial | undefined
   /** The highest epoch that a topology may have been given, 0 for none: it outlives the resource, as the volumes do. */
   readonly epoch: number
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Topology } from '@thermocline/protocol'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
 import { CLUSTER_ID, clusterWith, factsOf, nonceOf, observedWith } from './observed.fixture.ts'
-import type { Observed } from './observed.ts'
+import type { Initial, Observed } from './observed.ts'
 import { type Action, makePlan } from './plan.ts'
 import { planTopology } from './topology.ts'
 
@@ -18,7 +18,7 @@ function settled(spec: Record<string, unknown> = {}): { cluster: ReturnType<type
     ...first,
     groups: first.groups.map((all) => all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { epoch: 0 }) }))),
   }
-  const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.volumes ?? []), epoch: 1 } as Topology
+  const topology = { ...planTopology(cluster, unnamed, first.bootstrap?.initial as Initial), epoch: 1 } as Topology
   const statefulSets = first.statefulSets.map((set) =>
     set === undefined ? undefined : { ...set, templateHash, specHash: specHashOf(cluster) },
   )
@@ -67,14 +67,14 @@ test('a new image of the resource changes the StatefulSet and restarts one pod',
 
 test('fresh volumes are named together, once, and nothing is named before', () => {
   const cluster = clusterWith()
-  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const fresh = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
   const { actions, status } = makePlan(cluster, fresh, TOKEN)
   assert.equal(kinds(actions).includes('putTopology'), false)
   const fill = actions.find((action) => action.do === 'fillSlots')
-  assert.deepEqual(fill?.do === 'fillSlots' ? fill.volumes : undefined, [
+  assert.deepEqual(fill?.do === 'fillSlots' ? fill.initial.volumes : undefined, [
     [0, 1, 2].map((replica) => ({ number: 0, nonce: nonceOf(0, replica) })),
   ])
   assert.equal(fill?.do === 'fillSlots' ? fill.resourceVersion : undefined, '3')
@@ -83,7 +83,7 @@ test('fresh volumes are named together, once, and nothing is named before', () =
 })
 
 test('while one is missing nothing is named, and who is missing is said', () => {
-  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const unnamed = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     facts: one.replica === 1 ? undefined : factsOf(0, one.replica, { state: 'joining', standing: 'fresh', mode: 'Unknown', epoch: 0 }),
   }))
@@ -93,7 +93,7 @@ test('while one is missing nothing is named, and who is missing is said', () => 
 })
 
 test('volumes that were in use are never taken for fresh ones', () => {
-  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } })
+  const used = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } })
   const { actions, status } = makePlan(clusterWith(), used, TOKEN)
   assert.equal(kinds(actions).includes('fillSlots'), false)
   assert.equal(status.conditions?.find(({ type }) => type === 'Degraded')?.reason, 'NeedsOperator')
@@ -138,11 +138,36 @@ test('more groups are refused in words, and what runs goes on', () => {
   assert.deepEqual(kinds(actions), ['ServiceAccount', 'Secret', 'Service', 'Service', 'PodDisruptionBudget'])
 })
 
-test('a refused resource keeps what there is: a StatefulSet that somebody deleted is made anew, with the replicas that there are', () => {
+test('a refused change holds up no other: the image is rolled out, with as many replicas as there are', () => {
   const { observed } = settled()
-  const { actions } = makePlan(clusterWith({ replicas: 5 }), { ...observed, statefulSets: [undefined] }, TOKEN)
+  const { actions, status } = makePlan(clusterWith({ replicas: 5, groups: 2, image: 'thermocline:2' }), observed, TOKEN)
   const set = actions.find((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')
   assert.equal(set?.do === 'apply' ? (set.object.spec as { replicas: number }).replicas : undefined, 3)
+  assert.equal(kinds(actions).filter((kind) => kind === 'StatefulSet').length, 1)
+  assert.ok(kinds(actions).includes('restartPod'))
+  const accepted = status.conditions?.find(({ type }) => type === 'Accepted')
+  assert.deepEqual([accepted?.status, accepted?.reason], ['False', 'GrowthNotSupported'])
+  assert.match(accepted?.message ?? '', /spec\.groups: .*; spec\.replicas: /)
+})
+
+test('a size that cannot shrink stays, and pods are changed all the same', () => {
+  const { observed } = settled()
+  const { actions } = makePlan(clusterWith({ storage: { size: '5Gi' }, image: 'thermocline:2' }), observed, TOKEN)
+  const set = actions.find((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')
+  assert.match(JSON.stringify(set), /"storage":"10Gi"/)
+  assert.equal(kinds(actions).includes('orphanStatefulSet'), false)
+  assert.ok(kinds(actions).includes('restartPod'))
+})
+
+test('a slice that was changed is in no topology', () => {
+  const { observed } = settled()
+  const moved: Observed = { ...observed, nodes: new Map([['n1', { isReady: true, isUnschedulable: false, zone: 'elsewhere' }]]) }
+  const { actions, status } = makePlan(clusterWith({ sliceDuration: '1h' }), moved, TOKEN)
+  assert.deepEqual(
+    actions.flatMap((action) => (action.do === 'putTopology' ? [action.topology.sliceDurationMs] : [])),
+    [86_400_000, 86_400_000, 86_400_000],
+  )
+  assert.equal(status.conditions?.find(({ type }) => type === 'Accepted')?.status, 'False')
 })
 
 test('paused: everything is reported, nothing is done', () => {
@@ -150,6 +175,11 @@ test('paused: everything is reported, nothing is done', () => {
   const { actions, status } = makePlan(clusterWith({ image: 'thermocline:2', paused: true }), observed, TOKEN)
   assert.deepEqual(actions, [])
   assert.equal(status.phase, 'Paused')
+})
+
+test('paused before it has an id: none is made up', () => {
+  const plan = makePlan(clusterWith({ paused: true }), { ...observedWith(), bootstrap: undefined }, TOKEN)
+  assert.deepEqual([plan.actions, plan.status.clusterId], [[], undefined])
 })
 
 test('claims grow although the pod is down, and the StatefulSet is made anew around its pods', () => {
@@ -179,7 +209,7 @@ test('a StatefulSet with smaller claims is never applied over: it goes first, wi
 })
 
 test('pods of a broken template are replaced before the slots are filled, too', () => {
-  const broken = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, volumes: undefined, epoch: 0 } }, (one) => ({
+  const broken = observedWith({ bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }, (one) => ({
     ...one,
     pod: one.pod === undefined ? undefined : { ...one.pod, phase: 'Pending', isReady: false, trouble: 'ImagePullBackOff' },
     facts: undefined,
@@ -216,4 +246,59 @@ test('no pod is restarted for a template that its StatefulSet does not have yet'
   const { actions } = makePlan(clusterWith({ image: 'thermocline:2', storage: { size: '20Gi' } }), observed, TOKEN)
   assert.equal(kinds(actions).includes('orphanStatefulSet'), true)
   assert.equal(kinds(actions).includes('restartPod'), false)
+})
+
+test('a volume of another is said with a reason of its own, and before the slots are filled it is never taken for a first one', () => {
+  const { cluster, observed } = settled()
+  const swap = (given: Observed): Observed => ({
+    ...given,
+    groups: given.groups.map((all) =>
+      all.map((one) => (one.replica === 2 ? { ...one, facts: undefined, foreign: { owner: undefined } } : one)),
+    ),
+  })
+  const degraded = (given: Observed): string => {
+    const found = makePlan(cluster, given, TOKEN).status.conditions?.find(({ type }) => type === 'Degraded')
+    return `${found?.status} ${found?.reason}: ${found?.message}`
+  }
+  assert.match(
+    degraded(swap(observed)),
+    /^True ForeignVolume: replica 2 of group 0 has a volume that does not say whose it is behind claim/,
+  )
+  const empty: Observed = { ...observed, bootstrap: { resourceVersion: '3', clusterId: CLUSTER_ID, initial: undefined, epoch: 0 } }
+  const fresh: Observed = {
+    ...empty,
+    groups: empty.groups.map((all) =>
+      all.map((one) => ({ ...one, facts: factsOf(0, one.replica, { state: 'joining', standing: 'fresh' }) })),
+    ),
+  }
+  assert.match(degraded(swap(fresh)), /^True ForeignVolume: .*; put the right volume, or an empty one, behind its claim$/)
+  assert.equal(kinds(makePlan(cluster, swap(fresh), TOKEN).actions).includes('fillSlots'), false)
+})
+
+test('a new cluster bootstraps until a majority has voted; one that has voted is degraded without', () => {
+  const { cluster, observed } = settled()
+  const saidOf = (reason: string): Observed['status'] => ({
+    conditions: [{ type: 'Available', status: 'False', reason, message: '', lastTransitionTime: '2026-11-25T11:00:00Z' }],
+  })
+  const waiting = (status: Observed['status'], voters = 0): string => {
+    const groups = observed.groups.map((all) =>
+      all.map((one) =>
+        one.replica < voters ? one : { ...one, facts: factsOf(0, one.replica, { state: 'joining', mode: 'Unknown', epoch: 0 }) },
+      ),
+    )
+    const plan = makePlan(cluster, { ...observed, status, groups }, TOKEN)
+    const degraded = plan.status.conditions?.find(({ type }) => type === 'Degraded')
+    return `${plan.status.phase} ${degraded?.reason}`
+  }
+  assert.equal(waiting(saidOf('Bootstrapping')), 'Bootstrapping Bootstrapping')
+  assert.equal(waiting(saidOf('Bootstrapping'), 2), 'Degraded ReplicaMissing')
+  assert.equal(waiting(saidOf('Bootstrapping'), 3), 'Running Healthy')
+  assert.equal(waiting(saidOf('MajorityVotes')), 'Degraded ReplicaMissing')
+  assert.equal(waiting({}), 'Degraded ReplicaMissing')
+})
+
+test('a message is never longer than a server takes', () => {
+  const cluster = clusterWith({ groups: 1000 })
+  const silent = observedWith({ groups: 1000 }, (one) => ({ ...one, pod: undefined, facts: undefined }))
+  for (const { message } of makePlan(cluster, silent, TOKEN).status.conditions ?? []) assert.ok(message.length <= 4001)
 })

@@ -4,26 +4,28 @@
  * Writes come before what rests on them: the epoch stands in the ConfigMap before a topology carries it anywhere, and so do the
  * first volumes before a topology names them.
  */
-import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { Topology } from '@thermocline/protocol'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
 import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
 import { type KubeObject, selectorLabels } from '../specs/object.ts'
 import { desiredObjects } from '../specs/objects.ts'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
-import { acceptChange } from './acceptance.ts'
+import { acceptChanges } from './acceptance.ts'
 import { type Filling, fillSlots } from './bootstrap.ts'
+import { hasMajority } from './disruption.ts'
 import { planGrowth } from './growth.ts'
-import type { Observed } from './observed.ts'
+import type { Initial, Observed } from './observed.ts'
 import { planRecovery } from './recovery.ts'
 import { planRollout } from './rollout.ts'
 import { makeStatus } from './status.ts'
 import { planTopology, replicasBehind } from './topology.ts'
+import { votersOf } from './voters.ts'
 
 export type Action =
   | { readonly do: 'apply'; readonly object: KubeObject }
   /** Compare-and-set: only over the ConfigMap that was read, and only while it names no volumes. */
-  | { readonly do: 'fillSlots'; readonly volumes: readonly (readonly Incarnation[])[]; readonly resourceVersion: string }
+  | { readonly do: 'fillSlots'; readonly initial: Initial; readonly resourceVersion: string }
   /** Compare-and-set, before a topology carries the epoch anywhere: no other content will ever have it. */
   | { readonly do: 'nameEpoch'; readonly epoch: number; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
@@ -33,6 +35,9 @@ export type Action =
   | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   /** Only if the volume is lost when that is asked again. */
   | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  | { readonly do: 'markClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly owner: string }
+  /** Only if the volume is still another's, and the others can do without the replica, when that is asked again. */
+  | { readonly do: 'setVolumeAside'; readonly group: number; readonly replica: number; readonly why: string }
   | { readonly do: 'growClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly size: string }
   /** Without its pods: they stay, and the next pass makes it anew around them. */
   | { readonly do: 'orphanStatefulSet'; readonly group: number; readonly uid: string }
@@ -49,46 +54,46 @@ const SETTLED_POLL_MS = 5000
 const BUSY_POLL_MS = 1000
 const SHORTEST_POLL_MS = 200
 
-export function makePlan(cluster: Cluster, observed: Observed, token: string): Plan {
-  const { spec } = cluster
+export function makePlan(asked: Cluster, observed: Observed, token: string): Plan {
+  const { spec, refusals } = acceptChanges(asked.spec, observed)
+  const cluster: Cluster = { ...asked, spec }
   const { bootstrap } = observed
-  const refusal = acceptChange(spec, observed)
-  const volumes = bootstrap?.volumes
-  const filling = volumes === undefined ? fillSlots(observed, cluster.clusterId) : undefined
-  const topology = volumes === undefined ? undefined : planTopology(cluster, observed, volumes)
-  const recovery = volumes === undefined ? undefined : planRecovery(spec, observed)
-  const growth = refusal === undefined ? planGrowth(spec, observed) : undefined
+  const initial = bootstrap?.initial
+  const filling = initial === undefined ? fillSlots(observed, cluster) : undefined
+  const topology = initial === undefined ? undefined : planTopology(cluster, observed, initial)
+  const recovery = initial === undefined ? undefined : planRecovery(spec, observed)
+  const growth = planGrowth(spec, observed)
+  const templateHash = templateHashOf(cluster)
   // Before the slots are filled, too: pods of a broken template would never come to be asked.
-  const rollout = refusal !== undefined ? undefined : planRollout(spec, observed, templateHashOf(cluster))
+  const rollout = planRollout(spec, observed, templateHash)
   const status = makeStatus({
     name: cluster.name,
     spec,
     observed,
-    clusterId: cluster.clusterId,
+    clusterId: bootstrap?.clusterId,
     epoch: topology?.epoch ?? observed.status.topologyEpoch ?? 0,
     selector: selectorOf(cluster),
-    refusal,
-    bootstrapWaits: filling === undefined ? undefined : waitsOf(filling),
+    refusals,
+    bootstrapWaits: filling === undefined ? waitsForVotes(observed) : waitsOf(filling),
     rollout,
-    jobs: [...(recovery?.jobs ?? []), ...(growth?.jobs ?? [])],
+    jobs: [...(recovery?.jobs ?? []), ...growth.jobs],
     needsOperator: [...(recovery?.needsOperator ?? []), ...(filling !== undefined && 'refused' in filling ? [filling.refused] : [])],
   })
-  const changed = refusal === undefined ? changedSets(cluster, observed) : missingSets(observed)
-  const objects = desiredObjects(refusal === undefined ? cluster : asItIs(cluster, observed), observed.groups.length, changed, token)
-  const templateHash = templateHashOf(cluster)
+  const changed = changedSets(cluster, observed)
+  const objects = desiredObjects(cluster, observed.groups.length, changed, token)
   // A pod that goes before its StatefulSet has the template in force would come back as it was.
   const isMade = (group: number): boolean => changed.has(group) || observed.statefulSets[group]?.templateHash === templateHash
   const actions: Action[] = [
     ...objects.map((object): Action => ({ do: 'apply', object })),
-    ...(growth?.claims ?? []).map((claim): Action => ({ do: 'growClaim', ...claim })),
-    ...(growth?.statefulSets ?? []).map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
+    ...growth.claims.map((claim): Action => ({ do: 'growClaim', ...claim })),
+    ...growth.statefulSets.map((set): Action => ({ do: 'orphanStatefulSet', ...set })),
     ...fillActions(filling, bootstrap),
     ...epochActions(topology, bootstrap),
     ...(topology === undefined
       ? []
       : replicasBehind(observed, topology.epoch).map((at): Action => ({ do: 'putTopology', topology, ...at }))),
     ...(recovery?.steps ?? []),
-    ...(rollout?.restarts ?? [])
+    ...rollout.restarts
       .filter(({ group }) => isMade(group))
       .map(({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' })),
   ]
@@ -96,7 +101,7 @@ export function makePlan(cluster: Cluster, observed: Observed, token: string): P
   return {
     actions: spec.paused ? [] : actions,
     status,
-    againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout?.againAfterMs ?? pollMs)),
+    againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout.againAfterMs ?? pollMs)),
   }
 }
 
@@ -104,16 +109,6 @@ export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
   return Object.entries(selectorLabels(cluster))
     .map(([name, value]) => `${name}=${value}`)
     .join(',')
-}
-
-/** What a refused change leaves as it was, it also keeps: with as many replicas as there are. */
-function asItIs(cluster: Cluster, { bootstrap }: Observed): Cluster {
-  const replicas = bootstrap?.volumes?.[0]?.length ?? cluster.spec.replicas
-  return { ...cluster, spec: { ...cluster.spec, replicas } }
-}
-
-function missingSets({ statefulSets }: Observed): Set<number> {
-  return new Set(statefulSets.flatMap((set, group) => (set === undefined ? [group] : [])))
 }
 
 /** Groups whose StatefulSet is missing, or was made from a resource that said something else. */
@@ -134,9 +129,17 @@ function waitsOf(filling: Filling): string {
   return 'refused' in filling ? filling.refused : 'the first volumes are being named'
 }
 
+/** A new cluster has bootstrapped once a majority of every group has voted; from then on missing votes are a loss. */
+function waitsForVotes({ groups, status }: Observed): string | undefined {
+  const isNew = status.conditions?.some(({ type, reason }) => type === 'Available' && reason === 'Bootstrapping') === true
+  const without = groups.filter((replicas) => !hasMajority(votersOf(replicas)))
+  if (!isNew || without.length === 0) return undefined
+  return `waiting for a majority of ${without.length} of ${groups.length} groups to vote`
+}
+
 function fillActions(filling: Filling | undefined, bootstrap: Observed['bootstrap']): Action[] {
-  if (filling === undefined || !('volumes' in filling) || bootstrap === undefined) return []
-  return [{ do: 'fillSlots', volumes: filling.volumes, resourceVersion: bootstrap.resourceVersion }]
+  if (filling === undefined || !('initial' in filling) || bootstrap === undefined) return []
+  return [{ do: 'fillSlots', initial: filling.initial, resourceVersion: bootstrap.resourceVersion }]
 }
 
 function epochActions(topology: Topology | undefined, bootstrap: Observed['bootstrap']): Action[] {

@@ -5,7 +5,7 @@ import { paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { formatTime } from '../api/time.ts'
 import { claimOf, factsOf, NOW_MS, observedWith, podOf } from './observed.fixture.ts'
 import type { Observed, ObservedReplica } from './observed.ts'
-import { mayGiveUp, planRecovery } from './recovery.ts'
+import { mayGiveUp, maySetAside, planRecovery } from './recovery.ts'
 
 const spec = paxosGroupSpecSchema.parse({ replaceAfter: '5m' })
 const MINUTE_MS = 60_000
@@ -37,7 +37,7 @@ test('a lost node is waited for, then claim and pod are deleted', () => {
   const status = { jobs: [jobSince(NOW_MS - 5 * MINUTE_MS, 'Waiting')] }
   const then = planRecovery(spec, observedWith({ nodes: nodes('n1', 'n2'), status }, nodeGone))
   assert.deepEqual(
-    then.steps.map((step) => [step.do, step.uid]),
+    then.steps.map((step) => [step.do, 'uid' in step ? step.uid : undefined]),
     [
       ['deleteClaim', 'claim-0-2'],
       ['deletePod', 'pod-0-2'],
@@ -134,4 +134,61 @@ test('a learner is followed to the end, with progress; one that is stuck asks fo
   const plan = planRecovery(spec, observed)
   assert.deepEqual([plan.jobs[0]?.step, plan.jobs[0]?.progress, plan.jobs[0]?.etaSeconds], ['Learning', 25, 8])
   assert.match(plan.needsOperator[0] ?? '', /cannot vote again in 3 blocks/)
+})
+
+/** Replica 2 has the volume of another cluster. */
+const foreign = (one: ObservedReplica): ObservedReplica =>
+  one.replica !== 2
+    ? one
+    : {
+        ...one,
+        pod: podOf(0, 2, { isReady: false }),
+        claim: claimOf(0, 2, { holdsForeign: true }),
+        facts: undefined,
+        foreign: { owner: { clusterId: 'cd'.repeat(16), group: 3, replica: 1 } },
+      }
+
+test('a volume of another is marked, waited with, and then moved aside; its claim is never deleted', () => {
+  const first = planRecovery(
+    spec,
+    observedWith({}, (one) => ({ ...foreign(one), claim: claimOf(0, one.replica) })),
+  )
+  assert.deepEqual(first.steps, [{ do: 'markClaim', group: 0, replica: 2, claim: 'data-orders-g0-2', owner: `${'cd'.repeat(16)}/3/1` }])
+  assert.match(
+    first.jobs[0]?.message ?? '',
+    /the volume of cluster (cd){16}, group 3, replica 1 behind claim data-orders-g0-2; nothing on it is used or deleted; put the right volume behind the claim, or delete claim and pod; else it is moved aside at 2026-11-25T12:05:00Z/,
+  )
+  assert.equal(first.againAfterMs, 5 * MINUTE_MS)
+  const status = { jobs: [jobSince(NOW_MS - 5 * MINUTE_MS, 'Waiting')] }
+  const then = planRecovery(spec, observedWith({ status }, foreign))
+  assert.deepEqual(
+    then.steps.map((step) => step.do),
+    ['setVolumeAside'],
+  )
+  assert.equal(then.jobs[0]?.step, 'Replacing')
+})
+
+test('a volume of another is not moved aside while too few vote, and people are asked', () => {
+  const status = { jobs: [jobSince(NOW_MS - 60 * MINUTE_MS, 'Waiting')] }
+  const observed = observedWith({ status }, (one) => (one.replica === 1 ? { ...one, facts: undefined } : foreign(one)))
+  const plan = planRecovery(spec, observed)
+  assert.deepEqual(plan.steps, [])
+  assert.match(plan.needsOperator[0] ?? '', /1 replicas of the group vote, and 2 must/)
+  assert.equal(maySetAside(2, observed, observed.groups[0] ?? []), false)
+})
+
+test('it is decided again before it is moved aside; a claim that was seen to hold others’ data is not given up with its node either', () => {
+  const observed = observedWith({}, foreign)
+  const group = observed.groups[0] ?? []
+  assert.equal(maySetAside(2, observed, group), true)
+  assert.equal(mayGiveUp(2, 'claim-0-2', observed, group), false)
+  const own = observedWith()
+  assert.equal(maySetAside(2, own, own.groups[0] ?? []), false)
+
+  const status = { jobs: [jobSince(NOW_MS - 60 * MINUTE_MS, 'Waiting')] }
+  const gone = observedWith({ status, nodes: nodes('n1', 'n2') }, (one) => ({ ...foreign(one), foreign: undefined }))
+  const plan = planRecovery(spec, gone)
+  assert.deepEqual(plan.steps, [])
+  assert.match(plan.needsOperator[0] ?? '', /others’ data was found on it: delete claim data-orders-g0-2 and pod orders-g0-2 once/)
+  assert.equal(mayGiveUp(2, 'claim-0-2', gone, gone.groups[0] ?? []), false)
 })

@@ -2,10 +2,12 @@
  * Learner-Only recovery: replaces a replica whose volume is lost, and follows any replica that learns until it votes.
  *
  *     lost ──replaceAfter──► replacing (claim and pod deleted) ──pod runs on an empty volume──► learning ──► voter
+ *     foreign ──replaceAfter──► replacing (what is on it is moved aside) ──it runs on an empty folder──► learning ──► voter
  *
  * Where it stands is in `status.jobs`; each step can be done again. Most losses need no replacing: a pod that comes up on an
  * empty volume rejoins by itself, as soon as it is given the topology. What needs the operator is a claim that is bound to a
- * volume nobody can reach any more.
+ * volume nobody can reach any more, and a volume with the data of others (docs/decisions/0012): that is never deleted, nor is a claim
+ * that was ever seen to hold some.
  */
 
 import type { Job, PaxosGroupSpec } from '../api/paxos-group.ts'
@@ -20,6 +22,8 @@ import { isVoter, votersOf } from './voters.ts'
 export type RecoveryStep =
   | { readonly do: 'deleteClaim'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  | { readonly do: 'markClaim'; readonly group: number; readonly replica: number; readonly claim: string; readonly owner: string }
+  | { readonly do: 'setVolumeAside'; readonly group: number; readonly replica: number; readonly why: string }
 
 export interface Recovery {
   readonly steps: readonly RecoveryStep[]
@@ -84,28 +88,47 @@ function recover(one: ObservedReplica, situation: Situation): ReplicaPlan {
 
 function replace(
   one: ObservedReplica,
-  loss: string,
+  { kind, why }: Loss,
   base: Pick<Job, 'type' | 'group' | 'replica' | 'startedAt'>,
   { spec, observed, replicas, isOnlyLoss }: Situation,
 ): ReplicaPlan {
   const voters = votersOf(replicas)
+  const marks = kind === 'foreign' ? mark(one) : []
   if (!isOnlyLoss || !mayReplace(voters, one.replica)) {
     const needed = voters.length - quorumOf(voters.length) + 1
     return {
-      job: { ...base, step: 'Blocked', message: loss },
-      needsOperator: `${loss}; ${voters.filter(Boolean).length} replicas of the group vote, and ${needed} must, and no other be lost, for one to be replaced: bring back a node or a volume of it, or restore it`,
+      job: { ...base, step: 'Blocked', message: why },
+      steps: marks,
+      needsOperator: `${why}; ${voters.filter(Boolean).length} replicas of the group vote, and ${needed} must, and no other be lost, for one to be replaced: bring back a node or a volume of it, or restore it`,
     }
+  }
+  const { group, replica, claim, pod } = one
+  if (kind === 'unreachable' && claim?.holdsForeign === true) {
+    const message = `${why}; others’ data was found on it: delete claim ${claim.name} and pod ${pod?.name ?? ''} once that may go`
+    return { job: { ...base, step: 'Blocked', message }, needsOperator: message }
   }
   const leftMs = parseTime(base.startedAt) + (parseDuration(spec.replaceAfter) as number) - observed.nowMs
   if (leftMs > 0) {
-    const message = `${loss}; replaced at ${formatTime(observed.nowMs + leftMs)} unless it returns`
-    return { job: { ...base, step: 'Waiting', message }, againAfterMs: leftMs }
+    const at = formatTime(observed.nowMs + leftMs)
+    const ways = `put the right volume behind the claim, or delete claim and pod; else it is moved aside at ${at}, and the replica learns anew`
+    const message = `${why}; ${kind === 'foreign' ? ways : `replaced at ${at} unless it returns`}`
+    return { job: { ...base, step: 'Waiting', message }, steps: marks, againAfterMs: leftMs }
   }
-  const { group, replica, claim, pod } = one
+  if (kind === 'foreign') {
+    const message = `${why}; it is moved aside on the volume, so that the replica learns anew`
+    return { job: { ...base, step: 'Replacing', message }, steps: [...marks, { do: 'setVolumeAside', group, replica, why }] }
+  }
   const steps: RecoveryStep[] = []
-  if (claim !== undefined && !claim.isDeleting) steps.push({ do: 'deleteClaim', group, replica, uid: claim.uid, why: loss })
-  if (pod !== undefined) steps.push({ do: 'deletePod', group, replica, uid: pod.uid, why: loss })
-  return { job: { ...base, step: 'Replacing', message: `${loss}; claim and pod are deleted, so that it starts anew elsewhere` }, steps }
+  if (claim !== undefined && !claim.isDeleting) steps.push({ do: 'deleteClaim', group, replica, uid: claim.uid, why })
+  if (pod !== undefined) steps.push({ do: 'deletePod', group, replica, uid: pod.uid, why })
+  return { job: { ...base, step: 'Replacing', message: `${why}; claim and pod are deleted, so that it starts anew elsewhere` }, steps }
+}
+
+/** Remembered before anything else: the claim outlives the pod that says so. */
+function mark({ group, replica, claim, foreign }: ObservedReplica): RecoveryStep[] {
+  if (claim === undefined || claim.holdsForeign) return []
+  const { owner } = foreign ?? {}
+  return [{ do: 'markClaim', group, replica, claim: claim.name, owner: owner === undefined ? 'unknown' : Object.values(owner).join('/') }]
 }
 
 /** Decided again, of the group as it is right before the act. */
@@ -115,9 +138,28 @@ export function mayGiveUp(
   observed: Pick<Observed, 'nodes' | 'canSeeNodes'>,
   replicas: readonly ObservedReplica[],
 ): boolean {
-  const lost = replicas.filter((one) => lossOf(one, observed) !== undefined)
-  const isIt = lost.length === 1 && lost[0]?.replica === replica && lost[0].claim?.uid === claimUid
-  return isIt && mayReplace(votersOf(replicas), replica)
+  const { claim } = replicas[replica] ?? {}
+  return claim?.uid === claimUid && !claim.holdsForeign && isOnlyLoss('unreachable', replica, observed, replicas)
+}
+
+/** Decided again, of the group as it is right before the act. */
+export function maySetAside(
+  replica: number,
+  observed: Pick<Observed, 'nodes' | 'canSeeNodes'>,
+  replicas: readonly ObservedReplica[],
+): boolean {
+  return replicas[replica]?.claim?.holdsForeign === true && isOnlyLoss('foreign', replica, observed, replicas)
+}
+
+function isOnlyLoss(
+  kind: Loss['kind'],
+  replica: number,
+  observed: Pick<Observed, 'nodes' | 'canSeeNodes'>,
+  replicas: readonly ObservedReplica[],
+): boolean {
+  const losses = replicas.map((one) => lossOf(one, observed))
+  const isOnly = losses.every((loss, at) => (at === replica ? loss?.kind === kind : loss === undefined))
+  return isOnly && mayReplace(votersOf(replicas), replica)
 }
 
 /**
@@ -130,8 +172,20 @@ function remake({ group, replica, claim, pod }: ObservedReplica, isReplacing: bo
   return [{ do: 'deletePod', group, replica, uid: pod.uid, why: 'it was made before its claim was gone' }]
 }
 
+/** Its volume is out of reach, or it has another's. */
+interface Loss {
+  readonly kind: 'unreachable' | 'foreign'
+  readonly why: string
+}
+
 /** Why the replica's volume can't come back by itself; undefined if it can, or if that is not known. */
-export function lossOf(
+function lossOf(one: ObservedReplica, observed: Pick<Observed, 'nodes' | 'canSeeNodes'>): Loss | undefined {
+  if (one.foreign !== undefined) return { kind: 'foreign', why: describe(one) }
+  const why = whyUnreachable(one, observed)
+  return why === undefined ? undefined : { kind: 'unreachable', why }
+}
+
+function whyUnreachable(
   { group, replica, claim, pod }: ObservedReplica,
   { nodes, canSeeNodes }: Pick<Observed, 'nodes' | 'canSeeNodes'>,
 ): string | undefined {

@@ -12,7 +12,7 @@
 import type { PaxosGroupSpec } from '../api/paxos-group.ts'
 import { mayDisrupt } from './disruption.ts'
 import { isOpen, untilOpenMs } from './maintenance.ts'
-import type { Observed, ObservedReplica } from './observed.ts'
+import type { Observed, ObservedReplica, VolumeName } from './observed.ts'
 import { isIdle, isVoter, votersOf } from './voters.ts'
 
 export interface Restart {
@@ -91,12 +91,18 @@ function waitsIn(replicas: readonly ObservedReplica[]): string {
   return missing.map(describe).join('; ')
 }
 
+const wordsOf = (owner: VolumeName | undefined): string =>
+  owner === undefined
+    ? 'a volume that does not say whose it is'
+    : `the volume of cluster ${owner.clusterId}, group ${owner.group}, replica ${owner.replica}`
+
 /** Why a replica does not vote, in words. */
-export function describe({ group, replica, pod, facts }: ObservedReplica): string {
+export function describe({ group, replica, pod, facts, claim, foreign }: ObservedReplica): string {
   const name = `replica ${replica} of group ${group}`
   if (pod === undefined) return `${name} has no pod yet`
   if (pod.trouble !== undefined) return `${name} does not run: ${pod.trouble}`
   if (pod.isDeleting) return `${name} is stopping`
+  if (foreign !== undefined) return `${name} has ${wordsOf(foreign.owner)} behind claim ${claim?.name}; nothing on it is used or deleted`
   if (facts === undefined) return `${name} does not answer`
   if (facts.learner !== undefined) return `${name} learns: it votes in ${facts.learner.voting} of ${facts.learner.blocks} blocks`
   return `${name} is ${facts.state}${facts.reason === undefined ? '' : `: ${facts.reason}`}`

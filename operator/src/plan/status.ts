@@ -4,6 +4,7 @@ import { podName } from '../api/names.ts'
 import type { GroupStatus, Job, PaxosGroupSpec, PaxosGroupStatus, Phase, ReplicaStatus } from '../api/paxos-group.ts'
 import { formatTime } from '../api/time.ts'
 import { quorumOf } from '../specs/cluster.ts'
+import type { Refusal } from './acceptance.ts'
 import { mergeConditions, type Verdict } from './conditions.ts'
 import { hasMajority } from './disruption.ts'
 import type { Observed, ObservedReplica } from './observed.ts'
@@ -17,11 +18,11 @@ export interface StatusInput {
   readonly clusterId: string | undefined
   readonly epoch: number
   readonly selector: string
-  /** Why the resource, or a change of it, is refused. */
-  readonly refusal: { readonly reason: string; readonly message: string } | undefined
-  /** What the first filling of the slots waits for; undefined once it is done. */
+  /** What of the resource is not acted upon. */
+  readonly refusals: readonly Refusal[]
+  /** What a new cluster waits for; undefined once a majority of every group has voted. */
   readonly bootstrapWaits: string | undefined
-  readonly rollout: Rollout | undefined
+  readonly rollout: Rollout
   readonly jobs: readonly Job[]
   readonly needsOperator: readonly string[]
 }
@@ -37,7 +38,7 @@ export function makeStatus(input: StatusInput): PaxosGroupStatus {
     phase: phaseOf(input),
     ...(clusterId === undefined ? {} : { clusterId }),
     ...(epoch === 0 ? {} : { topologyEpoch: epoch }),
-    groups: observed.bootstrap?.volumes?.length ?? 0,
+    groups: observed.bootstrap?.initial?.volumes.length ?? 0,
     readyReplicas: ready,
     voters,
     ready: `${ready}/${replicas.length}`,
@@ -71,7 +72,7 @@ const NOTABLE_LAG = 10_000
 const roundLag = (lag: number): number => Math.floor(lag / NOTABLE_LAG) * NOTABLE_LAG
 
 function rolloutJobs({ rollout, observed }: StatusInput): Job[] {
-  if (rollout === undefined || rollout.outdated === 0) return []
+  if (rollout.outdated === 0) return []
   const before = observed.status.jobs?.find(({ type }) => type === 'RollingChange')
   const done = rollout.total - rollout.outdated
   return [
@@ -86,22 +87,20 @@ function rolloutJobs({ rollout, observed }: StatusInput): Job[] {
   ]
 }
 
-function phaseOf({ spec, refusal, observed, bootstrapWaits, rollout, jobs, needsOperator }: StatusInput): Phase {
-  if (observed.bootstrap?.volumes === undefined && refusal !== undefined) return 'Refused'
+function phaseOf({ spec, observed, bootstrapWaits, rollout, jobs, needsOperator }: StatusInput): Phase {
   if (spec.paused) return 'Paused'
+  if (needsOperator.length > 0) return 'Degraded'
   if (bootstrapWaits !== undefined) return observed.groups.flat().some(({ pod }) => pod !== undefined) ? 'Bootstrapping' : 'Pending'
-  if (needsOperator.length > 0 || !observed.groups.every((all) => hasMajority(votersOf(all)))) return 'Degraded'
+  if (!observed.groups.every((all) => hasMajority(votersOf(all)))) return 'Degraded'
   if (jobs.some(({ type }) => type === 'Recovery')) return 'Recovering'
-  if (rollout !== undefined && rollout.outdated > 0) return 'Upgrading'
+  if (rollout.outdated > 0) return 'Upgrading'
   return observed.groups.flat().every(isVoter) ? 'Running' : 'Degraded'
 }
 
 function verdictsOf(input: StatusInput, jobs: readonly Job[]): Verdict[] {
-  const { spec, refusal, bootstrapWaits, rollout } = input
+  const { spec, bootstrapWaits, rollout } = input
   return [
-    refusal === undefined
-      ? { type: 'Accepted', status: 'True', reason: 'Valid', message: 'the resource can be acted upon' }
-      : { type: 'Accepted', status: 'False', ...refusal },
+    acceptance(input),
     availability(input),
     spec.paused
       ? { type: 'Progressing', status: 'False', reason: 'Paused', message: 'spec.paused: the operator changes nothing' }
@@ -111,7 +110,7 @@ function verdictsOf(input: StatusInput, jobs: readonly Job[]): Verdict[] {
           ? { type: 'Progressing', status: 'True', reason: jobs[0]?.type ?? '', message: jobs[0]?.message ?? '' }
           : { type: 'Progressing', status: 'False', reason: 'Settled', message: 'everything is as the resource says' },
     degradation(input),
-    rollout !== undefined && rollout.outdated > 0
+    rollout.outdated > 0
       ? {
           type: 'Upgrading',
           status: 'True',
@@ -120,6 +119,13 @@ function verdictsOf(input: StatusInput, jobs: readonly Job[]): Verdict[] {
         }
       : { type: 'Upgrading', status: 'False', reason: 'UpToDate', message: 'every pod is made from the template in force' },
   ]
+}
+
+function acceptance({ refusals }: StatusInput): Verdict {
+  const type = 'Accepted'
+  const [first] = refusals
+  if (first === undefined) return { type, status: 'True', reason: 'Valid', message: 'the resource can be acted upon' }
+  return { type, status: 'False', reason: first.reason, message: refusals.map(({ message }) => message).join('; ') }
 }
 
 /** True only by the word of a majority of voters of every group, in this pass. */
@@ -141,12 +147,20 @@ function availability({ observed, bootstrapWaits }: StatusInput): Verdict {
   return mayBe ? { type, status: 'Unknown', reason: 'NoAnswer', message } : { type, status: 'False', reason: 'NoMajority', message }
 }
 
-function degradation({ observed, bootstrapWaits, needsOperator }: StatusInput): Verdict {
+function degradation({ observed, bootstrapWaits, needsOperator, jobs }: StatusInput): Verdict {
   const type = 'Degraded'
-  if (needsOperator.length > 0) return { type, status: 'True', reason: 'NeedsOperator', message: needsOperator.join('; ') }
-  if (bootstrapWaits !== undefined) return { type, status: 'False', reason: 'Bootstrapping', message: 'no replica has voted yet' }
+  const isForeign = observed.groups.flat().some(({ foreign }) => foreign !== undefined)
+  if (needsOperator.length > 0)
+    return { type, status: 'True', reason: isForeign ? 'ForeignVolume' : 'NeedsOperator', message: needsOperator.join('; ') }
+  if (bootstrapWaits !== undefined)
+    return { type, status: 'False', reason: 'Bootstrapping', message: 'no majority of every group has voted yet' }
   const missing = observed.groups.flat().filter((one) => !isVoter(one))
-  if (missing.length > 0) return { type, status: 'True', reason: 'ReplicaMissing', message: missing.map(describe).join('; ') }
+  if (missing.length > 0) {
+    const wordsOf = (one: ObservedReplica): string =>
+      jobs.find(({ type: job, group, replica }) => job === 'Recovery' && group === one.group && replica === one.replica)?.message ??
+      describe(one)
+    return { type, status: 'True', reason: isForeign ? 'ForeignVolume' : 'ReplicaMissing', message: missing.map(wordsOf).join('; ') }
+  }
   const full = observed.groups.flat().filter(({ facts }) => facts?.writes.state === 'disk_full')
   const [one] = full
   if (one !== undefined)
@@ -160,12 +174,7 @@ function degradation({ observed, bootstrapWaits, needsOperator }: StatusInput): 
 }
 
 /** Of a resource that says what can't be: nothing of it is acted upon, and what runs goes on. */
-export function refusedStatus(
-  before: PaxosGroupStatus,
-  refusal: { readonly reason: string; readonly message: string },
-  nowMs: number,
-  generation: number,
-): PaxosGroupStatus {
+export function refusedStatus(before: PaxosGroupStatus, refusal: Refusal, nowMs: number, generation: number): PaxosGroupStatus {
   const refused: Verdict = { type: 'Accepted', status: 'False', ...refusal }
   const others = (before.conditions ?? []).filter(({ type }) => type !== 'Accepted')
   return {

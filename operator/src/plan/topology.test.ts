@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTopology, type Topology } from '@thermocline/protocol'
-import { CLUSTER_ID, clusterWith, factsOf, nonceOf, observedWith } from './observed.fixture.ts'
-import type { Observed, ObservedReplica } from './observed.ts'
+import { CLUSTER_ID, clusterWith, DAY_MS, factsOf, nonceOf, observedWith } from './observed.fixture.ts'
+import type { Initial, Observed, ObservedReplica } from './observed.ts'
 import { planTopology, replicasBehind } from './topology.ts'
 
 const cluster = clusterWith()
-const plan = (observed: Observed): Topology | undefined => planTopology(cluster, observed, observed.bootstrap?.volumes ?? [])
+const plan = (observed: Observed): Topology | undefined => planTopology(cluster, observed, observed.bootstrap?.initial as Initial)
 const atEpoch =
   (epoch: number) =>
   (one: ObservedReplica): ObservedReplica => ({ ...one, facts: factsOf(one.group, one.replica, { epoch }) })
 const named = (epoch: number): Observed['bootstrap'] => ({
   resourceVersion: '7',
   clusterId: CLUSTER_ID,
-  volumes: [[0, 1, 2].map((replica) => ({ number: 0, nonce: nonceOf(0, replica) }))],
+  initial: { volumes: [[0, 1, 2].map((replica) => ({ number: 0, nonce: nonceOf(0, replica) }))], sliceDurationMs: DAY_MS },
   epoch,
 })
 

@@ -1,16 +1,15 @@
 /**
- * The topology document: addresses and zones as they are, slots as they were first filled. Its epoch is raised by one above
+ * The topology document: addresses and zones as they are, slots and slices as the cluster began with them. Its epoch is raised by one above
  * everything that a node, the ConfigMap or the status has named, and only when something else in it changes. A node that has a
  * newer one may be away: what counts is what may have been given to it.
  */
-import { canonicalTopology, DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Incarnation, type Topology } from '@thermocline/protocol'
+import { canonicalTopology, DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Topology } from '@thermocline/protocol'
 import { hostOf } from '../api/names.ts'
-import { parseDuration } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
-import type { Observed } from './observed.ts'
+import type { Initial, Observed } from './observed.ts'
 
 /** Undefined: nobody answers who could take one, or some node has a newer one than could be read in this pass. */
-export function planTopology(cluster: Cluster, observed: Observed, volumes: readonly (readonly Incarnation[])[]): Topology | undefined {
+export function planTopology(cluster: Cluster, observed: Observed, { volumes, sliceDurationMs }: Initial): Topology | undefined {
   const { topology: current } = observed
   const epochs = observed.groups.flat().flatMap(({ facts }) => (facts === undefined ? [] : [facts.epoch]))
   if (epochs.length === 0 || Math.max(...epochs) > (current?.epoch ?? 0)) return undefined
@@ -18,7 +17,7 @@ export function planTopology(cluster: Cluster, observed: Observed, volumes: read
     formatVersion: 1,
     clusterId: cluster.clusterId,
     epoch: current?.epoch ?? 0,
-    sliceDurationMs: parseDuration(cluster.spec.sliceDuration) as number,
+    sliceDurationMs,
     groups: volumes.map((row, group) => ({
       group,
       replicas: row.map((incarnation, replica) => {

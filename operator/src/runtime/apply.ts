@@ -69,7 +69,7 @@ export class Applier {
     if (decision.act === 'none') return { changed: false, object: current as KubeObject }
     this.onWrite(resourceName(resource))
     const object = await this.kube.apply(resource, decision.object)
-    this.log.info({ object: key, why: decision.why, paths: decision.paths }, 'applied')
+    this.log.debug({ object: key, why: decision.why, paths: decision.paths }, 'applied')
     this.remember(key, hash, differences(desired, object))
     return { changed: true, object }
   }

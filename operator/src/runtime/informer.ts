@@ -48,6 +48,11 @@ export class Informer {
     this.resource = options.resource
   }
 
+  /** Of the resource, as it stands in metrics. */
+  get name(): string {
+    return resourceName(this.resource)
+  }
+
   /** The first list is in the cache. */
   get hasSynced(): boolean {
     return this.synced
@@ -149,7 +154,7 @@ export class Informer {
     const delayMs = Math.max(backoffMs(WATCH_BACKOFF, this.failures, random()), kubeError?.retryAfterMs ?? 0)
     this.failures++
     this.restarts++
-    const resource = resourceName(this.resource)
+    const resource = this.name
     this.options.onRestart?.(resource)
     log.warn({ resource, error: String(error), failures: this.failures, delayMs: Math.round(delayMs) }, 'watch restarts')
     await sleep(clock, delayMs, this.stopping.signal)

@@ -292,3 +292,13 @@ test('an informer over HTTP survives broken sockets, 410 in the middle, 429 and 
   assert.equal(informer.restarts, 4)
   await informer.stop()
 })
+
+test('the OpenAPI document of a kind’s group, or the whole of version 2 where there is none', async (t) => {
+  const kind = { group: 'thermocline.dev', version: 'v1alpha1', plural: 'paxosgroups', kind: 'PaxosGroup', namespaced: true }
+  const newer = await serve(t, ({ url }, response) => json(response, { path: url.pathname }))
+  assert.deepEqual(await newer.kube.openApi(kind), { path: '/prefix/openapi/v3/apis/thermocline.dev/v1alpha1' })
+  const older = await serve(t, ({ url }, response) =>
+    url.pathname.endsWith('/v2') ? json(response, { path: url.pathname }) : refuse(response, 404, 'NotFound'),
+  )
+  assert.deepEqual(await older.kube.openApi(kind), { path: '/prefix/openapi/v2' })
+})

@@ -68,6 +68,17 @@ export class HttpKube implements Kube {
     return factsOf({ version: await read('/version'), core: await read('/api'), groups: await read('/apis') })
   }
 
+  /** Every client that may discover may read both. Version 3 is small, one document per group; servers before 1.24 have 2 alone. */
+  async openApi({ group, version }: Resource): Promise<unknown> {
+    const read = (path: string): Promise<unknown> => this.call({ verb: 'get', resource: '/openapi' }, { method: 'GET', path })
+    try {
+      return await read(group === '' ? `/openapi/v3/api/${version}` : `/openapi/v3/apis/${group}/${version}`)
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+      return await read('/openapi/v2')
+    }
+  }
+
   async list(resource: Resource, scope: Scope = {}): Promise<ObjectList> {
     const asked: Asked = { verb: 'list', resource: resourceName(resource) }
     const items: KubeObject[] = []

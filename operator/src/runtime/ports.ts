@@ -110,6 +110,8 @@ export interface ServerFacts {
 export interface Kube {
   /** Asked once and kept. */
   discover(): Promise<ServerFacts>
+  /** An OpenAPI document, of version 3 or 2, that has the kind if any has it. */
+  openApi(resource: Resource): Promise<unknown>
   /** All pages; a consistent read. */
   list(resource: Resource, scope?: Scope): Promise<ObjectList>
   /**

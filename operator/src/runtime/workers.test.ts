@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Scheduler, SILENT } from '../../sim/src/mod.ts'
+import { Scheduler } from '../../sim/src/mod.ts'
 import { KubeError } from './kube-error.ts'
 import { sleep } from './sleep.ts'
 import { type Outcome, Workers } from './workers.ts'
@@ -11,9 +11,15 @@ function setUp(workers: number, reconcile: (key: string, nowMs: number) => Outco
   const running = new Set<string>()
   const calls: [string, number][] = []
   const outcomes: string[] = []
+  const lines: string[] = []
+  const at =
+    (level: string) =>
+    (fields: object, message: string): void =>
+      void lines.push(`${level} ${message} ${JSON.stringify(fields)}`)
+  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
   let most = 0
   const pool = new Workers(
-    { clock, random: () => 0, log: SILENT },
+    { clock, random: () => 0, log },
     {
       name: 'test',
       workers,
@@ -26,10 +32,10 @@ function setUp(workers: number, reconcile: (key: string, nowMs: number) => Outco
         running.delete(key)
         return reconcile(key, scheduler.nowMs)
       },
-      onOutcome: (key, { result }) => outcomes.push(`${key} ${result}`),
+      onPass: (result) => outcomes.push(result),
     },
   )
-  return { scheduler, pool, calls, outcomes, most: () => most, running }
+  return { scheduler, pool, calls, outcomes, lines, most: () => most, running }
 }
 
 test('as many keys at once as there are workers, and a key never twice at once', async () => {
@@ -82,7 +88,7 @@ test('failures come back later and later, thrown or told; a Retry-After is kept'
     calls.map(([, atMs]) => atMs),
     [0, 600, 1700, 21_800],
   )
-  assert.deepEqual(outcomes, ['a failed', 'a failed', 'a failed', 'a done'])
+  assert.deepEqual(outcomes, ['failed', 'failed', 'failed', 'unchanged'])
 })
 
 test('stop waits for what runs and begins nothing', async () => {
@@ -101,4 +107,25 @@ test('stop waits for what runs and begins nothing', async () => {
   assert.equal(isStopped, true)
   assert.equal(running.size, 0)
   assert.equal(calls.length, 1)
+})
+
+test('each pass is one line: told if it changed something or ended otherwise than the last, else only to those who look closely', async () => {
+  const ends: Outcome[] = [
+    { result: 'again', afterMs: 1000, changed: true, report: { phase: 'Running' } },
+    { result: 'again', afterMs: 1000 },
+    { result: 'again', afterMs: 1000 },
+    { result: 'done', changed: false },
+  ]
+  const { scheduler, pool, lines } = setUp(1, () => ends.shift() as Outcome)
+  pool.start()
+  pool.add('a')
+  await scheduler.run(10_000)
+  const line = (level: string, result: string, more = ''): string =>
+    `${level} reconciled {"kind":"test","key":"a","result":"${result}","tookMs":100${more}}`
+  assert.deepEqual(lines, [
+    line('info', 'changed', ',"phase":"Running"'),
+    line('info', 'waiting'),
+    line('debug', 'waiting'),
+    line('info', 'unchanged'),
+  ])
 })

@@ -6,10 +6,18 @@ import { WorkQueue } from './work-queue.ts'
 
 export type Outcome =
   /** Nothing to do until something changes. */
-  | { readonly result: 'done'; readonly changed: boolean }
-  /** Something is under way: look again. */
-  | { readonly result: 'again'; readonly afterMs: number; readonly changed?: boolean }
-  | { readonly result: 'failed'; readonly error: unknown }
+  (
+    | { readonly result: 'done'; readonly changed: boolean }
+    /** Something is under way: look again. */
+    | { readonly result: 'again'; readonly afterMs: number; readonly changed?: boolean }
+    | { readonly result: 'failed'; readonly error: unknown }
+  ) & {
+    /** What was found and done, for the pass's line in the log. */
+    readonly report?: object
+  }
+
+/** How a pass ended, for the log and metrics. */
+export type PassResult = 'unchanged' | 'changed' | 'waiting' | 'failed'
 
 export interface WorkersOptions {
   /** In logs. */
@@ -17,7 +25,7 @@ export interface WorkersOptions {
   readonly workers: number
   /** What it throws is a failure. The signal aborts on stop: begin nothing new. */
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<Outcome>
-  readonly onOutcome?: (key: string, outcome: Outcome, tookMs: number) => void
+  readonly onPass?: (result: PassResult, tookMs: number) => void
 }
 
 export class Workers {
@@ -26,6 +34,8 @@ export class Workers {
   private readonly options: WorkersOptions
   private readonly stopping = new AbortController()
   private readonly running = new Set<Promise<void>>()
+  /** Of each key, how its last pass ended, if not unchanged. */
+  private readonly results = new Map<string, PassResult>()
   private isStarted = false
   private cancelWake = (): void => {}
 
@@ -79,7 +89,7 @@ export class Workers {
   }
 
   private async work(key: string): Promise<void> {
-    const { clock, log } = this.world
+    const { clock } = this.world
     const startedMs = clock.nowMs()
     let outcome: Outcome
     try {
@@ -87,14 +97,24 @@ export class Workers {
     } catch (error) {
       outcome = { result: 'failed', error }
     }
-    if (outcome.result === 'failed') {
-      log.warn(
-        { queue: this.options.name, key, error: describe(outcome.error), failures: this.queue.failuresOf(key) + 1 },
-        'reconcile failed',
-      )
-    }
+    const tookMs = clock.nowMs() - startedMs
+    this.tell(key, outcome, tookMs)
     this.settle(key, outcome)
-    this.options.onOutcome?.(key, outcome, clock.nowMs() - startedMs)
+    this.options.onPass?.(resultOf(outcome), tookMs)
+  }
+
+  /** One line for each pass; passes that are as the one before and change nothing are many, and of interest to few. */
+  private tell(key: string, outcome: Outcome, tookMs: number): void {
+    const { log } = this.world
+    const result = resultOf(outcome)
+    const isNews = result === 'changed' || result !== (this.results.get(key) ?? 'unchanged')
+    if (result === 'unchanged') this.results.delete(key)
+    else this.results.set(key, result)
+    const fields = { kind: this.options.name, key, result, tookMs: Math.round(tookMs), ...outcome.report }
+    if (outcome.result === 'failed')
+      log.warn({ ...fields, error: describe(outcome.error), failures: this.queue.failuresOf(key) + 1 }, 'reconcile failed')
+    else if (isNews) log.info(fields, 'reconciled')
+    else log.debug(fields, 'reconciled')
   }
 
   private settle(key: string, outcome: Outcome): void {
@@ -116,6 +136,12 @@ export class Workers {
     }
     this.queue.done(key)
   }
+}
+
+function resultOf(outcome: Outcome): PassResult {
+  if (outcome.result === 'failed') return 'failed'
+  if (outcome.changed === true) return 'changed'
+  return outcome.result === 'again' ? 'waiting' : 'unchanged'
 }
 
 /** A request that failed says all in its message; anything else may be a bug, whose place matters. */

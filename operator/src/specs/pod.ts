@@ -86,6 +86,8 @@ function containerOf(cluster: Cluster, group: number): Record<string, unknown> {
     name: CONTAINER_NAME,
     image: spec.image ?? cluster.defaultImage,
     imagePullPolicy: spec.imagePullPolicy,
+    // The last words of a node that ends are in the pod's status, and so in the resource's.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     args: nodeArguments(cluster, group),
     ports: [
       { name: 'data', containerPort: DEFAULT_DATA_PORT, protocol: 'TCP' },
@@ -120,6 +122,8 @@ function nodeArguments({ spec, clusterId }: Cluster, group: number): string[] {
     `--listen=0.0.0.0:${DEFAULT_DATA_PORT}`,
     `--http=0.0.0.0:${DEFAULT_HTTP_PORT}`,
     `--token-file=${TOKEN_PATH}/${TOKEN_KEY}`,
+    // An operator is there to see it, and to have it moved out of the way.
+    '--foreign-volume=wait',
     `--version-cache-dir=${CACHE_PATH}`,
     `--version-cache=${parseBytes(spec.versionCache.size)}`,
     `--log-bytes=${parseBytes(spec.limits.logBytes)}`,

@@ -39,3 +39,15 @@ test('what is said of pods and volumes changes the hash of the resource; another
   assert.equal(templateHashOf(clusterWith({ storage: { size: '20Gi' } })), templateHashOf(clusterWith()))
   assert.notEqual(templateHashOf(clusterWith({ image: 'i:2' })), templateHashOf(clusterWith()))
 })
+
+test('a size that is spelled in another way is the same', () => {
+  const cluster = clusterWith({ resources: { requests: { memory: '1Gi', cpu: '500m' } } })
+  const respelled = clusterWith({
+    resources: { requests: { memory: '1024Mi', cpu: '500m' } },
+    storage: { size: String(10 * 1024 ** 3) },
+    limits: { logBytes: '0.25Gi' },
+    versionCache: { size: '65536Ki' },
+  })
+  assert.equal(templateHashOf(respelled), templateHashOf(cluster))
+  assert.equal(specHashOf(respelled), specHashOf(cluster))
+})

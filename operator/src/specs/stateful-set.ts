@@ -3,6 +3,8 @@
  * replaced by Kubernetes: the operator deletes pods, one of a group at a time, when their template has changed.
  */
 import { ANNOTATIONS, groupName, VOLUME_NAME } from '../api/names.ts'
+import type { PaxosGroupSpec } from '../api/paxos-group.ts'
+import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from './cluster.ts'
 import { hashOf } from './hash.ts'
 import { type KubeObject, metaOf, selectorLabels } from './object.ts'
@@ -13,9 +15,8 @@ import { podTemplate } from './pod.ts'
  * would make other pods of the same resource, restarts nothing.
  */
 export function specHashOf({ spec }: Pick<Cluster, 'spec'>): string {
-  const { image, imagePullPolicy, limits, podTemplate: overlay, replicas, resources, storage, versionCache, zones } = spec
-  const { className, size } = storage
-  return hashOf({ image, imagePullPolicy, limits, overlay, replicas, resources, storage: { className, size }, versionCache, zones })
+  const { replicas, storage } = spec
+  return hashOf({ ...saidOfPods(spec), replicas, storage: { className: storage.className, bytes: parseBytes(storage.size) } })
 }
 
 /**
@@ -23,8 +24,22 @@ export function specHashOf({ spec }: Pick<Cluster, 'spec'>): string {
  * made anew, by a newer operator or for larger volumes, restarts nothing.
  */
 export function templateHashOf({ spec }: Pick<Cluster, 'spec'>): string {
-  const { image, imagePullPolicy, limits, podTemplate: overlay, resources, versionCache, zones } = spec
-  return hashOf({ image, imagePullPolicy, limits, overlay, resources, versionCache, zones })
+  return hashOf(saidOfPods(spec))
+}
+
+/** A size that is merely spelled in another way says nothing new. */
+function saidOfPods({ image, imagePullPolicy, limits, podTemplate: overlay, resources, versionCache, zones }: PaxosGroupSpec): object {
+  const byValue = (list: Readonly<Record<string, string | number>> = {}): object =>
+    Object.fromEntries(Object.entries(list).map(([name, value]) => [name, parseBytes(String(value)) ?? value]))
+  return {
+    image,
+    imagePullPolicy,
+    logBytes: parseBytes(limits.logBytes),
+    overlay,
+    resources: { requests: byValue(resources.requests), limits: byValue(resources.limits) },
+    versionCacheBytes: parseBytes(versionCache.size),
+    zones,
+  }
 }
 
 export function statefulSet(cluster: Cluster, group: number): KubeObject {

@@ -1,10 +1,13 @@
 /** The operator's figures for Prometheus; operator/README.md lists them. */
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { JOB_TYPES } from '../api/paxos-group.ts'
 
 const PREFIX = 'thermocline_operator_'
 const GROUP_PREFIX = 'thermocline_paxosgroup_'
 
-export type ReconcileResult = 'unchanged' | 'changed' | 'waiting' | 'failed'
+const RECONCILE_RESULTS = ['unchanged', 'changed', 'waiting', 'failed'] as const
+export type ReconcileResult = (typeof RECONCILE_RESULTS)[number]
 export type ConditionStatus = 'True' | 'False' | 'Unknown'
 
 export interface PaxosGroupFigures {
@@ -17,6 +20,8 @@ export interface PaxosGroupFigures {
 
 const CONDITION_VALUES: Readonly<Record<ConditionStatus, number>> = { True: 1, False: 0, Unknown: -1 }
 
+const NO_JOBS: Readonly<Record<string, number>> = Object.fromEntries(JOB_TYPES.map((type) => [type, 0]))
+
 export class OperatorMetrics {
   readonly registry = new Registry()
   private readonly registers = [this.registry]
@@ -27,6 +32,7 @@ export class OperatorMetrics {
 
   private readonly leader = this.gauge(`${PREFIX}leader`, '1 on the operator that leads.', [])
   private readonly reconciles = this.counter(`${PREFIX}reconciles_total`, 'Passes over a resource, by how they ended.', ['kind', 'result'])
+  private readonly outdated = this.gauge(`${PREFIX}definition_outdated`, '1: the server’s definition is older than the operator.', ['kind'])
   private readonly seconds = new Histogram({
     name: `${PREFIX}reconcile_seconds`,
     help: 'How long passes took.',
@@ -66,14 +72,27 @@ export class OperatorMetrics {
     this.leader.set(isLeader ? 1 : 0)
   }
 
+  /** A counter that is there from the start shows its first increase, and says that nothing has happened while it has not. */
   watchQueue(kind: string, depth: () => number): void {
     this.depths.set(kind, depth)
+    this.retries.inc({ kind }, 0)
+    for (const result of RECONCILE_RESULTS) this.reconciles.inc({ kind, result }, 0)
+  }
+
+  /** Resources that will be watched, and those of them that will be written. */
+  expect(watched: Iterable<string>, written: Iterable<string>): void {
+    for (const resource of watched) this.restarts.inc({ resource }, 0)
+    for (const resource of written) this.writes.inc({ resource }, 0)
   }
 
   reconciled(kind: string, result: ReconcileResult, tookMs: number): void {
     this.reconciles.inc({ kind, result })
     this.seconds.observe({ kind }, tookMs / 1000)
     if (result === 'failed') this.retries.inc({ kind })
+  }
+
+  setDefinitionOutdated(kind: string, isOutdated: boolean): void {
+    this.outdated.set({ kind }, isOutdated ? 1 : 0)
   }
 
   watchRestarted(resource: string): void {
@@ -94,7 +113,7 @@ export class OperatorMetrics {
     this.voters.set(at, voters)
     const values = Object.entries(conditions).map(([type, status]) => [type, CONDITION_VALUES[status]] as const)
     setByType(this.condition, this.conditionTypes, at, values)
-    setByType(this.jobs, this.jobTypes, at, Object.entries(jobs))
+    setByType(this.jobs, this.jobTypes, at, Object.entries({ ...NO_JOBS, ...jobs }))
   }
 
   /** The resource is gone. */

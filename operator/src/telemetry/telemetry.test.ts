@@ -33,6 +33,7 @@ test('figures of a resource go when it goes, and those of what it no longer has'
     'thermocline_paxosgroup_condition{namespace="ns",name="a",type="Available"} 0',
     'thermocline_paxosgroup_replicas{namespace="ns",name="a"} 3',
     'thermocline_paxosgroup_voters{namespace="ns",name="a"} 3',
+    ...['Recovery', 'RollingChange', 'VolumeGrowth'].map((type) => `thermocline_paxosgroup_jobs{namespace="ns",name="a",type="${type}"} 0`),
   ])
   metrics.forgetPaxosGroup('ns', 'a')
   assert.deepEqual(await lines(), [])

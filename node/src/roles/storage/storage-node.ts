@@ -356,6 +356,10 @@ export class StorageNode implements DataService, AdminService {
       .sort((a, b) => a.block - b.block)
   }
 
+  async setVolumeAside(): Promise<string> {
+    throw new ThermoclineError('invalid_argument', 'the volume is this replica’s own, and stays where it is')
+  }
+
   status(): NodeStatus {
     const { config, volume, replica, world } = this
     return {

@@ -1,15 +1,18 @@
 /**
  * An operator deletes a claim only at the end of a resource whose policy is `Delete`; or when the volume cannot be reached any
- * more, and n − q + 1 others vote, who can teach a new one.
+ * more, and n − q + 1 others vote, who can teach a new one. One that was seen to hold the data of others it deletes never; that data
+ * is moved aside only while as many others vote.
  */
 
+import { ANNOTATIONS } from '../../../src/api/names.ts'
 import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'
 import { RESOURCES } from '../../../src/runtime/resources.ts'
 import { quorumOf } from '../../../src/specs/cluster.ts'
 import type { Invariant, RunView } from '../invariant.ts'
 import { conditionOf } from '../pod-status.ts'
-import { claimDeletedByOperator, type Slot, slotOf, votesOf } from '../slots.ts'
+import type { Ask } from '../sim-operator.ts'
+import { claimDeletedByOperator, podAt, type Slot, slotOf, votesOf } from '../slots.ts'
 import type { Change } from '../store.ts'
 import { Violation } from '../violation.ts'
 
@@ -31,8 +34,17 @@ export class ClaimKept implements Invariant {
     const claim = claimDeletedByOperator(change)
     if (claim === undefined) return
     const slot = slotOf(claim)
+    if (claim.metadata.annotations?.[ANNOTATIONS.foreignVolume] !== undefined)
+      throw new Violation(this.name, `${change.by} deletes claim ${claim.metadata.name}, which holds the data of others`)
     const why = this.isEnding(slot) ? undefined : (this.whyNotLost(claim) ?? this.whyNotTaught(slot))
     if (why !== undefined) throw new Violation(this.name, `${change.by} deletes claim ${claim.metadata.name}: ${why}`)
+  }
+
+  onAsk({ step, args }: Ask): void {
+    if (step !== 'set volume aside') return
+    const pod = podAt(this.view.cluster.store, args[0] as string)
+    const why = pod === undefined ? undefined : this.whyNotTaught(slotOf(pod))
+    if (why !== undefined) throw new Violation(this.name, `the volume of ${pod?.metadata.name} is set aside: ${why}`)
   }
 
   private noteNode({ before, after }: Change): void {

@@ -7,6 +7,7 @@ import { NoWriteWhenSettled } from './no-write-when-settled.ts'
 import { OneContentPerEpoch } from './one-content-per-epoch.ts'
 import { OneDownPerGroup } from './one-down-per-group.ts'
 import { RestartsOnlyWhenAsked } from './restarts-only-when-asked.ts'
+import { SlicesKeepTheirLength } from './slices-keep-their-length.ts'
 import { SlotsFilledOnce } from './slots-filled-once.ts'
 
 export function allInvariants(view: RunView): Invariant[] {
@@ -16,6 +17,7 @@ export function allInvariants(view: RunView): Invariant[] {
     new ClaimKept(view),
     new SlotsFilledOnce(view),
     new OneContentPerEpoch(),
+    new SlicesKeepTheirLength(),
     new AvailableIsTrueToVoters(view),
     new NoWriteWhenSettled(),
     new RestartsOnlyWhenAsked(view),

@@ -3,6 +3,7 @@
  * restart of the operator nor another release of it is a reason.
  */
 import { ANNOTATIONS, groupName } from '../../../src/api/names.ts'
+import { parseBytes } from '../../../src/api/quantity.ts'
 import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
 import { canonical } from '../../../src/runtime/canonical.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'
@@ -47,7 +48,17 @@ export class RestartsOnlyWhenAsked implements Invariant {
 
   private noteResource({ metadata: { namespace, name }, spec }: KubeObject): void {
     const { image, imagePullPolicy, limits, podTemplate, replicas, resources, storage, versionCache, zones } = (spec ?? {}) as Spec
-    const says = canonical({ image, imagePullPolicy, limits, podTemplate, replicas, resources, size: storage?.size, versionCache, zones })
+    const says = canonical({
+      image,
+      imagePullPolicy,
+      limits,
+      podTemplate,
+      replicas,
+      resources,
+      size: bytesOf(storage?.size),
+      versionCache,
+      zones,
+    })
     const key = `${namespace}/${name}`
     const known = this.changes.get(key)
     if (known?.says !== says) this.changes.set(key, { says, count: (known?.count ?? 0) + 1 })
@@ -64,11 +75,13 @@ export class RestartsOnlyWhenAsked implements Invariant {
     const isCurrent =
       (spec.image === undefined || spec.image === container?.image) &&
       (spec.resources === undefined || isSame(spec.resources, container?.resources)) &&
-      (spec.storage?.size === undefined || spec.storage.size === template?.spec.resources.requests.storage)
+      (spec.storage?.size === undefined || bytesOf(spec.storage.size) === bytesOf(template?.spec.resources.requests.storage))
     const count = this.changes.get(`${namespace}/${name}`)?.count ?? 0
     this.made.set(pod.metadata.uid ?? '', isCurrent ? count : count - 1)
   }
 }
+
+const bytesOf = (size = ''): number | undefined => parseBytes(size)
 
 type Spec = Readonly<Record<string, unknown>> & { readonly storage?: { readonly size?: string } }
 

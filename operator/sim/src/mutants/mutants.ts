@@ -44,6 +44,14 @@ export const MUTANTS: readonly Mutant[] = [
     why: 'a majority is left, but nothing to lose any more',
   },
   {
+    name: 'one-refusal-holds-up-all',
+    file: 'plan/plan.ts',
+    find: 'actions: spec.paused ? [] : actions',
+    replace: 'actions: spec.paused || refusals.length > 0 ? [] : actions',
+    caughtBy: ['converges'],
+    why: 'while one change is refused nothing else is done',
+  },
+  {
     name: 'larger-volumes-are-refused',
     file: 'plan/plan.ts',
     find: 'set !== undefined && (set.isDeleting || set.claimBytes !== claimBytes)',
@@ -66,6 +74,13 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'export function isIdle({ pod }: ObservedReplica): boolean {',
     replace:
       "export function isIdle({ pod, facts }: ObservedReplica): boolean {\n  if (facts !== undefined && facts.mode !== 'Voter') return true",
+    also: [
+      {
+        file: PERFORM,
+        find: ', { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) })',
+        replace: ', resourceVersion === "" ? {} : { uid })',
+      },
+    ],
     caughtBy: ['never-costs-a-majority'],
     why: 'a replica that waits for its topology, or learns, is restarted as if it could not vote in the next moment',
   },
@@ -102,12 +117,20 @@ export const MUTANTS: readonly Mutant[] = [
       { file: 'plan/recovery.ts', find: 'if (!isOnlyLoss || !mayReplace', replace: 'if (!mayReplace' },
       {
         file: 'plan/recovery.ts',
-        find: 'const isIt = lost.length === 1 && lost[0]?.replica === replica && lost[0].claim?.uid === claimUid',
-        replace: 'const isIt = lost.length > 0 && claimUid !== ""',
+        find: 'losses.every((loss, at) => (at === replica ? loss?.kind === kind : loss === undefined))',
+        replace: 'losses[replica]?.kind === kind',
       },
     ],
     caughtBy: ['claim-kept'],
     why: 'the second volume of a group is given up, too',
+  },
+  {
+    name: 'foreign-volume-given-up',
+    file: 'plan/recovery.ts',
+    find: "if (one.foreign !== undefined) return { kind: 'foreign', why: describe(one) }",
+    replace: "if (one.foreign !== undefined) return { kind: 'unreachable', why: describe(one) }",
+    caughtBy: ['claim-kept'],
+    why: 'the claim of a volume with the data of others is deleted, as if it were lost',
   },
   {
     name: 'epoch-not-durable-before-the-push',
@@ -126,11 +149,20 @@ export const MUTANTS: readonly Mutant[] = [
     why: 'the status falls back to the epoch that is known, and so to one that was given before',
   },
   {
+    name: 'slices-follow-the-resource',
+    file: 'plan/topology.ts',
+    find: '    sliceDurationMs,\n',
+    replace: "    sliceDurationMs: cluster.spec.sliceDuration === '1h' ? 3_600_000 : sliceDurationMs,\n",
+    also: [{ file: 'plan/acceptance.ts', find: 'initial?.sliceDurationMs ?? wantedMs', replace: 'wantedMs' }],
+    caughtBy: ['slices-keep-their-length'],
+    why: 'a topology is made with slices that the resource was given later',
+  },
+  {
     name: 'slots-filled-again',
     file: 'plan/plan.ts',
     find: '...fillActions(filling, bootstrap),',
     replace:
-      '...fillActions(fillSlots(observed, cluster.clusterId), bootstrap).filter((one) => JSON.stringify(one) !== JSON.stringify({ ...one, volumes })),',
+      '...fillActions(fillSlots(observed, cluster), bootstrap).filter((one) => JSON.stringify(one) !== JSON.stringify({ ...one, initial })),',
     also: [
       {
         file: 'plan/bootstrap.ts',
@@ -154,8 +186,8 @@ export const MUTANTS: readonly Mutant[] = [
     also: [
       {
         file: 'specs/stateful-set.ts',
-        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, replicas,',
-        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, replicas,',
+        find: 'return hashOf({ ...saidOfPods(spec), replicas,',
+        replace: 'return hashOf({ defaultImage, ...saidOfPods(spec), replicas,',
       },
       {
         file: 'specs/stateful-set.ts',
@@ -164,8 +196,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'specs/stateful-set.ts',
-        find: 'return hashOf({ image, imagePullPolicy, limits, overlay, resources,',
-        replace: 'return hashOf({ defaultImage, image, imagePullPolicy, limits, overlay, resources,',
+        find: 'return hashOf(saidOfPods(spec))',
+        replace: 'return hashOf({ defaultImage, ...saidOfPods(spec) })',
       },
     ],
     caughtBy: ['restarts-only-when-asked'],

@@ -2,6 +2,7 @@
 import { API_GROUP, API_VERSION } from '../../api/names.ts'
 import { type KubeObject, keyOf, Workers } from '../../runtime/mod.ts'
 import type { ReconcileContext } from './context.ts'
+import { DefinitionCheck } from './definition-check.ts'
 import { reconcile } from './reconcile.ts'
 import { isReadyNode } from './views.ts'
 import { allInformers, haveSynced, resourceKeyOf } from './watches.ts'
@@ -14,25 +15,17 @@ export class PaxosGroupController {
   private readonly workers: Workers
   /** Of each node, what it was when it last mattered. */
   private readonly nodes = new Map<string, string>()
+  private readonly definition: DefinitionCheck
   private isStopped = false
 
   constructor(context: ReconcileContext, workers: number) {
     this.context = context
+    this.definition = new DefinitionCheck(context, context.metrics)
     this.workers = new Workers(context, {
       name: KIND,
       workers,
       reconcile: (key) => reconcile(context, key),
-      onOutcome: (_key, outcome, tookMs) => {
-        const result =
-          outcome.result === 'failed'
-            ? 'failed'
-            : outcome.changed === true
-              ? 'changed'
-              : outcome.result === 'again'
-                ? 'waiting'
-                : 'unchanged'
-        context.metrics.reconciled(KIND, result, tookMs)
-      },
+      onPass: (result, tookMs) => context.metrics.reconciled(KIND, result, tookMs),
     })
     context.metrics.watchQueue(KIND, () => this.workers.queue.depth)
     this.subscribe()
@@ -67,6 +60,7 @@ export class PaxosGroupController {
   async start(): Promise<void> {
     const { clock, log, watches } = this.context
     for (const informer of allInformers(watches)) informer.start()
+    this.definition.start()
     while (!this.isStopped && !haveSynced(watches)) await new Promise<void>((resolve) => void clock.after(SYNC_POLL_MS, resolve))
     if (this.isStopped) return
     log.info({ api: `${API_GROUP}/${API_VERSION}` }, 'the caches are whole; reconciling')
@@ -75,6 +69,7 @@ export class PaxosGroupController {
 
   async stop(): Promise<void> {
     this.isStopped = true
+    this.definition.stop()
     await this.workers.stop()
     await Promise.all(allInformers(this.context.watches).map((informer) => informer.stop()))
   }

@@ -68,8 +68,9 @@ async function deleteClaims(
   const clusterId = (bootstrap?.data as Record<string, string> | undefined)?.[CLUSTER_ID_KEY]
   for (const claim of claims) {
     const view = viewClaim(claim, undefined, false, new Map())
-    if (clusterId === undefined || view.clusterId !== clusterId) {
-      log.warn({ namespace, claim: view.name }, 'a claim is kept: nothing says that it holds this cluster’s data')
+    if (clusterId === undefined || view.clusterId !== clusterId || view.holdsForeign) {
+      const why = view.holdsForeign ? 'others’ data was found on its volume' : 'nothing says that it holds this cluster’s data'
+      log.warn({ namespace, claim: view.name }, `a claim is kept: ${why}`)
       continue
     }
     if (!view.isDeleting) await kube.delete(RESOURCES.persistentVolumeClaims, { namespace, name: view.name }, { uid: view.uid })

@@ -6,7 +6,7 @@ import { claimName, podName } from '../../api/names.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Observed, ObservedNode, ObservedReplica } from '../../plan/observed.ts'
 import { type Kube, type KubeObject, RESOURCES } from '../../runtime/mod.ts'
-import { askAll } from './observe.ts'
+import { askAll, wordsOf } from './observe.ts'
 import { hostOfNode, viewClaim, viewNode, viewPod } from './views.ts'
 import type { Watches } from './watches.ts'
 
@@ -55,7 +55,7 @@ export async function observeGroup(context: GroupContext, subject: GroupSubject,
   const nodes = await Promise.all([...names].map((node) => kube.get(RESOURCES.nodes, { name: node })))
   const facts = await askAll(context.admin, slots, clusterId)
   return {
-    replicas: slots.map((slot) => ({ ...slot, facts: facts.get(slot) })),
+    replicas: slots.map((slot) => ({ ...slot, ...wordsOf(facts.get(slot)) })),
     nodes: new Map(nodes.flatMap((node) => (node === undefined ? [] : [[node.metadata.name, viewNode(node, zoneKey)]]))),
   }
 }

@@ -1,5 +1,5 @@
 /** One read pass: informers' caches, the ConfigMap as it is now, and the nodes' own words. Changes nothing. */
-import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { Topology } from '@thermocline/protocol'
 import { DEFAULT_HTTP_PORT } from '@thermocline/protocol'
 import { z } from 'zod'
 import { bootstrapName, claimName, groupName, LABELS, podName } from '../../api/names.ts'
@@ -35,8 +35,8 @@ export async function observe(context: ObserveContext, subject: Subject): Promis
   const { kube, clock, watches } = context
   const { namespace, name, spec, status, generation } = subject
   const bootstrap = await readBootstrap(kube, subject)
-  const groupCount = bootstrap?.volumes?.length ?? spec.groups
-  const replicaCount = bootstrap?.volumes?.[0]?.length ?? spec.replicas
+  const groupCount = bootstrap?.initial?.volumes.length ?? spec.groups
+  const replicaCount = bootstrap?.initial?.volumes[0]?.length ?? spec.replicas
   const nodes = nodesOf(watches, spec.zones.topologyKey)
   const slots = Array.from({ length: groupCount }, (_, group) =>
     Array.from({ length: replicaCount }, (_, replica) => slotOf(watches, { namespace, name }, group, replica)),
@@ -47,7 +47,7 @@ export async function observe(context: ObserveContext, subject: Subject): Promis
     status,
     generation,
     bootstrap,
-    groups: slots.map((replicas) => replicas.map((slot) => ({ ...slot, facts: facts.get(slot) }))),
+    groups: slots.map((replicas) => replicas.map((slot) => ({ ...slot, ...wordsOf(facts.get(slot)) }))),
     statefulSets: slots.map((_, group) => {
       const found = cached(watches.statefulSets, { namespace, name: groupName(name, group) })
       return found === undefined ? undefined : viewStatefulSet(found)
@@ -66,7 +66,7 @@ export function cached(informers: readonly Informer[], at: ObjectAt): KubeObject
   return undefined
 }
 
-type Slot = Omit<ObservedReplica, 'facts'>
+type Slot = Omit<ObservedReplica, 'facts' | 'foreign'>
 
 function slotOf(watches: Watches, { namespace, name }: { namespace: string; name: string }, group: number, replica: number): Slot {
   const pod = cached(watches.pods, { namespace, name: podName(name, group, replica) })
@@ -102,6 +102,11 @@ export async function askAll(admin: NodeAdmin, slots: readonly Slot[], clusterId
   return found
 }
 
+/** A node whose volume is another's says nothing of its replica. */
+export function wordsOf(facts: NodeFacts | undefined): Pick<ObservedReplica, 'facts' | 'foreign'> {
+  return facts?.state === 'foreign' ? { facts: undefined, foreign: { owner: facts.owner } } : { facts }
+}
+
 export function httpAddress({ ip = '' }: Pick<ObservedPod, 'ip'>): string {
   return `${ip.includes(':') ? `[${ip}]` : ip}:${DEFAULT_HTTP_PORT}`
 }
@@ -122,6 +127,7 @@ const volumesSchema = z.array(z.array(z.object({ number: z.number().int(), nonce
 /** Keys of the ConfigMap. */
 export const CLUSTER_ID_KEY = 'clusterId'
 export const VOLUMES_KEY = 'volumes'
+export const SLICE_KEY = 'sliceDurationMs'
 export const EPOCH_KEY = 'epoch'
 
 /** @throws Error if what stands there can't be understood: nothing may be filled anew over it. */
@@ -129,17 +135,18 @@ async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise
   const found = await kube.get(RESOURCES.configMaps, { namespace, name: bootstrapName(name) })
   if (found === undefined) return undefined
   const data = (found.data ?? {}) as Record<string, string>
+  const bad = (key: string, wanted: string): Error =>
+    new Error(`ConfigMap ${namespace}/${bootstrapName(name)}: ${key}: ${data[key]}; expected ${wanted}; restore it from a backup`)
   const clusterId = data[CLUSTER_ID_KEY]
-  if (clusterId === undefined || !/^[0-9a-f]{32}$/.test(clusterId))
-    throw new Error(
-      `ConfigMap ${namespace}/${bootstrapName(name)}: ${CLUSTER_ID_KEY} is not 32 hexadecimal digits; restore it from a backup`,
-    )
-  const text = data[VOLUMES_KEY]
-  const volumes: Incarnation[][] | undefined = text === undefined ? undefined : volumesSchema.parse(JSON.parse(text))
+  if (clusterId === undefined || !/^[0-9a-f]{32}$/.test(clusterId)) throw bad(CLUSTER_ID_KEY, '32 hexadecimal digits')
   const epoch = Number(data[EPOCH_KEY] ?? '0')
-  if (!Number.isSafeInteger(epoch) || epoch < 0)
-    throw new Error(`ConfigMap ${namespace}/${bootstrapName(name)}: ${EPOCH_KEY}: ${data[EPOCH_KEY]}; expected a whole number`)
-  return { resourceVersion: found.metadata.resourceVersion ?? '', clusterId, volumes, epoch }
+  if (!Number.isSafeInteger(epoch) || epoch < 0) throw bad(EPOCH_KEY, 'a whole number')
+  const resourceVersion = found.metadata.resourceVersion ?? ''
+  const text = data[VOLUMES_KEY]
+  if (text === undefined) return { resourceVersion, clusterId, initial: undefined, epoch }
+  const sliceDurationMs = Number(data[SLICE_KEY])
+  if (!Number.isSafeInteger(sliceDurationMs) || sliceDurationMs <= 0) throw bad(SLICE_KEY, 'a whole number above 0')
+  return { resourceVersion, clusterId, initial: { volumes: volumesSchema.parse(JSON.parse(text)), sliceDurationMs }, epoch }
 }
 
 /** The cluster whose data the claims of this name hold, if there are any. */

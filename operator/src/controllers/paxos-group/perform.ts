@@ -1,9 +1,9 @@
 /** Performs a plan's actions, one after the other; each can be done again. What fails ends the pass, and the next plans anew. */
-import { bootstrapName, claimName, groupName, podName } from '../../api/names.ts'
+import { ANNOTATIONS, bootstrapName, claimName, groupName, podName } from '../../api/names.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
-import type { Observed } from '../../plan/observed.ts'
+import type { Initial, Observed } from '../../plan/observed.ts'
 import type { Action } from '../../plan/plan.ts'
-import { mayGiveUp } from '../../plan/recovery.ts'
+import { mayGiveUp, maySetAside } from '../../plan/recovery.ts'
 import { mayRestart } from '../../plan/rollout.ts'
 import {
   type Applier,
@@ -17,7 +17,7 @@ import {
   RESOURCES,
   type Resource,
 } from '../../runtime/mod.ts'
-import { cached, EPOCH_KEY, httpAddress, VOLUMES_KEY } from './observe.ts'
+import { cached, EPOCH_KEY, httpAddress, SLICE_KEY, VOLUMES_KEY } from './observe.ts'
 import { observeGroup } from './observe-group.ts'
 import type { Watches } from './watches.ts'
 
@@ -64,7 +64,7 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       await kube.patch(
         RESOURCES.configMaps,
         { namespace, name: bootstrapName(name) },
-        { metadata: { resourceVersion: action.resourceVersion }, data: { [VOLUMES_KEY]: JSON.stringify(action.volumes) } },
+        { metadata: { resourceVersion: action.resourceVersion }, data: initialData(action.initial) },
       )
       return true
     case 'nameEpoch':
@@ -92,6 +92,15 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       if (!mayGiveUp(action.replica, action.uid, { nodes, canSeeNodes: true }, replicas)) return false
       return await gone(kube.delete(RESOURCES.persistentVolumeClaims, at, { uid: action.uid }))
     }
+    case 'markClaim':
+      await kube.patch(
+        RESOURCES.persistentVolumeClaims,
+        { namespace, name: action.claim },
+        { metadata: { annotations: { [ANNOTATIONS.foreignVolume]: action.owner } } },
+      )
+      return true
+    case 'setVolumeAside':
+      return await setVolumeAside(context, subject, action)
     case 'growClaim':
       await kube.patch(
         RESOURCES.persistentVolumeClaims,
@@ -104,6 +113,23 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
       return await gone(kube.delete(RESOURCES.statefulSets, at, { uid: action.uid, propagation: 'Orphan' }))
     }
   }
+}
+
+const initialData = ({ volumes, sliceDurationMs }: Initial): Record<string, string> => ({
+  [VOLUMES_KEY]: JSON.stringify(volumes),
+  [SLICE_KEY]: String(sliceDurationMs),
+})
+
+async function setVolumeAside(
+  context: PerformContext,
+  subject: PerformSubject,
+  { group, replica }: Extract<Action, { do: 'setVolumeAside' }>,
+): Promise<boolean> {
+  const { replicas, nodes } = await observeGroup(context, subject, group)
+  const pod = replicas[replica]?.pod
+  if (pod === undefined || !maySetAside(replica, { nodes, canSeeNodes: true }, replicas)) return false
+  await context.admin.setVolumeAside(httpAddress(pod), subject.token)
+  return true
 }
 
 async function restartPod(

@@ -16,6 +16,7 @@ import { remove, removeOrphans } from './deletion.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './observe.ts'
 import { type Done, type PerformSubject, perform } from './perform.ts'
+import { tellAction, tellConditions, tellRecoveries } from './tell.ts'
 import { PAXOS_GROUPS } from './watches.ts'
 
 const CLUSTER_ID_DIGITS = 32
@@ -36,7 +37,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   if (resource.metadata.deletionTimestamp !== undefined) return await remove(context, resource)
   if (!('spec' in accepted)) {
     const refused = refusedStatus(status, accepted, context.clock.wallMs(), resource.metadata.generation ?? 0)
-    return { result: 'done', changed: await writeStatus(context, resource, status, refused) }
+    return { result: 'done', changed: await writeStatus(context, resource, status, refused), report: { refused: accepted.message } }
   }
   const { spec } = accepted
   if (hasFinalizer(resource) !== (spec.storage.retentionPolicy === 'Delete')) {
@@ -59,32 +60,45 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   if (observed.bootstrap === undefined && !spec.paused) {
     // The id is durable before any volume carries it.
     await createBootstrap(context, cluster)
-    return { result: 'again', afterMs: 0, changed: true }
+    return { result: 'again', afterMs: 0, changed: true, report: { clusterId } }
   }
   const token = adminToken(context.tokenKey, cluster)
   const plan = makePlan(cluster, observed, token)
-  let changed = await writeStatus(context, resource, status, plan.status)
+  const isWritten = await writeStatus(context, resource, status, plan.status)
   tellConditions(context, resource, status, plan.status)
-  for (const action of plan.actions) {
-    if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead') }
-    const done = await attempt(context, { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }, action)
-    changed ||= done.changed
-    if (done.changed) tellAction(context, resource, action)
+  tellRecoveries(context, resource, status, plan.status)
+  const done: Record<string, number> = {}
+  const { phase, topologyEpoch: epoch, votersSummary: voters } = plan.status
+  const report = { phase, epoch, voters, status: isWritten ? 'written' : 'as it was', done }
+  try {
+    const performSubject = { namespace, name, token, observed, clusterId, zoneKey: spec.zones.topologyKey }
+    for (const action of plan.actions) {
+      if (!context.isLeading()) return { result: 'failed', error: new Error('another operator may lead'), report }
+      const { changed } = await attempt(context, performSubject, action, resource)
+      if (!changed) continue
+      done[action.do] = (done[action.do] ?? 0) + 1
+      tellAction(context, resource, action)
+    }
+  } catch (error) {
+    return { result: 'failed', error, report }
   }
-  if (changed)
-    context.log.info({ key, phase: plan.status.phase, epoch: plan.status.topologyEpoch, voters: plan.status.votersSummary }, 'reconciled')
-  return { result: 'again', afterMs: plan.againAfterMs, changed }
+  return { result: 'again', afterMs: plan.againAfterMs, changed: isWritten || Object.keys(done).length > 0, report }
 }
 
-/** A node that doesn't take its topology is asked again in the next pass; it holds up nothing that the others wait for. */
-async function attempt(context: ReconcileContext, subject: PerformSubject, action: Action): Promise<Done> {
+/** A node that doesn't do what it is asked is asked again in the next pass; it holds up nothing that the others wait for. */
+async function attempt(context: ReconcileContext, subject: PerformSubject, action: Action, object: KubeObject): Promise<Done> {
   try {
     return await perform(context, subject, action)
   } catch (error) {
-    if (action.do !== 'putTopology') throw error
+    if (action.do !== 'putTopology' && action.do !== 'setVolumeAside') throw error
     const { group, replica } = action
-    const at = { namespace: subject.namespace, name: subject.name, group, replica, epoch: action.topology.epoch }
-    context.log.warn({ ...at, error: String(error) }, 'a node has not taken the topology; it is asked again')
+    const what = action.do === 'putTopology' ? `epoch ${action.topology.epoch}` : 'moving its volume’s content aside'
+    const at = { namespace: subject.namespace, name: subject.name, group, replica, what }
+    context.log.warn({ ...at, error: String(error) }, 'a node has not done what it was asked; it is asked again')
+    if (action.do === 'setVolumeAside') {
+      const message = `replica ${replica} of group ${group}: ${(error as Error).message}`
+      context.events.record({ object, type: 'Warning', reason: 'VolumeNotSetAside', message })
+    }
     return { action, changed: false }
   }
 }
@@ -95,7 +109,7 @@ function readStatus({ status }: KubeObject): PaxosGroupStatus {
   return parsed.success ? parsed.data : {}
 }
 
-async function createBootstrap({ kube, log }: ReconcileContext, cluster: Cluster): Promise<void> {
+async function createBootstrap({ kube }: ReconcileContext, cluster: Cluster): Promise<void> {
   const object = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -105,7 +119,6 @@ async function createBootstrap({ kube, log }: ReconcileContext, cluster: Cluster
   }
   try {
     await kube.create(RESOURCES.configMaps, object)
-    log.info({ namespace: cluster.namespace, name: cluster.name, clusterId: cluster.clusterId }, 'a cluster was given its id')
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
   }
@@ -147,50 +160,4 @@ function sorted(value: unknown): unknown {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, inner]) => [name, sorted(inner)]),
   )
-}
-
-/** A condition that turned is an event: what went wrong, what came right. */
-function tellConditions({ events }: ReconcileContext, object: KubeObject, before: PaxosGroupStatus, now: PaxosGroupStatus): void {
-  for (const { type, status, reason, message } of now.conditions ?? []) {
-    const last = before.conditions?.find((one) => one.type === type)
-    if (last?.status === status && last.reason === reason) continue
-    const isGood = type === 'Accepted' || type === 'Available' ? status === 'True' : type !== 'Degraded' || status !== 'True'
-    if (last === undefined && isGood && type !== 'Available') continue
-    events.record({ object, type: isGood ? 'Normal' : 'Warning', reason, message: `${type} is ${status}: ${message}` })
-  }
-}
-
-/** What an action is to people; what is done at every pass is not told. */
-function tellAction({ events }: ReconcileContext, object: KubeObject, action: Action): void {
-  const told = wordsOf(action)
-  if (told !== undefined) events.record({ object, type: action.do === 'deleteClaim' ? 'Warning' : 'Normal', ...told })
-}
-
-function wordsOf(action: Action): { reason: string; message: string } | undefined {
-  switch (action.do) {
-    case 'fillSlots':
-      return {
-        reason: 'Bootstrapped',
-        message: `the first volumes of ${action.volumes.length} groups are named; from now on others must learn before they vote`,
-      }
-    case 'restartPod':
-    case 'deletePod':
-      return {
-        reason: action.do === 'deletePod' ? 'ReplicaReplaced' : 'PodRestarted',
-        message: `pod of replica ${action.replica} of group ${action.group} deleted: ${action.why}`,
-      }
-    case 'deleteClaim':
-      return { reason: 'VolumeGivenUp', message: `claim of replica ${action.replica} of group ${action.group} deleted: ${action.why}` }
-    case 'growClaim':
-      return { reason: 'VolumeGrows', message: `claim ${action.claim} asks for ${action.size}` }
-    case 'orphanStatefulSet':
-      return {
-        reason: 'StatefulSetRemade',
-        message: `the StatefulSet of group ${action.group} is made anew for larger volumes; its pods stay`,
-      }
-    case 'apply':
-    case 'nameEpoch':
-    case 'putTopology':
-      return undefined
-  }
 }

@@ -42,6 +42,11 @@ test('a pod in trouble says why: it fits nowhere, its image is not there, its co
     troubleOf(waiting('CrashLoopBackOff', {}, { terminated: { exitCode: 137 } })),
     'CrashLoopBackOff; it last ended with exit code 137',
   )
+  const terminated = { exitCode: 2, message: '{"level":30}\nthermocline node: unsupported_version: the volume has format 2\n' }
+  assert.equal(
+    troubleOf(waiting('CrashLoopBackOff', {}, { terminated })),
+    'CrashLoopBackOff; it last ended with exit code 2: thermocline node: unsupported_version: the volume has format 2',
+  )
 })
 
 test('a pod that merely starts is in no trouble', () => {

@@ -58,10 +58,18 @@ function troubleOf(conditions: readonly Condition[], containers: NonNullable<Pod
     const { waiting } = state ?? {}
     if (waiting === undefined || STARTING.has(waiting.reason ?? '')) continue
     const { terminated } = lastState ?? {}
-    const last = terminated === undefined ? '' : `; it last ended with exit code ${terminated.exitCode}`
+    const last = terminated === undefined ? '' : `; it last ended with exit code ${terminated.exitCode}${lastWords(terminated.message)}`
     return `${waiting.reason ?? 'it waits'}${waiting.message === undefined ? '' : `: ${waiting.message}`}${last}`
   }
   return undefined
+}
+
+const MOST_WORDS = 500
+
+/** The last line of a log; what a program says as it gives up. */
+function lastWords(message = ''): string {
+  const line = message.trimEnd().split('\n').at(-1) ?? ''
+  return line === '' ? '' : `: ${line.slice(0, MOST_WORDS)}`
 }
 
 /** `hostNodes`: what the nodes call themselves → their names. */
@@ -84,6 +92,7 @@ export function viewClaim(
     capacityBytes: parseBytes(status.capacity?.storage ?? '0') ?? 0,
     clusterId: metadata.annotations?.[ANNOTATIONS.clusterId],
     pinnedTo: volume === undefined ? undefined : pinnedTo(volume)?.map((host) => hostNodes.get(host) ?? host),
+    holdsForeign: metadata.annotations?.[ANNOTATIONS.foreignVolume] !== undefined,
     isLost: status.phase === 'Lost' || (isBound && canSeeVolumes && volume === undefined),
   }
 }
