@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/clientv3"
+	"go.etcd.io/etcd/mvcc/mvccpb"
 )
 
 const (
@@ -254,9 +255,10 @@ func call(client *clientv3.Client, c *chooser, isWrite bool) error {
 		if err != nil {
 			return err
 		}
-		return c.o.check(len(answer.Kvs), key)
+		return c.o.check(answer.Kvs, key)
 	}
 	ops := make([]clientv3.Op, 0, c.o.batch)
+	keys := make([]int, 0, c.o.batch)
 	chosen := make(map[int]bool, c.o.batch)
 	for len(ops) < c.o.batch {
 		key := c.key()
@@ -264,6 +266,7 @@ func call(client *clientv3.Client, c *chooser, isWrite bool) error {
 			continue
 		}
 		chosen[key] = true
+		keys = append(keys, key)
 		if isWrite {
 			ops = append(ops, clientv3.OpPut(keyName(key), c.o.valueOf(key)))
 		} else {
@@ -275,18 +278,21 @@ func call(client *clientv3.Client, c *chooser, isWrite bool) error {
 		return err
 	}
 	for i, one := range answer.Responses {
-		if err := c.o.check(len(one.GetResponseRange().Kvs), i); err != nil {
+		if err := c.o.check(one.GetResponseRange().Kvs, keys[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (o options) check(found int, key int) error {
-	if found == 1 {
-		return nil
+func (o options) check(found []*mvccpb.KeyValue, key int) error {
+	if len(found) != 1 {
+		return fmt.Errorf("key %d is missing; fill first", key)
 	}
-	return fmt.Errorf("key %d is missing; fill first", key)
+	if len(found[0].Value) != o.valueBytes {
+		return fmt.Errorf("key %d: got %d bytes; wanted %d", key, len(found[0].Value), o.valueBytes)
+	}
+	return nil
 }
 
 type loops struct {

@@ -95,6 +95,13 @@ const START: Readonly<Record<PeerName, (folder: string, say: Say) => Promise<Tar
   },
 }
 
+/** @throws Error that says what is missing, or what the server said. */
 export async function startPeer(name: PeerName, folder: string, say: Say): Promise<TargetParts> {
-  return await START[name](join(folder, name), say)
+  try {
+    return await START[name](join(folder, name), say)
+  } catch (error) {
+    throw new Error(`${name} does not start: ${(error as Error).message}\nto measure without it, name the others: --peers`, {
+      cause: error,
+    })
+  }
 }
