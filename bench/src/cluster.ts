@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { EnoughLoaders } from './enough-loaders.ts'
 import { runLoaders, runQuietly } from './loader-process.ts'
 import { Server } from './processes.ts'
 import { mergeSamples, type Sample } from './sample.ts'
@@ -12,8 +13,6 @@ const PROGRAM = fileURLToPath(new URL('../../thermocline', import.meta.url))
 const LOADER = fileURLToPath(new URL('./loader.ts', import.meta.url))
 const START_TIMEOUT_MS = 60_000
 const STOP_GRACE_MS = 15_000
-/** The loader has one thread; above this share of a core it, and not the cluster, may be what is measured. */
-const SATURATED_CORES = 0.9
 /** Ports are found free and taken later; somebody else may be faster. */
 const START_ATTEMPTS = 4
 
@@ -22,7 +21,12 @@ interface Ready {
   readonly pids: readonly number[]
 }
 
-export async function startThermocline(folder: string, version: string, say: (line: string) => void): Promise<Thermocline> {
+export interface Cluster extends Ready {
+  stop(): Promise<void>
+}
+
+/** Three replicas, empty. */
+export async function startCluster(folder: string, say: (line: string) => void): Promise<Cluster> {
   mkdirSync(folder, { recursive: true })
   // `up --ephemeral` keeps its data in the folder for temporary files.
   const env = { ...process.env, TMPDIR: folder }
@@ -30,14 +34,24 @@ export async function startThermocline(folder: string, version: string, say: (li
     const server = new Server('thermocline', [PROGRAM, 'up', '--ephemeral', '--json', '--port', '0'], join(folder, 'up.log'), env)
     try {
       const ready = await server.until(() => readyEvent(server.output()), START_TIMEOUT_MS)
-      const cluster = new Thermocline(server, ready, version)
-      await cluster.fill(USUAL_SERIES)
-      return cluster
+      return { ...ready, stop: () => server.stop(STOP_GRACE_MS) }
     } catch (error) {
       await server.stop(STOP_GRACE_MS)
       if (attempt === START_ATTEMPTS) throw error
       say(`${(error as Error).message.trim()}\nstarting it again`)
     }
+  }
+}
+
+export async function startThermocline(folder: string, version: string, say: (line: string) => void): Promise<Thermocline> {
+  const cluster = await startCluster(folder, say)
+  const system = new Thermocline(cluster, version)
+  try {
+    await system.fill(USUAL_SERIES)
+    return system
+  } catch (error) {
+    await cluster.stop()
+    throw error
   }
 }
 
@@ -50,16 +64,16 @@ export class Thermocline implements System {
   readonly name = 'thermocline'
   readonly version: string
   readonly pids: readonly number[]
-  private readonly server: Server
+  readonly loaderThreads = 1
+  private readonly cluster: Cluster
   private readonly endpoints: string
   private readonly filled = new Set<number>()
-  /** Loader processes that a workload needs, once one was seen to be too few. */
-  private readonly loadersOf = new Map<Workload, number>()
+  private readonly loaders = new EnoughLoaders<Workload>((loaders, workload, seconds) => this.loadWith(loaders, workload, seconds))
 
-  constructor(server: Server, ready: Ready, version: string) {
-    this.server = server
-    this.endpoints = ready.endpoints.join(',')
-    this.pids = ready.pids
+  constructor(cluster: Cluster, version: string) {
+    this.cluster = cluster
+    this.endpoints = cluster.endpoints.join(',')
+    this.pids = cluster.pids
     this.version = version
   }
 
@@ -69,13 +83,9 @@ export class Thermocline implements System {
     this.filled.add(series)
   }
 
-  /** Measures with one loader; if that one has no CPU left, again with two, and from then on with two. */
   async load(workload: Workload, seconds: number): Promise<Sample> {
     await this.fill(workload.series)
-    const sample = await this.loadWith(this.loadersOf.get(workload) ?? 1, workload, seconds)
-    if (sample.loaders > 1 || sample.loaderCores < SATURATED_CORES || workload.clients < 2) return sample
-    this.loadersOf.set(workload, 2)
-    return this.loadWith(2, workload, seconds)
+    return this.loaders.measure(workload, seconds)
   }
 
   private async loadWith(
@@ -111,6 +121,6 @@ export class Thermocline implements System {
   }
 
   async stop(): Promise<void> {
-    await this.server.stop(STOP_GRACE_MS)
+    await this.cluster.stop()
   }
 }

@@ -27,6 +27,8 @@ test('a slower machine, which slows the peer as much, is no regression', () => {
   assert.deepEqual(compareResults(before, slower).regressions, [])
 })
 
-test('a workload that only one side has is not compared', () => {
+test('a workload that only one side has, or beside another peer, is not compared', () => {
+  const other = { ...before, rows: before.rows.map((row) => ({ ...row, peer: { ...row.peer, name: 'redis' } })) }
+  assert.deepEqual(compareResults(other, before).compared, [])
   assert.deepEqual(compareResults({ ...before, rows: [] }, before), { compared: [], regressions: [] })
 })

@@ -1,8 +1,19 @@
 /** Starts loader processes together, and reads the sample each prints. */
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import type { LoaderSample } from './sample.ts'
 
 const READY = 'ready\n'
+
+/** In a loader that is run to wait: says that it is ready, and resolves when it is told to begin. */
+export async function waitForGo(): Promise<void> {
+  const lines = createInterface({ input: process.stdin })
+  process.stdout.write(READY)
+  await new Promise((resolve) => {
+    lines.once('line', resolve)
+  })
+  lines.close()
+}
 
 interface LoaderProcess {
   /** Resolves once it is connected; at once for a loader that does not wait. */
@@ -12,7 +23,7 @@ interface LoaderProcess {
   begin(): void
 }
 
-function start(command: readonly string[], waits: boolean): LoaderProcess {
+function start(command: readonly string[], waits: boolean, onText?: (text: string) => void): LoaderProcess {
   const [program, ...args] = command as [string, ...string[]]
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
@@ -22,6 +33,7 @@ function start(command: readonly string[], waits: boolean): LoaderProcess {
   if (!waits) ready.resolve()
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
+    onText?.(text)
     if (waits && output.startsWith(READY)) ready.resolve()
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -37,9 +49,9 @@ function start(command: readonly string[], waits: boolean): LoaderProcess {
   return { ready: ready.promise, output: ended.promise, begin: () => child.stdin.end('go\n') }
 }
 
-/** Runs a loader that prints nothing, like one that fills. @throws Error with what it complained of. */
-export async function runQuietly(command: readonly string[]): Promise<void> {
-  await start(command, false).output
+/** Runs a loader that prints no sample, like one that fills; it may print how far it is. @throws Error with what it complained of. */
+export async function runQuietly(command: readonly string[], onText?: (text: string) => void): Promise<void> {
+  await start(command, false, onText).output
 }
 
 /**

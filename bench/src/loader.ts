@@ -3,18 +3,15 @@
  * Prints one line of JSON, a `LoaderSample`. Keys are spread over `--series` series, so that as many blocks are in play.
  * With `--rate` calls begin at that many a second, not as fast as they can. With `--spread` each call goes over a client chosen by chance, so that all connections are in use. With `--wait` it prints `ready` once connected and begins at a line on stdin, so that several loaders begin together.
  */
-import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { type Client, connect } from '@thermocline/client'
-import { cpuSeconds } from './processes.ts'
-import { type LoaderSample, quantilesOf } from './sample.ts'
+import type { Client } from '@thermocline/client'
+import { connectPool, inGroups } from './client-pool.ts'
+import { runClosedLoops } from './closed-loop.ts'
+import { waitForGo } from './loader-process.ts'
+import type { LoaderSample } from './sample.ts'
 
 const BASE_MS = 1_732_233_600_000
-const WARM_UP_MS = 500
 const FILL_AT_ONCE = 500
-/** Clients that connect at once, and calls by which each finds all replicas. */
-const CONNECT_AT_ONCE = 100
 
 const { values } = parseArgs({
   options: {
@@ -105,104 +102,26 @@ async function fill(client: Client): Promise<void> {
   }
 }
 
-/** A client opens a connection when a call needs it, and learns where a block stands by its first call: here for all that is measured. */
+/** A client learns where a block stands by its first call: here for all that is measured. */
 async function openAll(pool: readonly Client[]): Promise<void> {
-  for (let first = 0; first < pool.length; first += CONNECT_AT_ONCE) {
-    const some = pool.slice(first, first + CONNECT_AT_ONCE)
-    await Promise.all(some.flatMap((client) => Array.from({ length: series }, (_, key) => client.get(seriesOf(key), idOf(key)))))
-  }
+  await inGroups(pool, (client) => Promise.all(Array.from({ length: series }, (_, key) => client.get(seriesOf(key), idOf(key)))))
 }
 
-/** Lets calls begin at a rate: what is due at a tick of the clock begins together. */
-class Pace {
-  private readonly perMs: number
-  private readonly beganMs = performance.now()
-  private readonly waiting: (() => void)[] = []
-  private begun = 0
-
-  constructor(perSecond: number) {
-    this.perMs = perSecond / 1000
-    setInterval(() => this.tick(), 1).unref()
-  }
-
-  turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.waiting.push(resolve)
-    })
-  }
-
-  private tick(): void {
-    const due = Math.floor((performance.now() - this.beganMs) * this.perMs)
-    for (const begin of this.waiting.splice(0, Math.max(0, due - this.begun))) begin()
-    // What nobody was free to begin is not made up for.
-    this.begun = due
-  }
-}
-
-async function measure(pool: readonly Client[]): Promise<LoaderSample> {
-  const latencies: number[] = []
-  let isMeasuring = false
-  let isOver = false
-  let errors = 0
-  let firstError: string | undefined
-  const pace = Number(values.rate) > 0 ? new Pace(Number(values.rate)) : undefined
-  const loop = async (own: Client): Promise<void> => {
-    while (!isOver) {
-      if (pace !== undefined) await pace.turn()
-      const client = values.spread ? (pool[Math.floor(Math.random() * pool.length)] as Client) : own
-      const began = performance.now()
-      try {
-        await once(client)
-        if (isMeasuring) latencies.push(performance.now() - began)
-      } catch (error) {
-        if (!isMeasuring) continue
-        errors++
-        firstError ??= String(error)
-      }
-    }
-  }
-  const loops = Array.from({ length: clients }, (_, at) => loop(pool[at % pool.length] as Client))
-  await delay(WARM_UP_MS)
-  isMeasuring = true
-  const serverCpu = cpuSeconds(pids)
-  const own = process.cpuUsage()
-  const began = performance.now()
-  await delay(Number(values.seconds) * 1000)
-  isMeasuring = false
-  const seconds = (performance.now() - began) / 1000
-  const serverCpuSeconds = cpuSeconds(pids) - serverCpu
-  const ownUsed = process.cpuUsage(own)
-  isOver = true
-  await Promise.all(loops)
-  return {
-    calls: latencies.length,
-    operations: latencies.length * (values.mode.startsWith('batch') ? batch : 1),
-    seconds,
-    serverCpuSeconds,
-    loaderCpuSeconds: (ownUsed.user + ownUsed.system) / 1e6,
-    errors,
-    ...(firstError === undefined ? {} : { firstError }),
-    quantilesMs: quantilesOf(Float64Array.from(latencies).sort()),
-  }
-}
-
-// A client object has one connection per replica.
-const connections = Number(values.connections ?? Math.min(clients, 64))
-const pool: Client[] = []
-const wanted = Math.max(1, Math.round(connections / endpoints.length))
-while (pool.length < wanted) {
-  const some = Array.from({ length: Math.min(CONNECT_AT_ONCE, wanted - pool.length) }, () => connect({ endpoints }))
-  pool.push(...(await Promise.all(some)))
-}
-if (pool.length > 1) await openAll(pool)
-if (values.wait) {
-  const lines = createInterface({ input: process.stdin })
-  process.stdout.write('ready\n')
-  await new Promise((resolve) => {
-    lines.once('line', resolve)
+function measure(pool: readonly Client[]): Promise<LoaderSample> {
+  const any = (): Client => pool[Math.floor(Math.random() * pool.length)] as Client
+  return runClosedLoops({
+    clients,
+    seconds: Number(values.seconds),
+    pids,
+    operationsPerCall: values.mode.startsWith('batch') ? batch : 1,
+    ...(Number(values.rate) > 0 ? { rate: Number(values.rate) } : {}),
+    call: (at) => once(values.spread ? any() : (pool[at % pool.length] as Client)),
   })
-  lines.close()
 }
+
+const pool = await connectPool(endpoints, Number(values.connections ?? Math.min(clients, 64)))
+if (pool.length > 1) await openAll(pool)
+if (values.wait) await waitForGo()
 if (values.mode === 'fill') await fill(pool[0] as Client)
 else process.stdout.write(`${JSON.stringify(await measure(pool))}\n`)
 for (const client of pool) await client.close()

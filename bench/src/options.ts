@@ -1,7 +1,7 @@
-/** Flags of `make bench`. */
+/** Flags of `make bench`, and those that the other programs of this folder share with it. */
 import { parseArgs } from 'node:util'
 
-export interface Options {
+export interface CommonOptions {
   readonly rounds: number
   readonly seconds: number
   readonly isQuick: boolean
@@ -11,6 +11,15 @@ export interface Options {
   readonly compare: string | undefined
   /** Under which the data folders of all systems stand; a disk, not a tmpfs. */
   readonly folder: string
+}
+
+export type Options = CommonOptions
+
+export interface Defaults {
+  readonly out: string
+  readonly folder: string
+  /** Seconds measured per run, if not `--quick`'s or the usual ones. */
+  readonly quickSeconds?: number
 }
 
 export const USAGE = `usage: node bench/src/main.ts [flags]      (make bench ARGS='…' takes the machine-wide lock)
@@ -24,7 +33,16 @@ export const USAGE = `usage: node bench/src/main.ts [flags]      (make bench ARG
   --folder DIR     where the data of all systems stands while it runs (bench/.cache)`
 
 /** @throws Error, naming the flag and what was expected. */
-export function parseOptions(args: readonly string[], defaults: { readonly out: string; readonly folder: string }): Options {
+export function parseOptions(args: readonly string[], defaults: Defaults): Options {
+  return parseWith(args, defaults, []).common
+}
+
+/** With flags of one's own, each with a value. @throws Error */
+export function parseWith<K extends string>(
+  args: readonly string[],
+  { out, folder, quickSeconds = 2 }: Defaults,
+  names: readonly K[],
+): { readonly common: CommonOptions; readonly own: Readonly<Partial<Record<K, string>>> } {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -33,14 +51,15 @@ export function parseOptions(args: readonly string[], defaults: { readonly out: 
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
       json: { type: 'boolean', default: false },
-      out: { type: 'string', default: defaults.out },
+      out: { type: 'string', default: out },
       compare: { type: 'string' },
-      folder: { type: 'string', default: defaults.folder },
+      folder: { type: 'string', default: folder },
+      ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
     },
   })
-  return {
+  const common = {
     rounds: positive('--rounds', values.rounds ?? (values.quick ? '1' : '3'), Number.isInteger),
-    seconds: positive('--seconds', values.seconds ?? (values.quick ? '2' : '4'), Number.isFinite),
+    seconds: positive('--seconds', values.seconds ?? (values.quick ? String(quickSeconds) : '4'), Number.isFinite),
     isQuick: values.quick,
     only: values.only === undefined ? undefined : new RegExp(values.only),
     isJson: values.json,
@@ -48,9 +67,10 @@ export function parseOptions(args: readonly string[], defaults: { readonly out: 
     compare: values.compare,
     folder: values.folder,
   }
+  return { common, own: values as Readonly<Partial<Record<K, string>>> }
 }
 
-function positive(flag: string, text: string, isOfKind: (value: number) => boolean): number {
+export function positive(flag: string, text: string, isOfKind: (value: number) => boolean): number {
   const value = Number(text)
   if (!isOfKind(value) || value <= 0) throw new Error(`${flag}: ${text} is not a number above 0`)
   return value

@@ -16,9 +16,9 @@ const HEADINGS = [
   'CPU ÷',
 ] as const
 
-const count = (value: number): string => Math.round(value).toLocaleString('en')
-const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
-const between = ([least, most]: readonly [number, number]): string => `${figure(least)}–${figure(most)}`
+export const count = (value: number): string => Math.round(value).toLocaleString('en')
+export const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
+export const between = ([least, most]: readonly [number, number]): string => `${figure(least)}–${figure(most)}`
 
 function cells({ workload, ours, peer, ratio, notes }: Row, mark: string): string[] {
   return [
@@ -31,8 +31,8 @@ function cells({ workload, ours, peer, ratio, notes }: Row, mark: string): strin
 }
 
 /** Rows of equal length, the first column left, the others right. */
-function align(rows: readonly (readonly string[])[]): string[] {
-  const widths = HEADINGS.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)))
+export function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)))
   return rows.map((row) =>
     row
       .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] as number) : cell.padStart(widths[at] as number)))
@@ -45,7 +45,8 @@ function footnotes(rows: readonly Row[]): string[] {
   return rows.flatMap(({ workload, notes }) => notes.map((note) => `* ${workload}: ${note}`))
 }
 
-export function formatResults(results: Results): string {
+/** What ran where; `how` says what the systems have in common. */
+export function formatCircumstances(results: Results, how: string): string[] {
   const { machine, rounds, secondsPerRun, versions, loadBefore, idleCores } = results
   const named = (values: Readonly<Record<string, string | number>>) =>
     Object.entries(values)
@@ -53,7 +54,13 @@ export function formatResults(results: Results): string {
       .join(', ')
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.fileSystem}, Linux ${machine.kernel}, Node ${machine.node}`,
-    `${named(versions)}; three replicas each; ${rounds} rounds of ${secondsPerRun} s, interleaved; load average before: ${loadBefore}; idle cores: ${named(idleCores)}`,
+    `${named(versions)}; ${how}; ${rounds} rounds of ${secondsPerRun} s, interleaved; load average before: ${loadBefore}; idle cores: ${named(idleCores)}`,
+  ]
+}
+
+export function formatResults(results: Results): string {
+  return [
+    ...formatCircumstances(results, 'three replicas each'),
     'Left thermocline, then the peer, then ours ÷ the peer’s: median over rounds (least–most). CPU is that of all server processes.',
     '',
     ...align([HEADINGS, ...results.rows.map((row) => cells(row, '*'))]),

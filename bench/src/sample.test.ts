@@ -35,3 +35,10 @@ test('loaders that ran together are added up, the CPU of the servers that both s
   assert.equal(merged.errors, 3)
   assert.equal(merged.loaders, 2)
 })
+
+test('writes of a mix have quantiles of their own', () => {
+  const mixed = part([1, 1, 1], { calls: 5, writes: { calls: 2, quantilesMs: quantilesOf([7, 9]) } })
+  const { p50Ms, p99Ms, writeP50Ms, writeP99Ms } = mergeSamples([mixed, part([1])])
+  assert.deepEqual({ p50Ms, p99Ms, writeP50Ms, writeP99Ms }, { p50Ms: 1, p99Ms: 1, writeP50Ms: 7, writeP99Ms: 7 })
+  assert.ok(!('writeP50Ms' in mergeSamples([part([1])])))
+})

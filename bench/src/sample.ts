@@ -11,8 +11,10 @@ export interface LoaderSample {
   readonly loaderCpuSeconds: number
   readonly errors: number
   readonly firstError?: string
-  /** The 1001 quantiles 0, 0.001 … 1 of a call's latency; empty without calls. */
+  /** The 1001 quantiles 0, 0.001 … 1 of a call's latency; empty without calls. Where writes are counted apart, of the reads. */
   readonly quantilesMs: readonly number[]
+  /** Writes of a mix, which `calls` includes. */
+  readonly writes?: { readonly calls: number; readonly quantilesMs: readonly number[] }
 }
 
 /** One run of one workload against one system, all loader processes together. */
@@ -26,6 +28,9 @@ export interface Sample {
   readonly loaderCores: number
   readonly loaders: number
   readonly errors: number
+  /** Of the writes of a mix; the figures above are then those of its reads. */
+  readonly writeP50Ms?: number
+  readonly writeP99Ms?: number
 }
 
 const STEPS = 1000
@@ -56,6 +61,7 @@ export function mergeSamples(parts: readonly LoaderSample[]): Sample {
     1,
     sum((part) => part.operations),
   )
+  const writes = parts.flatMap((part) => part.writes ?? [])
   return {
     opsPerSecond: sum((part) => part.operations / part.seconds),
     p50Ms: mergedQuantile(parts, 0.5),
@@ -65,5 +71,6 @@ export function mergeSamples(parts: readonly LoaderSample[]): Sample {
     loaderCores: Math.max(...parts.map((part) => part.loaderCpuSeconds / part.seconds)),
     loaders: parts.length,
     errors: sum((part) => part.errors),
+    ...(writes.length === 0 ? {} : { writeP50Ms: mergedQuantile(writes, 0.5), writeP99Ms: mergedQuantile(writes, 0.99) }),
   }
 }

@@ -2,10 +2,15 @@
 // a warm-up, some seconds, one line of JSON. A connection speaks to one member; the connections are dealt out evenly.
 //
 // A batch is one transaction of etcd, which is atomic. Thermocline's batches here go to many series and are not.
+//
+// With -draws it asks for the pages of bench/src/memory/dataset.ts, as bench/src/memory/loader.ts does: mode load reads, and
+// writes with a chance of -write-share.
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -20,6 +25,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/clientv3"
+	"go.etcd.io/etcd/mvcc/mvccpb"
 )
 
 const (
@@ -27,6 +33,12 @@ const (
 	requestTimeout = 10 * time.Second
 	// Operations of one filling transaction; etcd takes 128 unless told otherwise.
 	fillBatch = 100
+	// Filling transactions at a time, and how often it is said how far they are.
+	fillsAtOnce = 8
+	progress    = 2 * time.Second
+	// As in bench/src/memory/dataset.ts.
+	windowStep = 7919
+	golden     = 0x9e3779b1
 	// Kernel clock ticks per second of /proc/PID/stat.
 	ticksPerSecond = 100
 )
@@ -39,8 +51,15 @@ type options struct {
 	duration    time.Duration
 	keys        int
 	batch       int
-	value       string
 	pids        []string
+	wait        bool
+	seed        int64
+	writeShare  float64
+	// Pages to ask for, one after the other; without, keys are chosen evenly.
+	draws []uint32
+	// Values are windows of it.
+	pool       string
+	valueBytes int
 }
 
 // The fields of `LoaderSample` in bench/src/sample.ts.
@@ -53,11 +72,17 @@ type sample struct {
 	FirstError      string    `json:"firstError,omitempty"`
 	Calls           int       `json:"calls"`
 	QuantilesMs     []float64 `json:"quantilesMs"`
+	Writes          *writes   `json:"writes,omitempty"`
+}
+
+type writes struct {
+	Calls       int       `json:"calls"`
+	QuantilesMs []float64 `json:"quantilesMs"`
 }
 
 func parseOptions() options {
 	endpoints := flag.String("endpoints", "127.0.0.1:2379", "members, separated by commas")
-	mode := flag.String("mode", "put", "fill, put, get, batchput or batchget")
+	mode := flag.String("mode", "put", "fill, put, get, batchput, batchget or load")
 	clients := flag.Int("clients", 128, "closed loops")
 	connections := flag.Int("connections", 64, "connections, each to one member")
 	seconds := flag.Float64("seconds", 5, "how long to measure")
@@ -65,16 +90,42 @@ func parseOptions() options {
 	batch := flag.Int("batch", 32, "operations of a batch")
 	valueBytes := flag.Int("value-bytes", 200, "size of a value")
 	pids := flag.String("pids", "", "processes whose CPU time is counted, separated by commas")
+	draws := flag.String("draws", "", "file of pages to ask for, 32 bits each")
+	values := flag.String("values", "", "file whose windows are the values of pages")
+	writeShare := flag.Float64("write-share", 0, "share of writes among the calls of mode load")
+	seed := flag.Int64("seed", time.Now().UnixNano(), "decides where in the draws to begin")
+	wait := flag.Bool("wait", false, "print ready once connected, and begin at a line on stdin")
 	flag.Parse()
 	o := options{
 		endpoints: strings.Split(*endpoints, ","), mode: *mode, clients: *clients, connections: *connections,
 		duration: time.Duration(*seconds * float64(time.Second)), keys: *keys, batch: *batch,
-		value: strings.Repeat("v", *valueBytes),
+		wait: *wait, seed: *seed, writeShare: *writeShare, pool: strings.Repeat("v", *valueBytes+1), valueBytes: *valueBytes,
+	}
+	if *draws != "" {
+		content := read(*draws)
+		o.draws = make([]uint32, len(content)/4)
+		for i := range o.draws {
+			o.draws[i] = binary.LittleEndian.Uint32(content[4*i:])
+		}
+		o.pool = string(read(*values))
 	}
 	if *pids != "" {
 		o.pids = strings.Split(*pids, ",")
 	}
 	return o
+}
+
+func read(path string) []byte {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		fail("%v", err)
+	}
+	return content
+}
+
+func (o options) valueOf(key int) string {
+	first := key * windowStep % (len(o.pool) - o.valueBytes)
+	return o.pool[first : first+o.valueBytes]
 }
 
 func keyName(key int) string { return fmt.Sprintf("bench-%010d", key) }
@@ -125,60 +176,139 @@ func connect(o options) []*clientv3.Client {
 	return pool
 }
 
-func fill(client *clientv3.Client, o options) {
-	for first := 0; first < o.keys; first += fillBatch {
-		var puts []clientv3.Op
-		for key := first; key < first+fillBatch && key < o.keys; key++ {
-			puts = append(puts, clientv3.OpPut(keyName(key), o.value))
-		}
-		if _, err := client.Txn(context.Background()).Then(puts...).Commit(); err != nil {
-			fail("filling from key %d: %v", first, err)
-		}
+func fill(pool []*clientv3.Client, o options) {
+	var next, filled int64
+	var running sync.WaitGroup
+	for i := 0; i < fillsAtOnce; i++ {
+		running.Add(1)
+		go func(client *clientv3.Client) {
+			defer running.Done()
+			for {
+				first := int(atomic.AddInt64(&next, fillBatch)) - fillBatch
+				var puts []clientv3.Op
+				for key := first; key < first+fillBatch && key < o.keys; key++ {
+					puts = append(puts, clientv3.OpPut(keyName(key), o.valueOf(key)))
+				}
+				if len(puts) == 0 {
+					return
+				}
+				if _, err := client.Txn(context.Background()).Then(puts...).Commit(); err != nil {
+					fail("filling from key %d: %v", first, err)
+				}
+				atomic.AddInt64(&filled, int64(len(puts)))
+			}
+		}(pool[i%len(pool)])
 	}
+	if o.draws != nil {
+		go func() {
+			for range time.Tick(progress) {
+				fmt.Println(atomic.LoadInt64(&filled))
+			}
+		}()
+	}
+	running.Wait()
 }
 
-// One call, as the mode says.
-func call(client *clientv3.Client, o options, random *rand.Rand) error {
+// What one client asks for.
+type chooser struct {
+	o      options
+	random *rand.Rand
+	at     int
+}
+
+func newChooser(o options, client int) *chooser {
+	c := &chooser{o: o, random: rand.New(rand.NewSource(o.seed + int64(client)))}
+	if len(o.draws) > 0 {
+		c.at = int(uint32(o.seed+int64(client)<<16)*golden) % len(o.draws)
+	}
+	return c
+}
+
+func (c *chooser) key() int {
+	if c.o.draws == nil {
+		return c.random.Intn(c.o.keys)
+	}
+	key := c.o.draws[c.at]
+	c.at = (c.at + 1) % len(c.o.draws)
+	return int(key)
+}
+
+func (c *chooser) nextIsWrite() bool {
+	return c.o.mode == "put" || c.o.mode == "batchput" || c.o.mode == "load" && c.random.Float64() < c.o.writeShare
+}
+
+func (o options) isBatch() bool {
+	return strings.HasPrefix(o.mode, "batch") || o.mode == "load" && o.batch > 1
+}
+
+// One call: a read, or a write.
+func call(client *clientv3.Client, c *chooser, isWrite bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	switch o.mode {
-	case "put":
-		_, err := client.Put(ctx, keyName(random.Intn(o.keys)), o.value)
-		return err
-	case "get":
-		_, err := client.Get(ctx, keyName(random.Intn(o.keys)))
-		return err
+	if !c.o.isBatch() {
+		key := c.key()
+		if isWrite {
+			_, err := client.Put(ctx, keyName(key), c.o.valueOf(key))
+			return err
+		}
+		answer, err := client.Get(ctx, keyName(key))
+		if err != nil {
+			return err
+		}
+		return c.o.check(answer.Kvs, key)
 	}
-	ops := make([]clientv3.Op, 0, o.batch)
-	chosen := make(map[int]bool, o.batch)
-	for len(ops) < o.batch {
-		key := random.Intn(o.keys)
+	ops := make([]clientv3.Op, 0, c.o.batch)
+	keys := make([]int, 0, c.o.batch)
+	chosen := make(map[int]bool, c.o.batch)
+	for len(ops) < c.o.batch {
+		key := c.key()
 		if chosen[key] {
 			continue
 		}
 		chosen[key] = true
-		if o.mode == "batchput" {
-			ops = append(ops, clientv3.OpPut(keyName(key), o.value))
+		keys = append(keys, key)
+		if isWrite {
+			ops = append(ops, clientv3.OpPut(keyName(key), c.o.valueOf(key)))
 		} else {
 			ops = append(ops, clientv3.OpGet(keyName(key)))
 		}
 	}
-	_, err := client.Txn(ctx).Then(ops...).Commit()
-	return err
+	answer, err := client.Txn(ctx).Then(ops...).Commit()
+	if err != nil || isWrite {
+		return err
+	}
+	for i, one := range answer.Responses {
+		if err := c.o.check(one.GetResponseRange().Kvs, keys[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o options) check(found []*mvccpb.KeyValue, key int) error {
+	if len(found) != 1 {
+		return fmt.Errorf("key %d is missing; fill first", key)
+	}
+	if len(found[0].Value) != o.valueBytes {
+		return fmt.Errorf("key %d: got %d bytes; wanted %d", key, len(found[0].Value), o.valueBytes)
+	}
+	return nil
 }
 
 type loops struct {
 	isMeasuring, isOver int32
 	errors              int64
 	firstError          atomic.Value
-	latenciesMs         [][]float64
+	// By client; apart for the writes of a mix.
+	latenciesMs, writesMs [][]float64
 }
 
 func (l *loops) run(at int, client *clientv3.Client, o options) {
-	random := rand.New(rand.NewSource(time.Now().UnixNano() + int64(at)))
+	chooser := newChooser(o, at)
 	for atomic.LoadInt32(&l.isOver) == 0 {
+		isWrite := chooser.nextIsWrite()
 		began := time.Now()
-		err := call(client, o, random)
+		err := call(client, chooser, isWrite)
 		if atomic.LoadInt32(&l.isMeasuring) == 0 {
 			continue
 		}
@@ -187,12 +317,17 @@ func (l *loops) run(at int, client *clientv3.Client, o options) {
 			l.firstError.CompareAndSwap(nil, err.Error())
 			continue
 		}
-		l.latenciesMs[at] = append(l.latenciesMs[at], float64(time.Since(began).Nanoseconds())/1e6)
+		took := float64(time.Since(began).Nanoseconds()) / 1e6
+		if isWrite && o.mode == "load" {
+			l.writesMs[at] = append(l.writesMs[at], took)
+		} else {
+			l.latenciesMs[at] = append(l.latenciesMs[at], took)
+		}
 	}
 }
 
 func measure(pool []*clientv3.Client, o options) sample {
-	l := &loops{latenciesMs: make([][]float64, o.clients)}
+	l := &loops{latenciesMs: make([][]float64, o.clients), writesMs: make([][]float64, o.clients)}
 	var running sync.WaitGroup
 	for i := 0; i < o.clients; i++ {
 		running.Add(1)
@@ -211,20 +346,29 @@ func measure(pool []*clientv3.Client, o options) sample {
 	atomic.StoreInt32(&l.isOver, 1)
 	running.Wait()
 
-	all := []float64{}
-	for _, some := range l.latenciesMs {
-		all = append(all, some...)
-	}
-	sort.Float64s(all)
-	result.Calls, result.Operations, result.Errors = len(all), len(all), atomic.LoadInt64(&l.errors)
-	if strings.HasPrefix(o.mode, "batch") {
+	reads, written := sorted(l.latenciesMs), sorted(l.writesMs)
+	result.Calls, result.Errors = len(reads)+len(written), atomic.LoadInt64(&l.errors)
+	result.Operations = result.Calls
+	if o.isBatch() {
 		result.Operations *= o.batch
 	}
 	if message, ok := l.firstError.Load().(string); ok {
 		result.FirstError = message
 	}
-	result.QuantilesMs = quantiles(all)
+	result.QuantilesMs = quantiles(reads)
+	if len(written) > 0 {
+		result.Writes = &writes{Calls: len(written), QuantilesMs: quantiles(written)}
+	}
 	return result
+}
+
+func sorted(byClient [][]float64) []float64 {
+	all := []float64{}
+	for _, some := range byClient {
+		all = append(all, some...)
+	}
+	sort.Float64s(all)
+	return all
 }
 
 // The 1001 quantiles 0, 0.001 … 1 of sorted values.
@@ -244,12 +388,18 @@ func main() {
 	pool := connect(o)
 	switch o.mode {
 	case "fill":
-		fill(pool[0], o)
-	case "put", "get", "batchput", "batchget":
+		fill(pool, o)
+	case "put", "get", "batchput", "batchget", "load":
+		if o.wait {
+			fmt.Println("ready")
+			if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+				fail("waiting to begin: %v", err)
+			}
+		}
 		if err := json.NewEncoder(os.Stdout).Encode(measure(pool, o)); err != nil {
 			fail("writing the result: %v", err)
 		}
 	default:
-		fail("mode %q is not fill, put, get, batchput or batchget", o.mode)
+		fail("mode %q is not fill, put, get, batchput, batchget or load", o.mode)
 	}
 }

@@ -3,7 +3,8 @@
  * them. As root with apt they are installed (their services are not started); else the error says what to run.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,19 +17,28 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'golang-1.19-go': GO,
   'golang-etcd-server-dev': '/usr/share/gocode/src/go.etcd.io/etcd/clientv3/client.go',
 }
+/** How much of the hash of its source names a loader: trees of different commits share the cache. */
+const HASH_DIGITS = 12
 const POLICY = '/usr/sbin/policy-rc.d'
 
-/** Installs what is missing and builds the loader if its source is newer. Returns the loader's path. @throws Error */
+/** Packages that have to be installed before etcd can be measured. */
+export function missingPackages(): string[] {
+  return Object.keys(PACKAGES).filter((name) => !existsSync(PACKAGES[name] as string))
+}
+
+/** Installs what is missing and builds the loader unless it is there. Returns the loader's path. @throws Error */
 export function setUpEtcd(say: (line: string) => void): string {
-  const missing = Object.keys(PACKAGES).filter((name) => !existsSync(PACKAGES[name] as string))
+  const missing = missingPackages()
   if (missing.length > 0) install(missing, say)
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'thermocline-bench')
-  const loader = join(cache, 'etcd-loader')
-  if (existsSync(loader) && statSync(loader).mtimeMs > statSync(SOURCE).mtimeMs) return loader
+  const loader = join(cache, `etcd-loader-${createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, HASH_DIGITS)}`)
+  if (existsSync(loader)) return loader
   say('building the loader for etcd')
   mkdirSync(cache, { recursive: true })
   const env = { ...process.env, GO111MODULE: 'off', GOPATH: '/usr/share/gocode', GOCACHE: join(cache, 'go'), GOFLAGS: '' }
-  execFileSync(GO, ['build', '-o', loader, SOURCE], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  const unfinished = `${loader}.${process.pid}`
+  execFileSync(GO, ['build', '-o', unfinished, SOURCE], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  renameSync(unfinished, loader)
   return loader
 }
 

@@ -1,6 +1,7 @@
 /** etcd: three members on this machine with its default settings, each write synced by a majority, as ours are. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { runLoaders, runQuietly } from '../loader-process.ts'
 import { freePorts, Server } from '../processes.ts'
@@ -14,7 +15,15 @@ const STOP_GRACE_MS = 5000
 /** Its default of 2 GiB ends a long run: every put keeps a revision. */
 const QUOTA_BYTES = 4 * 1024 * 1024 * 1024
 
-export async function startEtcd(folder: string, loader: string): Promise<Etcd> {
+export interface EtcdMembers {
+  readonly endpoints: readonly string[]
+  readonly pids: readonly number[]
+  readonly version: string
+  stop(): Promise<void>
+}
+
+/** Three members, empty. */
+export async function startMembers(folder: string): Promise<EtcdMembers> {
   mkdirSync(folder, { recursive: true })
   const ports = await freePorts(2 * MEMBERS)
   const client = (member: number) => `http://127.0.0.1:${ports[2 * member]}`
@@ -37,17 +46,31 @@ export async function startEtcd(folder: string, loader: string): Promise<Etcd> {
     const command = ['etcd', ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)]
     return new Server(`etcd member ${member}`, command, join(folder, `m${member}.log`))
   })
-  const etcd = new Etcd(
-    servers,
-    all.map((member) => new URL(client(member)).host),
-    loader,
-  )
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.stop(STOP_GRACE_MS)))
+  }
   try {
     await Promise.all(servers.map((server, member) => server.until(() => isHealthy(client(member)), START_TIMEOUT_MS)))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    endpoints: all.map((member) => new URL(client(member)).host),
+    pids: servers.map(({ pid }) => pid),
+    version: /etcd Version: (\S+)/.exec(execFileSync('etcd', ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown',
+    stop,
+  }
+}
+
+export async function startEtcd(folder: string, loader: string): Promise<Etcd> {
+  const members = await startMembers(folder)
+  const etcd = new Etcd(members, loader)
+  try {
     await etcd.fill()
     return etcd
   } catch (error) {
-    await etcd.stop()
+    await members.stop()
     throw error
   }
 }
@@ -66,16 +89,17 @@ export class Etcd implements System {
   readonly name = 'etcd'
   readonly version: string
   readonly pids: readonly number[]
-  private readonly servers: readonly Server[]
+  readonly loaderThreads = availableParallelism()
+  private readonly members: EtcdMembers
   private readonly endpoints: string
   private readonly loader: string
 
-  constructor(servers: readonly Server[], endpoints: readonly string[], loader: string) {
-    this.servers = servers
-    this.pids = servers.map(({ pid }) => pid)
-    this.endpoints = endpoints.join(',')
+  constructor(members: EtcdMembers, loader: string) {
+    this.members = members
+    this.pids = members.pids
+    this.endpoints = members.endpoints.join(',')
     this.loader = loader
-    this.version = /etcd Version: (\S+)/.exec(execFileSync('etcd', ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
+    this.version = members.version
   }
 
   async fill(): Promise<void> {
@@ -100,6 +124,6 @@ export class Etcd implements System {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop(STOP_GRACE_MS)))
+    await this.members.stop()
   }
 }
