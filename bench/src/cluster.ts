@@ -21,17 +21,21 @@ interface Ready {
   readonly pids: readonly number[]
 }
 
+interface ReadyEvent extends Ready {
+  readonly memory: readonly { readonly pid: number }[]
+}
+
 export interface Cluster extends Ready {
   stop(): Promise<void>
 }
 
-/** Three replicas, empty. */
-export async function startCluster(folder: string, say: (line: string) => void): Promise<Cluster> {
+/** Three replicas, empty, and what more `flags` of `up` ask for. */
+export async function startCluster(folder: string, say: (line: string) => void, flags: readonly string[] = []): Promise<Cluster> {
   mkdirSync(folder, { recursive: true })
   // `up --ephemeral` keeps its data in the folder for temporary files.
   const env = { ...process.env, TMPDIR: folder }
   for (let attempt = 1; ; attempt++) {
-    const server = new Server('thermocline', [PROGRAM, 'up', '--ephemeral', '--json', '--port', '0'], join(folder, 'up.log'), env)
+    const server = new Server('thermocline', [PROGRAM, 'up', '--ephemeral', '--json', '--port', '0', ...flags], join(folder, 'up.log'), env)
     try {
       const ready = await server.until(() => readyEvent(server.output()), START_TIMEOUT_MS)
       return { ...ready, stop: () => server.stop(STOP_GRACE_MS) }
@@ -57,7 +61,9 @@ export async function startThermocline(folder: string, version: string, say: (li
 
 function readyEvent(output: string): Ready | undefined {
   const line = output.split('\n').find((one) => one.startsWith('{"event":"ready"'))
-  return line === undefined ? undefined : (JSON.parse(line) as Ready)
+  if (line === undefined) return undefined
+  const { endpoints, pids, memory } = JSON.parse(line) as ReadyEvent
+  return { endpoints, pids: [...pids, ...memory.map(({ pid }) => pid)] }
 }
 
 export class Thermocline implements System {

@@ -18,9 +18,12 @@ export type PeerName = (typeof PEERS)[number]
 
 export type Say = (line: string) => void
 
-/** What ours is: today the storage tier alone, through the client library. */
+/** Holds a million pages of one record, and what the index takes. */
+const CACHE = '1GiB'
+
+/** Ours: one memory node before three replicas, through the client library. */
 export async function startOurs(folder: string, version: string, say: Say): Promise<TargetParts> {
-  const cluster = await startCluster(join(folder, 'thermocline'), say)
+  const cluster = await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE])
   return {
     name: 'thermocline',
     version,

@@ -126,14 +126,16 @@ function announce(cluster: LocalCluster, options: UpOptions): void {
   const pids = cluster.nodes.map((node) => node.pid)
   if (options.json === true) {
     const http = places.map((place) => `http://${place.http}`)
-    printJson({ event: 'ready', clusterId, data: cluster.folder, endpoints: places.map((place) => place.data), http, pids })
+    const memory = cluster.memoryNodes.map(({ place, pid }) => ({ data: place.data, http: `http://${place.http}`, pid }))
+    printJson({ event: 'ready', clusterId, data: cluster.folder, endpoints: places.map((place) => place.data), http, pids, memory })
     return
   }
   const [first] = places
   const where = options.ephemeral === true ? 'data is removed at the end' : `data in ${cluster.folder}`
   printLine(`Thermocline serves: ${groups} ${groups === 1 ? 'group' : 'groups'} of ${replicas}, ${where}\n`)
-  const rows = places.map((place, at) => [place.name, place.data, `http://${place.http}`, String(pids[at] ?? '')])
-  printLine(formatTable([{ title: 'replica' }, { title: 'data port' }, { title: 'HTTP' }, { title: 'process', right: true }], rows))
+  const nodes = [...cluster.nodes, ...cluster.memoryNodes]
+  const rows = nodes.map(({ place, pid }) => [place.name, place.data, `http://${place.http}`, String(pid ?? '')])
+  printLine(formatTable([{ title: 'node' }, { title: 'data port' }, { title: 'HTTP' }, { title: 'process', right: true }], rows))
   const endpoints = first?.data === `127.0.0.1:${DEFAULT_SHAPE.port}` ? '' : ` --endpoints ${first?.data}`
   printLine(`
 Try, in another terminal:
