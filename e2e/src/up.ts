@@ -28,6 +28,14 @@ interface ReadyEvent extends UpEvent {
   readonly endpoints: readonly string[]
   readonly http: readonly string[]
   readonly pids: readonly number[]
+  readonly memory: readonly MemoryPlace[]
+}
+
+/** A memory node, as it was when the cluster was ready. */
+export interface MemoryPlace {
+  readonly data: string
+  readonly http: string
+  readonly pid: number
 }
 
 export class Up {
@@ -39,6 +47,7 @@ export class Up {
   readonly http: readonly string[]
   /** Process ids as they were when the cluster was ready. */
   readonly pids: readonly number[]
+  readonly memory: readonly MemoryPlace[]
   readonly startedInMs: number
   readonly events: readonly UpEvent[]
   private readonly child: ChildProcess
@@ -52,6 +61,7 @@ export class Up {
     this.endpoints = ready.endpoints
     this.http = ready.http
     this.pids = ready.pids
+    this.memory = ready.memory
     this.startedInMs = startedInMs
     this.events = events
     this.killAll = killAll
