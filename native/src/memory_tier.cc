@@ -349,7 +349,9 @@ void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
 void MemoryTier::finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds) {
   const SeriesRef series({validation.bodies.data() + item.seriesAt, item.seriesBytes}, item.block);
   const uint64_t applied = answer.u48();
-  std::vector<Ask> asks(validation.asks.begin() + item.asksAt, validation.asks.begin() + item.asksAt + item.asks);
+  // What was held becomes what is validated.
+  std::vector<Ask>& asks = validated_;
+  asks.assign(validation.asks.begin() + item.asksAt, validation.asks.begin() + item.asksAt + item.asks);
   for (Ask& ask : asks) {
     uint64_t version = kGone;
     if (!takeVerdict(series, ask, answer, nowSeconds, version)) answer.throwMalformed("has a verdict that is not known");
@@ -360,10 +362,10 @@ void MemoryTier::finishItem(const Validation& validation, const Item& item, Read
     next = waiter.next;
     const std::string_view body(validation.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
     const Request request = parse(waiter.operation, body);
-    std::string response;
-    const Served served = serve(request, series, applied, asks.data(), item.asks, nowSeconds, response);
+    response_.clear();
+    const Served served = serve(request, series, applied, asks.data(), item.asks, nowSeconds, response_);
     if (served == Served::done) {
-      respond(waiter, response);
+      respond(waiter, response_);
       continue;
     }
     Waiter again = waiter;

@@ -181,6 +181,9 @@ class MemoryTier {
   std::vector<Ask> asks_;
   bool lacks_ = false;
   PageBuilder builder_;
+  // Scratch, kept for its room.
+  std::vector<Ask> validated_;
+  std::string response_;
   std::string scratch_;
   Figures figures_;
 };
