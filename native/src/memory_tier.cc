@@ -403,7 +403,7 @@ bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& an
   }
   const uint32_t count = answer.u32();
   if (ask.slice == kDirectorySlice) {
-    cache_.put(key, nowSeconds, {version, HeldKind::directory, count, 0, answer.bytes(count * size_t{6})});
+    if (!cache_.put(key, nowSeconds, {version, HeldKind::directory, count, 0, answer.bytes(count * size_t{6})})) version = kLarge;
     return true;
   }
   builder_.reset();
@@ -426,12 +426,7 @@ bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& an
     version = kGone;
     return true;
   }
-  const std::string_view content = builder_.content();
-  if (content.size() > PageCache::kMostContentBytes) {
-    version = kLarge;
-    return true;
-  }
-  cache_.put(key, nowSeconds, {version, HeldKind::page, builder_.count(), 0, content});
+  if (!cache_.put(key, nowSeconds, {version, HeldKind::page, builder_.count(), 0, builder_.content()})) version = kLarge;
   return true;
 }
 

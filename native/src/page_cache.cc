@@ -20,7 +20,7 @@ bool isSame(const PageKey& a, const PageKey& b) { return a.high == b.high && a.l
 
 uint64_t checkedBytes(uint64_t bytes) {
   if (bytes >= PageCache::kLeastBytes) return bytes;
-  throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "a page cache of " + std::to_string(bytes) + " bytes is smaller than 32 MiB");
+  throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "a page cache of " + std::to_string(bytes) + " bytes is smaller than 1 MiB");
 }
 
 }  // namespace
@@ -129,8 +129,8 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
   return false;
 }
 
-void PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
-  if (page.content.size() > kMostContentBytes) throwBug("a page is larger than the cache takes");
+bool PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
+  if (page.content.size() > kMostContentBytes || page.content.size() + sizeof(Entry) > capacity_ * kUnit / 4) return false;
   Ring& ring = ringOf(key);
   Entry head{};
   head.magic = kEntryMagic;
@@ -142,6 +142,7 @@ void PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
   head.kind = static_cast<uint32_t>(page.kind);
   head.writtenSeconds = nowSeconds;
   note(ring, key, append(ring, head, page.content.data()));
+  return true;
 }
 
 // In the first slot of its row; the one of the same page, a free one or the last one makes room.

@@ -47,16 +47,17 @@ struct Held {
 class PageCache {
  public:
   static constexpr size_t kRings = 64;
-  // What an entry may have of content; a ring holds several.
+  // What an entry may have of content, in a cache that is not very small.
   static constexpr size_t kMostContentBytes = 96 * 1024;
-  static constexpr uint64_t kLeastBytes = 32 * 1024 * 1024;
+  // For tests; what `--cache` may be at least holds pages of every size.
+  static constexpr uint64_t kLeastBytes = 1024 * 1024;
 
   // Throws EngineError: `disk_full`, `locked`, or a range error for fewer than kLeastBytes.
   PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot);
 
   bool find(const PageKey& key, uint32_t nowSeconds, Held& held);
-  // Takes the place of what was there. Content beyond kMostContentBytes is a bug.
-  void put(const PageKey& key, uint32_t nowSeconds, const Held& page);
+  // Takes the place of what was there. False if a ring does not hold several of its size: what was there stays.
+  bool put(const PageKey& key, uint32_t nowSeconds, const Held& page);
 
   struct RingFigures {
     uint64_t hits = 0;

@@ -6,6 +6,7 @@ import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
 import type { DiskCopy } from './disk.ts'
+import type { MemoryMachine } from './memory-machine.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
 import { simEngine } from './sim-engine.ts'
@@ -73,6 +74,8 @@ export class Cluster {
     zombiesFound: 0,
   }
   readonly engineHits = { misses: 0, wrongCopies: 0 }
+  /** Not every seed has a memory tier. */
+  memory: MemoryMachine | undefined
   /** Of all lives: what an ended process would have left to the system to free. */
   private readonly engines: Engine[] = []
   /** Counters of all lives that ended. */
@@ -367,6 +370,7 @@ export class Cluster {
 
   /** The run is over: ends all processes, and frees what they held. */
   async close(): Promise<void> {
+    this.memory?.close()
     for (const machine of [...this.machines, ...this.zombies]) this.end(machine)
     await Promise.all(this.engines.map((engine) => engine.close()))
   }

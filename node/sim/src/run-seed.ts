@@ -5,6 +5,7 @@ import { drawClientFaults } from './faults/client-faults.ts'
 import { drawFrameFaults } from './faults/frame-faults.ts'
 import { FaultInjector } from './faults/injector.ts'
 import { disagreement, failToConverge } from './invariants/converges.ts'
+import { MemoryMachine } from './memory-machine.ts'
 import { SimNetwork } from './network.ts'
 import { Scheduler } from './scheduler.ts'
 import { Violation } from './violation.ts'
@@ -61,6 +62,8 @@ class Run {
       missProbability: random.pick([0, 0.02, 0.3]),
       isSelfFirst: random.chance(0.2),
     })
+    // By the number, so that what a seed without one does stays as it is.
+    if (seed % 2 === 0) this.cluster.memory = new MemoryMachine(scheduler, this.cluster, SLICE_MS)
     const series = Array.from({ length: 1 + random.below(4) }, (_, i) => `s${random.below(1000)}-${i}`)
     const habits = drawClientFaults(random)
     const count = 2 + random.below(6)
@@ -123,6 +126,7 @@ class Run {
       ['engine', cluster.engineHits],
       ['fault', injector.hits],
       ['paxos', cluster.branches],
+      ['memory', cluster.memory?.hits ?? {}],
       ...cluster.machines.map(({ volume }) => ['disk', volume.disk.hits] as const),
       ...clients.map(({ outcomes }) => ['client', outcomes] as const),
     ]

@@ -5,6 +5,7 @@
  */
 import { ThermoclineError } from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from '../../src/engine/mod.ts'
+import { NEVER } from '../../src/paxos/pending-validation.ts'
 import type { SimDisk } from './disk.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -51,6 +52,23 @@ export function simEngine(
         return (block: number, request: Uint8Array, offset: number, length: number) => {
           const out = new Uint8Array(ANSWER_BYTES)
           return later(out.slice(0, target.get(block, request, offset, length, out, 0)))
+        }
+      }
+      if (name === 'validate') {
+        return (...[body, offset, length, needs, count, out]: Parameters<Engine['validate']>) =>
+          target.validate(
+            body,
+            offset,
+            length,
+            needs.slice(0, count).map((need) => (misses() ? NEVER : need)),
+            count,
+            out,
+          )
+      }
+      if (name === 'validateAsync') {
+        return (request: Uint8Array, offset: number, length: number) => {
+          const out = new Uint8Array(ANSWER_BYTES)
+          return later(out.slice(0, target.validate(request, offset, length, new Float64Array(1), 1, out)))
         }
       }
       if (name === 'digest') return (block: number) => (wrong.has(block) ? 'wrong'.padEnd(16, '0') : target.digest(block))

@@ -17,6 +17,11 @@ const SOLE_ATTEMPT_MS = 1000
 /** How often a caller takes the first answer to a write for final, a refusal too. */
 const SOLE_ATTEMPTS = 0.3
 
+/** How many of the reads go to the memory tier, where there is one. */
+const MEMORY_READS = 0.6
+/** In place of a replica's number. */
+const MEMORY = -1
+
 interface Op {
   readonly kind: number
   readonly condition: number
@@ -110,6 +115,10 @@ export class Client {
   private send(replica: number, operation: number, body: Uint8Array, onAnswer: (error: number, body: Uint8Array) => void): void {
     const { scheduler, cluster } = this
     const { random } = scheduler
+    if (replica === MEMORY) {
+      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(body.slice(), onAnswer))
+      return
+    }
     const life = random.pick(cluster.livesOf(replica))
     scheduler.at(random.between(0.1, 2), () => {
       if (life?.replica === undefined || !life.isAlive) {
@@ -314,7 +323,7 @@ export class Client {
       }
       let isAnswered = false
       const again = this.once(attempt)
-      for (const replica of this.targets()) {
+      for (const replica of this.targets(operation)) {
         lost++
         this.send(replica, operation, body(), (error, answer) => {
           isAnswered = true
@@ -331,8 +340,10 @@ export class Client {
     attempt()
   }
 
-  /** One replica, or all at once. */
-  private targets(): number[] {
+  /** One replica, the memory tier for some reads, or all replicas at once. */
+  private targets(operation: number): number[] {
+    const readsMemory = operation === Operation.get && this.cluster.memory !== undefined
+    if (readsMemory && this.scheduler.random.chance(MEMORY_READS)) return [MEMORY]
     if (!this.scheduler.random.chance(this.faults.fanOut)) return [this.replica()]
     this.note('fan-out')
     return [...this.cluster.machines.keys()]

@@ -240,7 +240,7 @@ test('the file is the cache’s size, and is one process’s', () => {
   assert.equal(readFileSync(path).length, CACHE_BYTES)
   assert.throws(() => openTier({ path }), { code: 'locked' })
   tier.close()
-  assert.throws(() => new Tier({ owner: '', cacheBytes: 1000, boot: 1, sliceDurationMs: 1, restoreGeneration: 0 }), /smaller than 32 MiB/)
+  assert.throws(() => new Tier({ owner: '', cacheBytes: 1000, boot: 1, sliceDurationMs: 1, restoreGeneration: 0 }), /smaller than 1 MiB/)
 })
 
 test('pages beyond 64 KiB are the storage tier’s, and are asked about again only after a while', async () => {
