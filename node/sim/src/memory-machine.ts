@@ -16,6 +16,8 @@ const TIMEOUT_MS = 300
 /** How often a stopped process leaves some bytes of its file as no process would write them. */
 const TORN = 0.3
 const TORN_BYTES = 40
+/** Its loss would empty the cache, and hide what is torn. */
+const HEADER_BYTES = 4096
 
 type OnAnswer = (error: number, body: Uint8Array) => void
 
@@ -87,24 +89,23 @@ export class MemoryMachine {
     if (this.scheduler.random.chance(TORN)) this.tear()
   }
 
-  /** Some bytes of what is not zero: of entries, of the index. */
+  /** Some bytes of what is not zero: of entries, most of them. */
   private tear(): void {
     const { random } = this.scheduler
     const file = readFileSync(this.path)
+    const places: number[] = []
+    for (let at = HEADER_BYTES; at < file.length; at++) if (file[at] !== 0) places.push(at)
+    if (places.length === 0) return
     for (let left = TORN_BYTES; left > 0; left--) {
-      const at = 4096 + random.below(file.length - 4096)
-      for (let seen = at; seen < Math.min(at + 8192, file.length); seen++) {
-        if (file[seen] === 0) continue
-        file[seen] = (file[seen] as number) ^ (1 + random.below(255))
-        this.hits.torn++
-        break
-      }
+      const at = random.pick(places)
+      file[at] = (file[at] as number) ^ (1 + random.below(255))
+      this.hits.torn++
     }
     writeFileSync(this.path, file)
   }
 
   /** A client's read; answered once, or never. */
-  submit(body: Uint8Array, onAnswer: OnAnswer): void {
+  submit(operation: number, body: Uint8Array, onAnswer: OnAnswer): void {
     const { tier } = this
     if (tier === undefined) {
       onAnswer(ERRORS.unavailable.number, new Uint8Array(14))
@@ -114,7 +115,7 @@ export class MemoryMachine {
     const writer = new ByteWriter(64 + body.length)
     writer.u32(1)
     writer.u32(TIMEOUT_MS)
-    writer.u8(Operation.get)
+    writer.u8(operation)
     writer.u32(body.length)
     writer.put(body)
     this.waiting.set(connection, onAnswer)

@@ -4,7 +4,7 @@
  * as the seed has it, what it would not (faults/client-faults.ts).
  */
 import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, WriteKind } from '@thermocline/protocol'
-import { getRequest, type ModelBlock } from '../../src/engine/model.ts'
+import { getRequest, type ModelBlock, readScan, scanRequest } from '../../src/engine/model.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClientFaults } from './faults/client-faults.ts'
 import type { HistoryRecord, ReadRecord, WriteRecord } from './history.ts'
@@ -21,6 +21,12 @@ const SOLE_ATTEMPTS = 0.3
 const MEMORY_READS = 0.6
 /** In place of a replica's number. */
 const MEMORY = -1
+
+/** How many of those ask for the whole series. */
+const MEMORY_SCANS = 0.3
+/** Records of a series: two to a page. */
+const IDS = 4
+const idOf = (number: number): bigint => BigInt(number) << 25n
 
 interface Op {
   readonly kind: number
@@ -75,7 +81,7 @@ export class Client {
     if (this.isStopped) return
     const { random } = this.scheduler
     const series = random.pick(this.series)
-    if (random.chance(0.45)) this.read(series, BigInt(random.below(4)) << 26n)
+    if (random.chance(0.45)) this.read(series, idOf(random.below(IDS)))
     else this.write(series, this.randomOps())
   }
 
@@ -83,7 +89,7 @@ export class Client {
     const { random } = this.scheduler
     const kind = random.chance(0.12) ? WriteKind.append : random.chance(0.2) ? WriteKind.delete : WriteKind.put
     const count = kind === WriteKind.put && random.chance(0.15) ? 2 : 1
-    const first = random.below(4)
+    const first = random.below(IDS)
     return Array.from({ length: count }, (_, i) => {
       const condition =
         kind === WriteKind.append ? Condition.none : random.pick([Condition.none, Condition.none, Condition.ifAbsent, Condition.ifVersion])
@@ -91,7 +97,7 @@ export class Client {
         kind,
         condition,
         version: condition === Condition.ifVersion ? random.below(30) : 0,
-        id: kind === WriteKind.append ? 0n : BigInt((first + i) % 4) << 26n,
+        id: kind === WriteKind.append ? 0n : idOf((first + i) % IDS),
         value: kind === WriteKind.delete ? '' : `${this.name}.${this.counter}.${i}${'x'.repeat(random.below(60))}`,
       }
     })
@@ -116,7 +122,7 @@ export class Client {
     const { scheduler, cluster } = this
     const { random } = scheduler
     if (replica === MEMORY) {
-      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(body.slice(), onAnswer))
+      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(operation, body.slice(), onAnswer))
       return
     }
     const life = random.pick(cluster.livesOf(replica))
@@ -142,6 +148,11 @@ export class Client {
   }
 
   private read(series: string, id: bigint): void {
+    const { random } = this.scheduler
+    if (this.cluster.memory !== undefined && random.chance(MEMORY_SCANS)) {
+      this.scan(series)
+      return
+    }
     const block = blockOf(encodeSeries(series))
     const startMs = this.scheduler.nowMs
     this.attempts(
@@ -168,6 +179,43 @@ export class Client {
         this.history.push(record)
         this.noteIndex(block, record.index)
         this.done('read')
+        return true
+      },
+      () => this.done('read failed'),
+    )
+  }
+
+  /** All of a series through the memory tier, newest first: as many reads as there may be records, at one index. */
+  private scan(series: string): void {
+    const block = blockOf(encodeSeries(series))
+    const startMs = this.scheduler.nowMs
+    this.attempts(
+      startMs,
+      ATTEMPT_MS,
+      Operation.scan,
+      () => scanRequest(series, 0n, idOf(IDS), IDS, true),
+      (error, body) => {
+        if (error !== 0) return false
+        const { index, records, more, next } = readScan(body)
+        for (let number = 0; number < IDS; number++) {
+          const id = idOf(number)
+          // Where the chunk ended nothing was said.
+          if (more && id <= next) continue
+          const found = records.find((record) => record.id === id)
+          this.history.push({
+            kind: 'read',
+            block,
+            startMs,
+            endMs: this.scheduler.nowMs,
+            index,
+            series,
+            id,
+            version: found?.version ?? 0,
+            value: found === undefined ? undefined : Buffer.from(found.value).toString(),
+          })
+        }
+        this.noteIndex(block, index)
+        this.done('scanned')
         return true
       },
       () => this.done('read failed'),
@@ -342,6 +390,7 @@ export class Client {
 
   /** One replica, the memory tier for some reads, or all replicas at once. */
   private targets(operation: number): number[] {
+    if (operation === Operation.scan) return [MEMORY]
     const readsMemory = operation === Operation.get && this.cluster.memory !== undefined
     if (readsMemory && this.scheduler.random.chance(MEMORY_READS)) return [MEMORY]
     if (!this.scheduler.random.chance(this.faults.fanOut)) return [this.replica()]
