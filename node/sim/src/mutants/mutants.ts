@@ -3,8 +3,10 @@
  * that misses one of them would miss the same mistake made by hand. Where several defences hold one rule, the bug has to
  * break all of them, so that the rule itself is broken.
  */
+import { MEMORY_MUTANTS } from './memory-mutants.ts'
+
 export interface Edit {
-  /** Path below `node/src`. */
+  /** Path from `node/src`. */
   readonly file: string
   /** Stands exactly once in the file. */
   readonly find: string
@@ -21,6 +23,7 @@ export interface Mutant extends Edit {
 }
 
 export const MUTANTS: readonly Mutant[] = [
+  ...MEMORY_MUTANTS,
   {
     name: 'own-accept-before-sync',
     file: 'paxos/proposer.ts',

@@ -1,5 +1,7 @@
 /** Plants a bug: the files' sources are changed as they are loaded; what stands on disk is untouched. */
 import { registerHooks } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { ADDON, buildMutantAddon, isNative, LOADER } from './mutant-addon.ts'
 import type { Edit, Mutant } from './mutants.ts'
 
 const SOURCES = new URL('../../../src/', import.meta.url)
@@ -26,7 +28,13 @@ export function mutate(source: string, name: string, edits: readonly Edit[]): st
 
 /** To be called before anything imports the files. */
 export function plant(mutant: Mutant): void {
-  const edits = new Map([...editsOf(mutant)].map(([file, ofFile]) => [sourceOf({ file }).href, ofFile]))
+  const all = [...editsOf(mutant)]
+  const native = new Map(all.filter(([file]) => isNative({ file })))
+  const edits = new Map(all.filter(([file]) => !isNative({ file })).map(([file, ofFile]) => [sourceOf({ file }).href, ofFile]))
+  if (native.size > 0) {
+    const file = fileURLToPath(LOADER)
+    edits.set(LOADER.href, [{ file, find: ADDON, replace: buildMutantAddon(mutant.name, native) }])
+  }
   registerHooks({
     load: (target, context, nextLoad) => {
       const loaded = nextLoad(target, context)
