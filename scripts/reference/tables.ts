@@ -2,8 +2,10 @@
 import { COUNTERS, describeMetric, ENGINE_GAUGES, LABELLED_GAUGES, NODE_GAUGES, REPLICA_GAUGES } from '../../node/src/admin/metric-table.ts'
 import { FLAGS } from '../../node/src/config.ts'
 import { LOG_FIELDS } from '../../node/src/log-fields.ts'
+import { MEMORY_FLAGS } from '../../node/src/roles/memory/config.ts'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT } from '../../protocol/src/constants.ts'
 import { ERRORS, type Outcome } from '../../protocol/src/errors.ts'
+import type { Flags } from '../../protocol/src/flags.ts'
 import { code, page, table } from './markdown.ts'
 
 const OUTCOMES: Readonly<Record<Outcome, string>> = { not: 'did not happen', maybe: 'may have happened', did: 'happened' }
@@ -31,17 +33,23 @@ counts. Over HTTP an error is \`{ "code", "message", "outcome" }\` with the stat
 }
 
 export function flagsPage(): string {
-  const rows = Object.entries(FLAGS).map(([name, { env, fallback, about }]) => [
-    code(`--${name}`),
-    code(env),
-    fallback === undefined ? '' : code(fallback),
-    about,
-  ])
+  const rows = (flags: Flags) =>
+    Object.entries(flags).map(([name, { env, fallback, about }]) => [
+      code(`--${name}`),
+      code(env),
+      fallback === undefined ? '' : code(fallback),
+      about,
+    ])
+  const headings = ['flag', 'environment', 'default', 'meaning']
   return page(
     'Flags of a node',
-    '[node/src/config.ts](../../node/src/config.ts)',
+    '[node/src/config.ts](../../node/src/config.ts) and [node/src/roles/memory/config.ts](../../node/src/roles/memory/config.ts)',
     '`thermocline node` takes these; a flag wins over its environment variable. `thermocline up` sets them for its nodes.',
-    table(['flag', 'environment', 'default', 'meaning'], rows),
+    '## Storage',
+    table(headings, rows(FLAGS)),
+    '## Memory',
+    '`thermocline node --role memory`:',
+    table(headings, rows(MEMORY_FLAGS)),
   )
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Edit } from './mutants.ts'
-import { mutate, sourceOf } from './plant.ts'
+import { mutate, sourceOf } from './mutate.ts'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 /** What native/src/mod.ts loads. */

@@ -5,7 +5,7 @@ import { ProcessTable } from '../../../src/paxos/processes.ts'
 import { BallotLedger } from '../ballot-ledger.ts'
 import { allInvariants } from '../invariants/mod.ts'
 import { MUTANTS } from './mutants.ts'
-import { editsOf, mutate, sourceOf } from './plant.ts'
+import { editsOf, mutate, sourceOf } from './mutate.ts'
 
 test('every place that a mutant changes stands exactly once, and names an invariant that there is', () => {
   const invariants = new Set(['converges', ...allInvariants(new BallotLedger(3), new ProcessTable()).map(({ name }) => name)])

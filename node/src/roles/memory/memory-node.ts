@@ -133,7 +133,7 @@ export class MemoryNode {
     const groups = topology.groups.length
     const targets = this.tier.setPlacement(placementOf(groups), groups, topology.groups[0]?.replicas.length ?? 1)
     while (this.inFlight.length < targets * LANES) this.inFlight.push(0)
-    this.world.log.info({ epoch: topology.epoch, groups }, 'a new topology is in force')
+    this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
   }
 
   private openTier({ sliceDurationMs }: Topology): Tier {
