@@ -66,17 +66,18 @@ export class StorageCluster {
   /** Installs the operator on a cluster that is up. */
   static async make(lab: Lab): Promise<StorageCluster> {
     const cluster = new StorageCluster(lab, await imagesFor(lab))
-    await cluster.install()
+    await cluster.install('cluster')
     return cluster
   }
 
-  async install(): Promise<void> {
+  /** The operator may act everywhere, or with a Role in our namespace alone. */
+  async install(scope: 'cluster' | 'namespace'): Promise<void> {
     const [repository, tag] = splitImage(this.images.first)
     await this.lab.helm([
       ...['upgrade', '--install', 'thermocline', CHART, '--namespace', OPERATOR_NAMESPACE, '--create-namespace'],
       // Old servers refuse what they do not know of a definition, unless nothing is validated.
       ...['--server-side=false', '--set', `image.repository=${repository},image.tag=${tag}`],
-      ...['--set', 'rbac.scope=cluster', '--wait', '--timeout', '3m'],
+      ...['--set', scope === 'cluster' ? 'rbac.scope=cluster' : 'rbac.scope=namespace,namespaces={default}', '--wait', '--timeout', '3m'],
     ])
   }
 

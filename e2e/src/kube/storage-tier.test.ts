@@ -36,6 +36,10 @@ const EVERYTHING_MS = 40 * 60_000
 const seconds = (sinceMs: number): string => ((performance.now() - sinceMs) / 1000).toFixed(1)
 const versionsOf = (resource: Resource): Set<string | undefined> => new Set(replicasOf(resource).map(({ version }) => version))
 
+interface Claim {
+  readonly metadata: { readonly deletionTimestamp?: string; readonly annotations?: Readonly<Record<string, string>> }
+}
+
 let lab: Lab
 let cluster: StorageCluster
 let watch: OperatorWatch
@@ -309,7 +313,7 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
     await watch.alerts.fires('ThermoclineOperatorDown')
     assert.equal((await cluster.inPod(0, ['get', '--endpoints', SERVICE, 'bob', '1732233600000-0'])).trim(), 'kept')
     await lab.kubectl(['delete', 'paxosgroup', NAME])
-    await cluster.install()
+    await cluster.install('namespace')
     await cluster.apply({ image: cluster.images.second, storage: { size: '3Gi' } })
     await cluster.settled()
     assert.equal((await cluster.inPod(0, ['get', '--endpoints', SERVICE, 'bob', '1732233600000-0'])).trim(), 'kept')
@@ -322,9 +326,11 @@ describe('storage tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
       return finalizers.includes('thermocline.dev') ? true : undefined
     })
     await lab.kubectl(['delete', 'paxosgroup', NAME, '--timeout', '120s'])
-    const left = await lab.kubectlJson<{ items: { metadata: { deletionTimestamp?: string } }[] }>(['get', 'pvc'])
+    const { items } = await lab.kubectlJson<{ items: Claim[] }>(['get', 'pvc', '--selector', `app.kubernetes.io/instance=${NAME}`])
+    // What holds the data of others is theirs.
+    const left = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     assert.deepEqual(
-      left.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+      left.filter(({ metadata }) => metadata.annotations?.['thermocline.dev/foreign-volume'] === undefined),
       [],
     )
     assert.deepEqual(await cluster.compareRights(RARE), { missing: [], unused: [] })

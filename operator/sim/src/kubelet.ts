@@ -97,13 +97,33 @@ export class Kubelets<P extends PodProcess> {
     }
   }
 
+  /** The storage behind a claim is gone: Kubernetes calls the claim lost, and nothing that uses it runs any more. */
+  loseVolume(claim: KubeObject): void {
+    const volume = this.volumes.get(claim.metadata.uid as string)
+    if (volume === undefined || volume.isLost) return
+    volume.isLost = true
+    this.store.delete(RESOURCES.persistentVolumes, { name: `pv-${volume.claimUid}` })
+    this.store.amend(RESOURCES.persistentVolumeClaims, claim.metadata, { status: { phase: 'Lost' } }, 'status')
+    for (const running of this.pods.values()) {
+      const pod = this.store.get(RESOURCES.pods, running.at)
+      if (pod === undefined || pod.metadata.uid !== running.uid || !this.lacksVolume(pod)) continue
+      running.process?.stop(true)
+      running.process = undefined
+      running.restarts++
+    }
+  }
+
+  private lacksVolume(pod: KubeObject): boolean {
+    return claimNames(pod).some((name) => this.volumeOf(pod, name)[0]?.[1].isLost === true)
+  }
+
   private schedule(pod: KubeObject): void {
     if (pod.metadata.deletionTimestamp !== undefined) return
     const { namespace } = pod.metadata
     const claims = claimNames(pod).map((name) => this.store.get(RESOURCES.persistentVolumeClaims, { namespace, name }))
     if (claims.some((claim) => claim === undefined || claim.metadata.deletionTimestamp !== undefined)) return
     const pins = claims.map((claim) => this.volumes.get(claim?.metadata.uid as string)?.node)
-    const nodeName = this.fleet.choose(pod, new Set(pins.filter((node) => node !== undefined)))
+    const nodeName = this.lacksVolume(pod) ? undefined : this.fleet.choose(pod, new Set(pins.filter((node) => node !== undefined)))
     const { conditions = [] } = (pod.status ?? {}) as { conditions?: Condition[] }
     const scheduled = { type: 'PodScheduled', status: nodeName === undefined ? 'False' : 'True', lastTransitionTime: this.now() }
     const reason = nodeName === undefined ? { reason: 'Unschedulable' } : {}
@@ -122,6 +142,7 @@ export class Kubelets<P extends PodProcess> {
       claimName: claim.metadata.name,
       node: this.areVolumesLocal ? node : undefined,
       files: new Map<string, unknown>(),
+      isLost: false,
     }
     this.volumes.set(claimUid, volume)
     this.store.create(RESOURCES.persistentVolumes, persistentVolume(`pv-${claimUid}`, volume.node))
@@ -148,7 +169,7 @@ export class Kubelets<P extends PodProcess> {
       this.store.delete(RESOURCES.persistentVolumes, { name: `pv-${uid}` })
     }
     for (const claim of claims) {
-      if (!this.volumes.has(claim.metadata.uid as string)) continue
+      if (this.volumes.get(claim.metadata.uid as string)?.isLost !== false) continue
       this.store.amend(RESOURCES.persistentVolumeClaims, claim.metadata, { status: { capacity: wantedCapacity(claim) } }, 'status')
     }
   }
@@ -165,7 +186,7 @@ export class Kubelets<P extends PodProcess> {
       running.restarts++
       running.nextMs = nowMs + this.scheduler.random.between(this.times.restartMs)
     }
-    if (running.process === undefined && nowMs >= running.nextMs && !this.isImageBroken(pod)) {
+    if (running.process === undefined && nowMs >= running.nextMs && !this.isImageBroken(pod) && !this.lacksVolume(pod)) {
       const volumes = new Map(claimNames(pod).flatMap((name) => this.volumeOf(pod, name)))
       running.process = this.start({ pod, node, volumes, restarts: running.restarts })
     }

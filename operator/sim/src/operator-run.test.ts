@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ALL_FAULTS, NO_FAULTS } from './faults.ts'
 import { type RunOptions, type RunResult, runSeed } from './operator-run.ts'
-import { changeWhileOneStarts, everyStep, restlessZones, secondLoss } from './scenarios.ts'
+import { changeOutsideWindows, changeWhileOneStarts, everyStep, restlessZones, secondLoss } from './scenarios.ts'
 import { NO_ADMIN_FAULTS } from './sim-node-admin.ts'
 import { STEPS } from './sim-operator.ts'
 
@@ -67,6 +67,10 @@ test('zones change while operators end and nodes come and go: no epoch is named 
 
 test('a replica starts while another is away: a change waits', async () => {
   for (let seed = 1; seed <= 5; seed++) await pass({ seed, quietMs: MINUTE, script: changeWhileOneStarts }, ' of one that starts')
+})
+
+test('a change outside of the maintenance windows waits', async () => {
+  for (let seed = 1; seed <= 5; seed++) await pass({ seed, quietMs: MINUTE, script: changeOutsideWindows }, ' of closed windows')
 })
 
 test('a second loss in a group: nothing is touched, and people are asked', async () => {

@@ -73,6 +73,8 @@ export class OperatorRun implements RunView {
   readonly steps = new Map<string, number>()
   faults: Partial<Faults>
   adminFaults: AdminFaults
+  /** Whether operators may read nodes and volumes. */
+  readonly watchNodes: boolean
   underWayUntilMs = 0
   private readonly invariants: Invariant[]
 
@@ -84,6 +86,7 @@ export class OperatorRun implements RunView {
     this.tier.attach(cluster)
     this.faults = options.faults ?? this.drawFaults()
     this.adminFaults = options.adminFaults ?? (this.random.chance(0.6) ? ADMIN_FAULTS : NO_ADMIN_FAULTS)
+    this.watchNodes = options.script !== undefined || this.random.chance(0.85)
     this.invariants = allInvariants(this)
     cluster.store.listen((change) => this.each((invariant) => invariant.onChange?.(change)))
     this.tier.events = {
@@ -112,6 +115,7 @@ export class OperatorRun implements RunView {
       cluster: this.cluster,
       name: `operator-${at}-${this.random.hex(4)}`,
       image: this.image,
+      watchNodes: this.watchNodes,
       faults: this.faults,
       adminFaults: this.adminFaults,
       log: this.options.log,

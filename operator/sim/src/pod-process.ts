@@ -8,6 +8,8 @@ export interface SimVolume {
   /** Where it can be mounted, if it can't move. */
   node: string | undefined
   readonly files: Map<string, unknown>
+  /** What is behind the claim is gone. */
+  isLost: boolean
 }
 
 export interface Start {

@@ -120,3 +120,14 @@ export async function changeWhileOneStarts(run: OperatorRun): Promise<void> {
     await run.wait(LONG_MS, () => allVote(run, NAME))
   }
 }
+
+/** A change while the maintenance window is closed: it waits until the window is taken away. */
+export async function changeOutsideWindows(run: OperatorRun): Promise<void> {
+  createResource(run, NAME, { groups: 1 })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  edit(run, NAME, { maintenance: { windows: [{ start: '12:00', duration: '1h' }] } })
+  await run.wait(HEARD_MS)
+  edit(run, NAME, { image: 'thermocline:2' })
+  await run.wait(run.random.between([MINUTE, 3 * MINUTE]))
+  edit(run, NAME, { maintenance: null })
+}

@@ -38,12 +38,24 @@ export async function performScript(run: OperatorRun): Promise<void> {
   await run.wait(Math.max(0, run.underWayUntilMs - run.cluster.scheduler.nowMs) + SECOND)
   for (const name of names) mend(run, name)
   if (random.chance(0.12)) removeResource(run, random.pick(names))
+  else if (random.chance(0.06)) removeNamespace(run)
+}
+
+/** With all that is in it, whatever the resources say. */
+function removeNamespace(run: OperatorRun): void {
+  run.tell(`delete namespace ${NAMESPACE}`)
+  run.cluster.store.delete(RESOURCES.namespaces, { name: NAMESPACE })
+  for (const name of run.expected.keys()) run.expected.set(name, 'gone')
 }
 
 /** What was done for a while to a resource that was deleted meanwhile, and made again as it was. */
 function mend(run: OperatorRun, name: string): void {
-  const { paused, image } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<string, unknown>
+  const { paused, image, maintenance } = (run.cluster.store.get(PAXOS_GROUPS, { namespace: NAMESPACE, name })?.spec ?? {}) as Record<
+    string,
+    unknown
+  >
   if (paused === true) edit(run, name, { paused: null })
+  if (maintenance !== undefined) edit(run, name, { maintenance: null })
   if (image === 'broken:1') edit(run, name, { image: 'thermocline:1' })
 }
 
@@ -113,7 +125,9 @@ const WEIGHTED: readonly (readonly [number, Act])[] = [
   [2, (run, name) => forAWhile(run, name, { paused: true }, { paused: null })],
   [1, (run, name) => edit(run, name, { upgradeStrategy: { maxUnavailableGroups: 1 + run.random.below(3) } })],
   [3, (run, name) => forAWhile(run, name, { image: 'broken:1' }, { image: `thermocline:${1 + run.random.below(4)}` })],
+  [3, windows],
   [3, deletePod],
+  [3, loseVolume],
   [4, wipe],
   [6, plantForeign],
   [2, crash],
@@ -178,6 +192,31 @@ function deletePod(run: OperatorRun, name: string): void {
   const { metadata } = run.random.pick(pods)
   run.tell(`delete pod ${metadata.name}`)
   run.cluster.store.delete(RESOURCES.pods, metadata)
+}
+
+/** One that is open, opens soon, or does neither. */
+function windows(run: OperatorRun, name: string): void {
+  const { random, cluster } = run
+  const at = new Date(cluster.scheduler.wallMs + random.pick([-30 * MINUTE, MINUTE, 12 * 60 * MINUTE])).toISOString()
+  const window = { start: at.slice(11, 16), duration: '1h', ...(random.chance(0.3) ? { days: ['Mon'] } : {}) }
+  edit(run, name, { maintenance: { windows: [window] } })
+  // Once everybody has heard of them.
+  const changeMs = random.between([MINUTE, 3 * MINUTE])
+  run.later(changeMs, () => changeImage(run, name))
+  run.later(changeMs + random.between(MEND_MS), () => edit(run, name, { maintenance: null }))
+}
+
+/** The storage behind a claim is gone for good. */
+function loseVolume(run: OperatorRun, name: string): void {
+  const claims = run.cluster.store
+    .all(RESOURCES.persistentVolumeClaims)
+    .filter(
+      ({ metadata }) => metadata.labels?.[LABELS.instance] === name && metadata.annotations?.[ANNOTATIONS.foreignVolume] === undefined,
+    )
+  if (!isWhole(run) || claims.length === 0) return
+  const claim = run.random.pick(claims)
+  run.tell(`the volume of ${claim.metadata.name} is lost`)
+  run.cluster.kubelets.loseVolume(claim)
 }
 
 function wipe(run: OperatorRun, name: string): void {
@@ -251,7 +290,7 @@ function loseNodeForGood(run: OperatorRun): void {
   const { cluster, random } = run
   const nodes = cluster.store.all(RESOURCES.nodes).map(({ metadata }) => metadata.name)
   // Once in a run, and only what the groups can bear.
-  if (!isWhole(run) || nodes.length < 6 || nodes.some((node) => !cluster.fleet.isReachable(node))) return
+  if (!run.watchNodes || !isWhole(run) || nodes.length < 6 || nodes.some((node) => !cluster.fleet.isReachable(node))) return
   const node = random.pick(nodes)
   if (hasForeignData(run, node)) return
   const groups = cluster.store.all(RESOURCES.pods).flatMap((pod) => (nodeOf(pod) === node ? [pod.metadata.labels?.[LABELS.group]] : []))

@@ -6,6 +6,7 @@
 import type { NodeAdmin } from '../../src/cluster-admin/node-admin.ts'
 import { discover, Operator, type OperatorSettings } from '../../src/operator.ts'
 import { LEASE_REQUEST_TIMEOUT_MS } from '../../src/runtime/bounds.ts'
+import { KubeError } from '../../src/runtime/kube-error.ts'
 import type { Clock, Kube, KubeObject, Log, MergePatch, Resource, World } from '../../src/runtime/ports.ts'
 import { OperatorMetrics } from '../../src/telemetry/metrics.ts'
 import { SILENT, type SimCluster } from './cluster.ts'
@@ -27,6 +28,8 @@ export interface SimOperatorOptions {
   readonly cluster: SimCluster<ThermoclineNode>
   readonly name: string
   readonly image: string
+  /** Without, what has no namespace is forbidden to it. */
+  readonly watchNodes: boolean
   readonly faults: Partial<Faults>
   readonly adminFaults: AdminFaults
   readonly onAsk: (ask: Ask) => void
@@ -49,7 +52,7 @@ export class SimOperator {
   private operator: Operator | undefined
 
   constructor(options: SimOperatorOptions) {
-    const { cluster, name, faults, adminFaults, image, log = SILENT } = options
+    const { cluster, name, faults, adminFaults, image, watchNodes, log = SILENT } = options
     this.options = options
     this.name = name
     const main = cluster.client(faults)
@@ -70,7 +73,7 @@ export class SimOperator {
       leaseName: 'operator',
       identity: name,
       workers: 2,
-      watchNodes: true,
+      watchNodes,
     }
     void discover(world).then((facts) => {
       const parts = {
@@ -125,6 +128,10 @@ export class SimOperator {
 
   private pass(verb: string, args: unknown[], call: (args: unknown[]) => Promise<unknown>): Promise<unknown> {
     if (this.isDead) return new Promise(() => {})
+    const { kind } = (args[0] ?? {}) as { kind?: string }
+    if (!this.options.watchNodes && (kind === 'Node' || kind === 'PersistentVolume')) {
+      return Promise.reject(new KubeError({ verb, resource: kind }, { status: 403, reason: 'Forbidden', message: 'not its business' }))
+    }
     const step = stepOf(verb, args)
     if (step !== undefined)
       this.options.onAsk({ verb, resource: typeof args[0] === 'string' ? undefined : (args[0] as Resource), args, step })

@@ -40,10 +40,11 @@ export function votesOf({ cluster, tier }: RunView, { namespace, name, group }: 
   return volumesOf(cluster.store, { namespace, name })?.[group]?.map((_, replica) => tier.voteOf(namespace, podName(name, group, replica)))
 }
 
-/** Its resource is gone, or about to go: its pods are meant to end. */
+/** Its resource or its namespace is gone, or about to go: its pods are meant to end. */
 export function isEnding({ cluster }: RunView, { namespace, name }: Pick<Slot, 'namespace' | 'name'>): boolean {
   const resource = cluster.store.get(PAXOS_GROUPS, { namespace, name })
-  return resource === undefined || resource.metadata.deletionTimestamp !== undefined
+  const within = cluster.store.get(RESOURCES.namespaces, { name: namespace })
+  return [resource, within].some((one) => one === undefined || one.metadata.deletionTimestamp !== undefined)
 }
 
 /** By the host and port of its node. */

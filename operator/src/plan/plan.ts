@@ -17,7 +17,7 @@ import { hasMajority } from './disruption.ts'
 import { planGrowth } from './growth.ts'
 import type { Initial, Observed } from './observed.ts'
 import { planRecovery } from './recovery.ts'
-import { planRollout } from './rollout.ts'
+import { planRollout, type Restart } from './rollout.ts'
 import { makeStatus } from './status.ts'
 import { planTopology, replicasBehind } from './topology.ts'
 import { votersOf } from './voters.ts'
@@ -30,7 +30,7 @@ export type Action =
   | { readonly do: 'nameEpoch'; readonly epoch: number; readonly resourceVersion: string }
   | { readonly do: 'putTopology'; readonly topology: Topology; readonly group: number; readonly replica: number }
   /** Only if the group can do without it when that is asked again, of the server and the nodes themselves. */
-  | { readonly do: 'restartPod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
+  | ({ readonly do: 'restartPod'; readonly why: string } & Restart)
   /** Without its kubelet's word, which nobody can get. */
   | { readonly do: 'deletePod'; readonly group: number; readonly replica: number; readonly uid: string; readonly why: string }
   /** Only if the volume is lost when that is asked again. */
@@ -95,7 +95,7 @@ export function makePlan(asked: Cluster, observed: Observed, token: string): Pla
     ...(recovery?.steps ?? []),
     ...rollout.restarts
       .filter(({ group }) => isMade(group))
-      .map(({ group, replica, podUid }): Action => ({ do: 'restartPod', group, replica, uid: podUid, why: 'its template has changed' })),
+      .map((restart): Action => ({ do: 'restartPod', ...restart, why: 'its template has changed' })),
   ]
   const pollMs = status.phase === 'Running' && status.jobs === undefined ? SETTLED_POLL_MS : BUSY_POLL_MS
   return {

@@ -59,7 +59,7 @@ test('a second loss in the group: nothing is touched, and people are asked', () 
   const plan = planRecovery(spec, observed)
   assert.deepEqual(plan.steps, [])
   assert.equal(plan.needsOperator.length, 2)
-  assert.match(plan.needsOperator[1] ?? '', /1 replicas of the group vote, and 2 must/)
+  assert.match(plan.needsOperator[1] ?? '', /voters of the group: 1 of 3; to replace one takes 2, and no other that is lost/)
 })
 
 test('nothing is replaced while another replica only learns: too few know what was promised', () => {
@@ -173,7 +173,7 @@ test('a volume of another is not moved aside while too few vote, and people are 
   const observed = observedWith({ status }, (one) => (one.replica === 1 ? { ...one, facts: undefined } : foreign(one)))
   const plan = planRecovery(spec, observed)
   assert.deepEqual(plan.steps, [])
-  assert.match(plan.needsOperator[0] ?? '', /1 replicas of the group vote, and 2 must/)
+  assert.match(plan.needsOperator[0] ?? '', /voters of the group: 1 of 3; to replace one takes 2, and no other that is lost/)
   assert.equal(maySetAside(2, observed, observed.groups[0] ?? []), false)
 })
 

@@ -99,7 +99,7 @@ function replace(
     return {
       job: { ...base, step: 'Blocked', message: why },
       steps: marks,
-      needsOperator: `${why}; ${voters.filter(Boolean).length} replicas of the group vote, and ${needed} must, and no other be lost, for one to be replaced: bring back a node or a volume of it, or restore it`,
+      needsOperator: `${why}; voters of the group: ${voters.filter(Boolean).length} of ${voters.length}; to replace one takes ${needed}, and no other that is lost: bring back a node or a volume of it, or restore it`,
     }
   }
   const { group, replica, claim, pod } = one

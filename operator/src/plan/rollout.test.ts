@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { factsOf, observedWith, podOf, TEMPLATE } from './observed.fixture.ts'
+import type { ObservedReplica } from './observed.ts'
 import { mayRestart, planRollout } from './rollout.ts'
 
 const NEW = 'template-2'
 const spec = paxosGroupSpecSchema.parse({})
+const ask = (replicas: readonly ObservedReplica[], replica: number, podUid: string, mayVote = true): string | undefined =>
+  mayRestart(replicas, { replica, podUid, mayVote })
 const who = (plan: ReturnType<typeof planRollout>): string[] => plan.restarts.map(({ group, replica }) => `g${group}-${replica}`)
 
 test('nothing is restarted while every pod has the template in force', () => {
@@ -61,23 +64,23 @@ test('outside of the windows nothing that votes is restarted', () => {
 
 test('asked again right before the act: a voter is evicted if all others vote, what gives no vote is deleted, another pod is left alone', () => {
   const [all = []] = observedWith().groups
-  assert.equal(mayRestart(all, 0, 'pod-0-0'), 'evict')
-  assert.equal(mayRestart(all, 0, 'a newer pod'), undefined)
+  assert.equal(ask(all, 0, 'pod-0-0'), 'evict')
+  assert.equal(ask(all, 0, 'a newer pod'), undefined)
   const [stopping = []] = observedWith({}, (one) => (one.replica === 1 ? { ...one, pod: podOf(0, 1, { isDeleting: true }) } : one)).groups
   assert.deepEqual(
-    [0, 1, 2].map((replica) => mayRestart(stopping, replica, `pod-0-${replica}`)),
+    [0, 1, 2].map((replica) => ask(stopping, replica, `pod-0-${replica}`)),
     [undefined, undefined, undefined],
   )
   const [silent = []] = observedWith({}, (one) => (one.replica === 1 ? { ...one, facts: undefined } : one)).groups
   assert.deepEqual(
-    [0, 1].map((replica) => mayRestart(silent, replica, `pod-0-${replica}`)),
+    [0, 1].map((replica) => ask(silent, replica, `pod-0-${replica}`)),
     [undefined, 'delete'],
   )
   const [learning = []] = observedWith({}, (one) =>
     one.replica === 1 ? { ...one, facts: factsOf(0, 1, { state: 'learning', mode: 'LearnerOnly' }) } : one,
   ).groups
   assert.deepEqual(
-    [0, 1].map((replica) => mayRestart(learning, replica, `pod-0-${replica}`)),
+    [0, 1].map((replica) => ask(learning, replica, `pod-0-${replica}`)),
     [undefined, 'delete'],
   )
   // Replicas that wait for their topology may all vote in the next moment: seed 77 took one of two that had just begun to.
@@ -85,12 +88,27 @@ test('asked again right before the act: a voter is evicted if all others vote, w
     ...one,
     facts: factsOf(0, one.replica, { state: 'joining', mode: 'Unknown' }),
   })).groups
-  assert.equal(mayRestart(joining, 1, 'pod-0-1'), undefined)
+  assert.equal(ask(joining, 1, 'pod-0-1'), undefined)
   const [useless = []] = observedWith({}, (one) =>
     one.replica === 0 ? one : { ...one, facts: undefined, pod: podOf(0, one.replica, { trouble: 'CrashLoopBackOff' }) },
   ).groups
   assert.deepEqual(
-    [0, 1].map((replica) => mayRestart(useless, replica, `pod-0-${replica}`)),
+    [0, 1].map((replica) => ask(useless, replica, `pod-0-${replica}`)),
     [undefined, 'delete'],
   )
+})
+
+test('one that says nothing may vote: outside of the windows it is left alone; so is one that votes by now, and was to go because it did not', () => {
+  const closed = paxosGroupSpecSchema.parse({ maintenance: { windows: [{ days: ['Thu'], start: '12:00', duration: '1h' }] } })
+  const silent = observedWith({}, (one) => (one.replica === 1 ? { ...one, facts: undefined } : one))
+  assert.deepEqual(who(planRollout(closed, silent, NEW)), [])
+  assert.deepEqual(planRollout(spec, silent, NEW).restarts, [{ group: 0, replica: 1, podUid: 'pod-0-1', mayVote: true }])
+  const learning = observedWith({}, (one) =>
+    one.replica === 1 ? { ...one, facts: factsOf(0, 1, { state: 'learning', mode: 'LearnerOnly' }) } : one,
+  )
+  assert.deepEqual(planRollout(closed, learning, NEW).restarts, [{ group: 0, replica: 1, podUid: 'pod-0-1', mayVote: false }])
+  const [all = []] = observedWith().groups
+  assert.equal(ask(all, 1, 'pod-0-1', false), undefined)
+  assert.equal(ask(silent.groups[0] ?? [], 1, 'pod-0-1', false), undefined)
+  assert.equal(ask(learning.groups[0] ?? [], 1, 'pod-0-1', false), 'delete')
 })

@@ -6,8 +6,8 @@
  * (`mayRestart`): a cache may be behind our own last restart.
  *
  * A pod in which nothing runs (a broken image, a container that ends) costs nothing and goes first, at any time: so a broken
- * template is mended by writing a good one, and no pod has to be deleted by hand. One that runs without voting may vote in the
- * next moment: it goes at any time, too, but only while all others vote.
+ * template is mended by writing a good one, and no pod has to be deleted by hand. One that runs and says that it does not vote may
+ * vote in the next moment: it goes at any time, too, but only while all others vote. One that says nothing counts as one that votes.
  */
 import type { PaxosGroupSpec } from '../api/paxos-group.ts'
 import { mayDisrupt } from './disruption.ts'
@@ -19,6 +19,8 @@ export interface Restart {
   readonly group: number
   readonly replica: number
   readonly podUid: string
+  /** It may be taken even if it votes: windows and other groups allow it. */
+  readonly mayVote: boolean
 }
 
 export interface Rollout {
@@ -50,13 +52,14 @@ export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Obse
     const next = inOrder(mine, nodes).find(({ replica }) => mayDisrupt(votersOf(replicas), replica))
     if (mine.length === 0) continue
     if (next === undefined) waits.push(waitsIn(replicas))
-    // All others vote and this one doesn't: its group is down by one already.
-    else if (!isVoter(next)) restarts.push(toRestart(next))
+    // All others vote and this one says that it doesn't: its group is down by one already.
+    else if (!mightVote(next)) restarts.push(toRestart(next))
     else if (!isOpen(windows, nowMs)) waits.push('the next maintenance window')
-    else if (room <= 0) waits.push(`other groups: ${spec.upgradeStrategy.maxUnavailableGroups} may have a replica down at once`)
+    else if (replicas.every(isVoter) && room <= 0)
+      waits.push(`other groups: ${spec.upgradeStrategy.maxUnavailableGroups} may have a replica down at once`)
     else {
-      room--
-      restarts.push(toRestart(next))
+      if (replicas.every(isVoter)) room--
+      restarts.push({ ...toRestart(next), mayVote: true })
     }
   }
   return {
@@ -68,17 +71,30 @@ export function planRollout(spec: PaxosGroupSpec, { groups, nodes, nowMs }: Obse
   }
 }
 
+/** It says so, or says nothing. */
+const mightVote = (one: ObservedReplica): boolean => isVoter(one) || (one.facts === undefined && one.foreign === undefined)
+
 /** Decided again, of the group as it is right before the act: `evict` asks the disruption budget, too; undefined: not now. */
-export function mayRestart(replicas: readonly ObservedReplica[], replica: number, podUid: string): 'evict' | 'delete' | undefined {
+export function mayRestart(
+  replicas: readonly ObservedReplica[],
+  { replica, podUid, mayVote }: Omit<Restart, 'group'>,
+): 'evict' | 'delete' | undefined {
   const one = replicas[replica]
   if (one?.pod === undefined || one.pod.uid !== podUid || one.pod.isDeleting) return undefined
   if (isIdle(one)) return 'delete'
   if (!mayDisrupt(votersOf(replicas), replica)) return undefined
+  // It was to go because it does not vote, and that is no longer so, or not known: the next pass asks windows and other groups.
+  if (mightVote(one) && !mayVote) return undefined
   // The budget has nothing left while this one is not ready, and need not be asked: the others are all there.
   return isVoter(one) ? 'evict' : 'delete'
 }
 
-const toRestart = ({ group, replica, pod }: ObservedReplica): Restart => ({ group, replica, podUid: pod?.uid as string })
+const toRestart = (one: ObservedReplica): Restart => ({
+  group: one.group,
+  replica: one.replica,
+  podUid: one.pod?.uid as string,
+  mayVote: false,
+})
 
 /** Zone by zone, so that a bad change is seen in one zone first. */
 function inOrder(replicas: readonly ObservedReplica[], nodes: Observed['nodes']): ObservedReplica[] {

@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../../src/runtime/ports.ts'
 import type { Invariant, RunView } from '../invariant.ts'
 import type { Ask } from '../sim-operator.ts'
-import { isMajority, volumesOf, votesOf } from '../slots.ts'
+import { isEnding, isMajority, volumesOf, votesOf } from '../slots.ts'
 import { Violation } from '../violation.ts'
 
 /** From the first answer of a read pass to its end: twice the time-out of a question to the nodes, and a tick of theirs. */
@@ -22,6 +22,8 @@ export class AvailableIsTrueToVoters implements Invariant {
     const { conditions = [] } = status as { conditions?: { type: string; status: string }[] }
     if (conditions.find(({ type }) => type === 'Available')?.status !== 'True') return
     const { namespace = '', name } = metadata
+    // Its ConfigMap may have gone first.
+    if (isEnding(this.view, { namespace, name })) return
     const groups = volumesOf(this.view.cluster.store, { namespace, name })
     if (groups === undefined) throw new Violation(this.name, `${name} is called available before its slots were filled`)
     const { nowMs } = this.view.tier

@@ -61,7 +61,8 @@ export class ClaimKept implements Invariant {
 
   private whyNotLost({ metadata: { uid = '' } }: KubeObject): string | undefined {
     const { cluster, tier } = this.view
-    const node = cluster.kubelets.volumes.get(uid)?.node
+    const { node, isLost } = cluster.kubelets.volumes.get(uid) ?? {}
+    if (isLost === true) return undefined
     if (node === undefined) return 'its volume is not tied to a node'
     const found = cluster.store.get(RESOURCES.nodes, { name: node })
     if (found === undefined || conditionOf(found, 'Ready')?.status !== 'True') return undefined

@@ -9,6 +9,7 @@ import { OneDownPerGroup } from './one-down-per-group.ts'
 import { RestartsOnlyWhenAsked } from './restarts-only-when-asked.ts'
 import { SlicesKeepTheirLength } from './slices-keep-their-length.ts'
 import { SlotsFilledOnce } from './slots-filled-once.ts'
+import { WindowsAreKept } from './windows-are-kept.ts'
 
 export function allInvariants(view: RunView): Invariant[] {
   return [
@@ -21,5 +22,6 @@ export function allInvariants(view: RunView): Invariant[] {
     new AvailableIsTrueToVoters(view),
     new NoWriteWhenSettled(),
     new RestartsOnlyWhenAsked(view),
+    new WindowsAreKept(view),
   ]
 }

@@ -29,7 +29,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return voters.length > replica',
     also: [
       { file: PERFORM, find: "if (how === 'evict') return", replace: 'if (how === undefined) return' },
-      { file: 'plan/rollout.ts', find: 'else if (room <= 0)', replace: 'else if (room < -1000)' },
+      { file: 'plan/rollout.ts', find: 'isVoter) && room <= 0)', replace: 'isVoter) && room < -1000)' },
     ],
     caughtBy: ['never-costs-a-majority', 'one-down-per-group'],
     why: 'the guard ignores the other replicas, and no budget is asked',
@@ -39,7 +39,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'plan/disruption.ts',
     find: 'return mayStop(voters, replica) && countOf(voters, replica) === voters.length - 1',
     replace: 'return mayStop(voters, replica)',
-    also: [{ file: 'plan/rollout.ts', find: 'else if (room <= 0)', replace: 'else if (room < -1000)' }],
+    also: [{ file: 'plan/rollout.ts', find: 'isVoter) && room <= 0)', replace: 'isVoter) && room < -1000)' }],
     caughtBy: ['one-down-per-group'],
     why: 'a majority is left, but nothing to lose any more',
   },
@@ -131,6 +131,14 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (one.foreign !== undefined) return { kind: 'unreachable', why: describe(one) }",
     caughtBy: ['claim-kept'],
     why: 'the claim of a volume with the data of others is deleted, as if it were lost',
+  },
+  {
+    name: 'windows-are-for-others',
+    file: 'plan/rollout.ts',
+    find: 'else if (!isOpen(windows, nowMs)) waits',
+    replace: 'else if (windows.length > 99) waits',
+    caughtBy: ['windows-are-kept'],
+    why: 'pods are restarted at any time',
   },
   {
     name: 'epoch-not-durable-before-the-push',

@@ -135,13 +135,14 @@ async function setVolumeAside(
 async function restartPod(
   context: PerformContext,
   subject: PerformSubject,
-  { group, replica, uid }: Extract<Action, { do: 'restartPod' }>,
+  restart: Extract<Action, { do: 'restartPod' }>,
 ): Promise<boolean> {
   const { kube } = context
+  const { group, replica, podUid: uid } = restart
   const { namespace, name } = subject
   const { replicas } = await observeGroup(context, subject, group)
   const at = { namespace, name: podName(name, group, replica) }
-  const how = mayRestart(replicas, replica, uid)
+  const how = mayRestart(replicas, restart)
   if (how === undefined) return false
   if (how === 'evict') return (await kube.evict(at, { uid })) === 'evicted'
   // The budget of a group that has lost its majority would keep a useless pod for ever; its version sees to it that it still is one.
