@@ -242,7 +242,7 @@ async function grantsNoMore(lab: Lab): Promise<void> {
 }
 
 /** A custom resource can be refused for a moment after its definition is established. */
-async function eventually(act: () => Promise<unknown>, attempts = 20): Promise<void> {
+async function eventually(act: () => Promise<unknown>, attempts = 120): Promise<void> {
   for (;;) {
     try {
       await act()
