@@ -62,6 +62,16 @@ test('a second loss in the group: nothing is touched, and people are asked', () 
   assert.match(plan.needsOperator[1] ?? '', /voters of the group: 1 of 3; to replace one takes 2, and no other that is lost/)
 })
 
+test('when others that were lost with it have returned, it has the whole time again to follow them', () => {
+  const status = { jobs: [jobSince(NOW_MS - 60 * MINUTE_MS, 'Blocked')] }
+  const plan = planRecovery(spec, observedWith({ nodes: nodes('n1', 'n2'), status }, nodeGone))
+  assert.deepEqual(plan.steps, [])
+  assert.deepEqual(
+    plan.jobs.map(({ step, startedAt }) => [step, startedAt]),
+    [['Waiting', formatTime(NOW_MS)]],
+  )
+})
+
 test('nothing is replaced while another replica only learns: too few know what was promised', () => {
   const status = { jobs: [jobSince(NOW_MS - 60 * MINUTE_MS, 'Waiting')] }
   const learner = { blocks: 65_536, voting: 100, stuck: 0 }

@@ -70,7 +70,7 @@ function recover(one: ObservedReplica, situation: Situation): ReplicaPlan {
   const startedAt = before?.startedAt ?? formatTime(observed.nowMs)
   const base = { type: 'Recovery' as const, group: one.group, replica: one.replica, startedAt }
   const loss = lossOf(one, observed)
-  if (loss !== undefined) return replace(one, loss, base, situation)
+  if (loss !== undefined) return replace(one, loss, base, situation, before?.step === 'Blocked')
   const { facts } = one
   if (facts?.learner !== undefined || facts?.state === 'learning') {
     const job = { ...base, step: 'Learning', message: describe(one), ...progressOf(one) }
@@ -89,19 +89,22 @@ function recover(one: ObservedReplica, situation: Situation): ReplicaPlan {
 function replace(
   one: ObservedReplica,
   { kind, why }: Loss,
-  base: Pick<Job, 'type' | 'group' | 'replica' | 'startedAt'>,
+  since: Pick<Job, 'type' | 'group' | 'replica' | 'startedAt'>,
   { spec, observed, replicas, isOnlyLoss }: Situation,
+  wasBlocked: boolean,
 ): ReplicaPlan {
   const voters = votersOf(replicas)
   const marks = kind === 'foreign' ? mark(one) : []
   if (!isOnlyLoss || !mayReplace(voters, one.replica)) {
     const needed = voters.length - quorumOf(voters.length) + 1
     return {
-      job: { ...base, step: 'Blocked', message: why },
+      job: { ...since, step: 'Blocked', message: why },
       steps: marks,
       needsOperator: `${why}; voters of the group: ${voters.filter(Boolean).length} of ${voters.length}; to replace one takes ${needed}, and no other that is lost: bring back a node or a volume of it, or restore it`,
     }
   }
+  // Others that were lost with it have just returned: it has the whole time again to follow them.
+  const base = wasBlocked ? { ...since, startedAt: formatTime(observed.nowMs) } : since
   const { group, replica, claim, pod } = one
   if (kind === 'unreachable' && claim?.holdsForeign === true) {
     const message = `${why}; others’ data was found on it: delete claim ${claim.name} and pod ${pod?.name ?? ''} once that may go`
