@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
+import { address, logLevel, size, whole } from './flag-values.ts'
 
 export interface NodeConfig {
   readonly role: 'storage'
@@ -78,21 +79,6 @@ const MIN_LOG_BYTES = 64 * 1024 * 1024
 const MIN_VERSION_CACHE_BYTES = 1024 * 1024
 export const SEGMENT_BYTES = 16 * 1024 * 1024
 
-const size = (least: number) =>
-  z
-    .string()
-    .regex(/^\d+(B|KiB|MiB|GiB)?$/, 'expected bytes, or a number with KiB, MiB or GiB')
-    .transform(parseSize)
-    .refine((bytes) => bytes >= least, `expected at least ${least / 1024 / 1024}MiB`)
-
-const address = z.string().regex(/^(\[[0-9a-f:]+\]|[^\s:]+):\d{1,5}$/i, 'expected host:port')
-const whole = (most: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'expected a whole number')
-    .transform(Number)
-    .refine((value) => value <= most, `expected at most ${most}`)
-
 const schema = z.strictObject({
   role: z.literal('storage', 'expected storage'),
   data: z.string('is required').min(1, 'expected a directory'),
@@ -107,7 +93,7 @@ const schema = z.strictObject({
   'foreign-volume': z.enum(['refuse', 'wait'], 'expected refuse or wait'),
   'version-cache-dir': z.string(),
   'version-cache': size(MIN_VERSION_CACHE_BYTES).optional(),
-  'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
+  'log-level': logLevel,
 })
 
 /**
@@ -135,10 +121,4 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
     logLevel: data['log-level'],
   })
-}
-
-function parseSize(text: string): number {
-  const units: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
-  const [, digits = '0', unit = 'B'] = /^(\d+)(B|KiB|MiB|GiB)?$/.exec(text) ?? []
-  return Number(digits) * (units[unit] ?? 1)
 }

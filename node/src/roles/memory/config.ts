@@ -1,6 +1,7 @@
 /** Flags and environment of `thermocline node --role memory` → one checked, frozen configuration, read once. */
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Flags, MAX_GROUPS, MAX_MEMORY_MACHINES, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
+import { address, logLevel, size, whole } from '../../flag-values.ts'
 
 export interface MemoryConfig {
   readonly role: 'memory'
@@ -51,16 +52,6 @@ export const MEMORY_FLAGS = {
 } as const satisfies Flags
 
 const MIN_CACHE_BYTES = 32 * 1024 * 1024
-const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
-const ADDRESS = /^(\[[0-9a-f:]+\]|[^\s:,]+):\d{1,5}$/i
-
-const address = z.string().regex(ADDRESS, 'expected host:port')
-const whole = (most: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'expected a whole number')
-    .transform(Number)
-    .refine((value) => value <= most, `expected at most ${most}`)
 
 const schema = z.strictObject({
   role: z.literal('memory', 'expected memory'),
@@ -70,19 +61,12 @@ const schema = z.strictObject({
   storage: z
     .string('is required')
     .transform((text) => text.split(',').map((one) => one.trim()))
-    .refine((all) => all.every((one) => ADDRESS.test(one)), 'expected host:port, with commas between'),
+    .pipe(z.array(address)),
   listen: address,
   http: address,
-  cache: z
-    .string()
-    .regex(/^\d+(B|KiB|MiB|GiB)?$/, 'expected bytes, or a number with KiB, MiB or GiB')
-    .transform((text) => {
-      const [, digits = '0', unit = 'B'] = /^(\d+)(B|KiB|MiB|GiB)?$/.exec(text) ?? []
-      return Number(digits) * (UNITS[unit] ?? 1)
-    })
-    .refine((bytes) => bytes >= MIN_CACHE_BYTES, 'expected at least 32MiB'),
+  cache: size(MIN_CACHE_BYTES),
   'cache-dir': z.string(),
-  'log-level': z.enum(['trace', 'debug', 'info', 'warn', 'error'], 'expected trace, debug, info, warn or error'),
+  'log-level': logLevel,
 })
 
 /**
