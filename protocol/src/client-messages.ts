@@ -33,7 +33,8 @@
  * that version? It answers what it can at once; of the rest, one is asked for alone and patiently, which waits for what is
  * under way and for the disk. The restore generation is that of the cluster's history that the versions belong to: with another
  * one nothing is unchanged. A version held of 2⁴⁸−1 stands for nothing, 0 for a page that is known not to exist. In place of a
- * slice, 2⁴⁸−1 names the directory of the series.
+ * slice, 2⁴⁸−1 names the directory of the series. Pages of more than 64 KiB with the heads of their records, and directories of
+ * more than 4096 slices, are large: they are read from the storage tier alone.
  *
  * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned.
  * An append's id says at-or-after nothing: it is zeros, and the detail of the answer is the id that was assigned.

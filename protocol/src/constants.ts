@@ -32,10 +32,6 @@ export const MAX_PAGE_VERSIONS = 4096
 /** Most series in one validation, and most pages of one of them. */
 export const MAX_VALIDATE_ITEMS = 4096
 export const MAX_VALIDATE_PAGES = 64
-/** Pages whose records take more than this with their heads are read from the storage tier alone. */
-export const MAX_CACHED_PAGE_BYTES = 64 * 1024
-/** Most slices that a directory lists; a series with more is scanned in the storage tier alone. */
-export const MAX_DIRECTORY_SLICES = 4096
 /** In place of a slice: the directory of a series, which lists the slices that it has pages in. */
 export const DIRECTORY_SLICE = 2 ** 48 - 1
 /** In place of a version: nothing of the page is held. */

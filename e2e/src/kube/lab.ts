@@ -1,7 +1,7 @@
 /**
  * A Kubernetes cluster for tests. With KUBECONFIG it is that one, and only what people may do with any cluster is done. With
- * THERMOCLINE_KUBE_LAB it is a cluster of one machine, made and ended by that command, whose nodes can be crashed and cut
- * off. Without either, tests that need one skip with a reason.
+ * THERMOCLINE_KUBE_LAB it is a cluster of one machine, made and ended by that command, whose nodes can be crashed. Without
+ * either, tests that need one skip with a reason.
  */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -129,14 +129,6 @@ export class Lab {
   /** Starts a crashed node again, or a new one. */
   async startNode(node: number): Promise<void> {
     await this.lab(['start', String(node)], UP_TIMEOUT_MS)
-  }
-
-  async cutNode(node: number): Promise<void> {
-    await this.lab(['cut', String(node)])
-  }
-
-  async healNode(node: number): Promise<void> {
-    await this.lab(['heal', String(node)])
   }
 
   /** SIGKILL to the container of a pod; its kubelet starts another. */
