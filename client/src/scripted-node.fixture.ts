@@ -60,6 +60,7 @@ export class ScriptedNode {
   script: (request: ScriptedRequest) => Deed | undefined = () => undefined
   helloCluster = CLUSTER
   helloVersion = WIRE_VERSION
+  warmUpLeftMs = 0
   epoch = 1
   topology: Topology | undefined
   port = 0
@@ -135,6 +136,7 @@ export class ScriptedNode {
       process: { group: this.group, replica: this.replica, incarnation: { number: 0, nonce: '0123456789abcdef' }, boot: 1 },
       epoch: this.epoch,
       sliceDurationMs: 86_400_000,
+      warmUpLeftMs: this.warmUpLeftMs,
     })
     socket.write(writer.copy())
   }

@@ -6,7 +6,7 @@
  * `goodbye` with a coded reason before it closes.
  *
  *     hello      u32 magic | u16 version | u8 kind (1 client, 2 peer) | 16 bytes cluster id (zeros: any) | u8 length | name
- *     helloOk    u16 version | 16 bytes cluster id | 20 bytes process id | u32 epoch | u32 slice duration ms
+ *     helloOk    u16 version | 16 bytes cluster id | 20 bytes process id | u32 epoch | u32 slice duration ms | u32 ms of warm-up left
  *     goodbye    u8 error number | u16 length | message
  *     requests   u32 the client's epoch | u16 count | request*
  *     request    u32 correlation | u32 timeout ms | u8 operation | u32 body length | body
@@ -101,6 +101,8 @@ export interface HelloOk {
   process: ProcessId
   epoch: number
   sliceDurationMs: number
+  /** Until this memory node wants its full share of the reads; 0 for others. */
+  warmUpLeftMs: number
 }
 
 export const ANY_CLUSTER = '0'.repeat(32)
@@ -141,6 +143,7 @@ export function writeHelloOk(writer: ByteWriter, ok: HelloOk): void {
   writeProcessId(writer, ok.process)
   writer.u32(ok.epoch)
   writer.u32(ok.sliceDurationMs)
+  writer.u32(ok.warmUpLeftMs)
   endFrame(writer, frame)
 }
 
@@ -150,8 +153,9 @@ export function readHelloOk(reader: ByteReader): HelloOk {
   const process = readProcessId(reader)
   const epoch = reader.u32()
   const sliceDurationMs = reader.u32()
+  const warmUpLeftMs = reader.u32()
   reader.finish('helloOk')
-  return { version, clusterId, process, epoch, sliceDurationMs }
+  return { version, clusterId, process, epoch, sliceDurationMs, warmUpLeftMs }
 }
 
 export function writeGoodbye(writer: ByteWriter, code: ErrorCode, message: string): void {

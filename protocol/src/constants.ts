@@ -11,6 +11,9 @@ export const MAX_GROUPS = 1000
 export const MAX_REPLICAS = 5
 /** Most machines of a memory group. */
 export const MAX_MEMORY_MACHINES = 16
+/** How long the share of a machine whose cache is empty grows. */
+export const DEFAULT_WARM_UP_MS = 30_000
+export const MAX_WARM_UP_MS = 3_600_000
 
 export const MIN_SERIES_BYTES = 1
 export const MAX_SERIES_BYTES = 512

@@ -3,7 +3,16 @@
  * clients watch (design §8). The schema is the contract; the digest tells two documents of one epoch apart.
  */
 import { z } from 'zod'
-import { DEFAULT_SLICE_DURATION_MS, MAX_GROUPS, MAX_ID_MS, MAX_MEMORY_MACHINES, MAX_REPLICAS, MIN_SLICE_DURATION_MS } from './constants.ts'
+import {
+  DEFAULT_SLICE_DURATION_MS,
+  DEFAULT_WARM_UP_MS,
+  MAX_GROUPS,
+  MAX_ID_MS,
+  MAX_MEMORY_MACHINES,
+  MAX_REPLICAS,
+  MAX_WARM_UP_MS,
+  MIN_SLICE_DURATION_MS,
+} from './constants.ts'
 import { ThermoclineError } from './errors.ts'
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, 'expected host:port')
@@ -53,6 +62,8 @@ export const memorySchema = z.strictObject({
   newerThanMs: z.number().int().min(0).max(MAX_ID_MS).default(0),
   /** Of the reads that could go to the memory tier, how many in a hundred do. */
   ratioPercent: z.number().int().min(0).max(100).default(100),
+  /** How long the share of a machine that begins with an empty cache takes to grow to that of its peers. */
+  warmUpMs: z.number().int().min(0).max(MAX_WARM_UP_MS).default(DEFAULT_WARM_UP_MS),
 })
 
 export const topologySchema = z
@@ -61,6 +72,8 @@ export const topologySchema = z
     clusterId: z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal digits'),
     epoch: z.number().int().min(1).max(0xffffffff),
     sliceDurationMs: z.number().int().min(MIN_SLICE_DURATION_MS).max(0xffffffff).default(DEFAULT_SLICE_DURATION_MS),
+    /** Of the cluster’s history: a restore and a forced recovery raise it, and nothing that was cached before counts (design §5). */
+    restoreGeneration: z.number().int().min(0).max(0xffffffff).default(0),
     /** Storage groups 0…n−1; block → group is the static table of n. */
     groups: z.array(groupSchema).min(1).max(MAX_GROUPS),
     memory: memorySchema.optional(),

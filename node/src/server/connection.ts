@@ -53,6 +53,8 @@ export interface ConnectionHost {
   process(): ProcessId
   epoch(): number
   sliceDurationMs(): number
+  /** Of a memory node whose cache is not warm yet; it wants less of the reads until then. */
+  warmUpLeftMs?(): number
   submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void
   /** Takes the requests of a frame as a whole; the reader stands at the first. Instead of `submit`, where it is given. */
   takeFrame?(connection: Connection, reader: ByteReader, count: number): void
@@ -159,6 +161,7 @@ export class Connection implements ReplyTarget {
       process: host.process(),
       epoch: host.epoch(),
       sliceDurationMs: host.sliceDurationMs(),
+      warmUpLeftMs: host.warmUpLeftMs?.() ?? 0,
     })
     this.socket.write(w.written())
   }

@@ -18,6 +18,7 @@ export function planTopology(cluster: Cluster, observed: Observed, { volumes, sl
     clusterId: cluster.clusterId,
     epoch: current?.epoch ?? 0,
     sliceDurationMs,
+    restoreGeneration: current?.restoreGeneration ?? 0,
     groups: volumes.map((row, group) => ({
       group,
       replicas: row.map((incarnation, replica) => {
