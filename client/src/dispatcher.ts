@@ -147,22 +147,25 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     const placement = this.placement as Placement
     const nowMs = performance.now()
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]
-    const order = replicaOrder(placement.slot[call.block] as number, this.replicaCount)
     if (this.isRoundOver(call)) call.tried = 0
-    let chosen = -1
-    for (const replica of order) {
-      if ((call.tried & (1 << replica)) !== 0) continue
-      const endpoint = group[replica] as Endpoint
-      if (endpoint.isLive(nowMs)) {
-        chosen = replica
-        break
-      }
-      if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
-    }
+    const chosen = this.choose(call, group, replicaOrder(placement.slot[call.block] as number, this.replicaCount), nowMs)
     call.tried |= 1 << chosen
     const endpoint = group[chosen] as Endpoint
     if (endpoint.failures > 0) endpoint.beginTrial(nowMs)
     endpoint.submit(call)
+  }
+
+  /** The first that lives of those not tried in this round; if none does, the one that was demoted for the shortest time. */
+  private choose({ preferred, tried }: Call, group: readonly Endpoint[], order: readonly number[], nowMs: number): number {
+    if (preferred >= 0 && (tried & (1 << preferred)) === 0 && group[preferred]?.isLive(nowMs)) return preferred
+    let chosen = -1
+    for (const replica of order) {
+      if ((tried & (1 << replica)) !== 0) continue
+      const endpoint = group[replica] as Endpoint
+      if (endpoint.isLive(nowMs)) return replica
+      if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
+    }
+    return chosen
   }
 
   private isRoundOver(call: Call): boolean {

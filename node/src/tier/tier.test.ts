@@ -36,7 +36,7 @@ interface Response {
 
 function openTier(changes: { path?: string; boot?: number; owner?: string; restoreGeneration?: number } = {}): Tier {
   const tier = new Tier({ owner: 'cluster', cacheBytes: CACHE_BYTES, boot: 1, sliceDurationMs: SLICE_MS, restoreGeneration: 0, ...changes })
-  tier.setPlacement(placementOf(1), 1, 1)
+  tier.setOwners(placementOf(1).owner, 1)
   return tier
 }
 

@@ -17,8 +17,13 @@ import { DataServer } from '../../server/data-server.ts'
 import { LANES, Tier } from '../../tier/tier.ts'
 import type { MemoryConfig } from './config.ts'
 
-/** Validations on their way at a time, by lane and storage replica. */
-const IN_FLIGHT = [2, 2, 32] as const
+/**
+ * Validations on their way at a time, by lane and storage group. What is held travels in one: the next gathers meanwhile, so that
+ * batches grow with the load. One that is late holds up no other.
+ */
+const IN_FLIGHT = [1, 2, 32] as const
+const LATE_IN_FLIGHT = 8
+const LATE_MS = 5
 const VALIDATE_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 10_000
 const CONNECT_AGAIN_MS = 500
@@ -48,8 +53,10 @@ export class MemoryNode {
   private readonly numbers = new Map<Connection, number>()
   private readonly connections = new Map<number, Connection>()
   private nextNumber = 1
-  /** By storage replica and lane. */
-  private inFlight: number[] = []
+  /** By storage group and lane. */
+  private readonly lanes: LaneState[] = []
+  private replicas = 1
+  private isLookDue = false
   private isPumpDue = false
   private isStopping = false
   private readonly stopped = new AbortController()
@@ -131,8 +138,9 @@ export class MemoryNode {
     this.current = topology
     this.tier ??= this.openTier(topology)
     const groups = topology.groups.length
-    const targets = this.tier.setPlacement(placementOf(groups), groups, topology.groups[0]?.replicas.length ?? 1)
-    while (this.inFlight.length < targets * LANES) this.inFlight.push(0)
+    this.tier.setOwners(placementOf(groups).owner, groups)
+    while (this.lanes.length < groups * LANES) this.lanes.push({ inFlight: 0, begunMs: 0 })
+    this.replicas = topology.groups[0]?.replicas.length ?? 1
     this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
   }
 
@@ -217,28 +225,47 @@ export class MemoryNode {
 
   private pump(): void {
     const tier = this.tier as Tier
-    for (let slot = 0; slot < this.inFlight.length; slot++) {
+    const nowMs = this.world.clock.nowMs()
+    for (let slot = 0; slot < this.lanes.length; slot++) {
       const lane = slot % LANES
-      const target = (slot - lane) / LANES
-      while ((this.inFlight[slot] as number) < (IN_FLIGHT[lane] as number) && tier.waiting(target, lane) > 0) {
-        const begun = tier.begin(target, lane)
+      const group = (slot - lane) / LANES
+      const state = this.lanes[slot] as LaneState
+      while (tier.waiting(group, lane) > 0) {
+        if (!mayBegin(state, lane, nowMs)) {
+          this.lookAgain()
+          break
+        }
+        const begun = tier.begin(group, lane)
         if (begun === undefined) break
-        this.inFlight[slot] = (this.inFlight[slot] as number) + 1
-        void this.validate(slot, begun.number, begun.body.slice())
+        state.inFlight++
+        state.begunMs = nowMs
+        void this.validate(state, group, begun.number, begun.body.slice())
       }
     }
   }
 
-  private async validate(slot: number, number: number, body: Uint8Array): Promise<void> {
+  /** Something waits behind a validation that may turn out to be late. */
+  private lookAgain(): void {
+    if (this.isLookDue) return
+    this.isLookDue = true
+    setTimeout(() => {
+      this.isLookDue = false
+      if (!this.isStopping) this.pumpSoon()
+    }, LATE_MS)
+  }
+
+  private async validate(state: LaneState, group: number, number: number, body: Uint8Array): Promise<void> {
     const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
     const tier = this.tier as Tier
+    // One replica for all of a group's, another one for each machine: its rounds are few and large.
+    const replica = (group + this.config.machine) % this.replicas
     try {
-      const answer = await (this.client as Client).validate(body, block, { timeoutMs: VALIDATE_TIMEOUT_MS })
+      const answer = await (this.client as Client).validate(body, block, replica, { timeoutMs: VALIDATE_TIMEOUT_MS })
       tier.finish(number, answer, this.nowSeconds())
     } catch (error) {
       this.failed(number, error)
     }
-    this.inFlight[slot] = (this.inFlight[slot] as number) - 1
+    state.inFlight--
     this.pumpSoon()
   }
 
@@ -255,7 +282,7 @@ export class MemoryNode {
     const epoch = this.current?.epoch ?? 0
     for (const number of tier.dirty()) {
       const connection = this.connections.get(number)
-      if (connection !== undefined) connection.send(tier.flush(number, epoch))
+      if (connection?.send(tier.flush(number, epoch)) === false) tier.keepFrames()
     }
   }
 
@@ -288,6 +315,16 @@ export class MemoryNode {
     await this.client?.close()
     this.tier?.close()
   }
+}
+
+interface LaneState {
+  inFlight: number
+  /** When the last validation began. */
+  begunMs: number
+}
+
+function mayBegin({ inFlight, begunMs }: LaneState, lane: number, nowMs: number): boolean {
+  return inFlight < (IN_FLIGHT[lane] as number) || (inFlight < LATE_IN_FLIGHT && nowMs - begunMs >= LATE_MS)
 }
 
 /** Something else than gets and scans among the requests? */
