@@ -133,7 +133,7 @@ export class MemoryMachine {
     if (tier === undefined) return
     for (let lane = 0; lane < LANES; lane++) {
       while ((this.inFlight.get(lane) ?? 0) < IN_FLIGHT) {
-        const begun = tier.begin(0, lane)
+        const begun = tier.begin(0, lane, this.nowSeconds())
         if (begun === undefined) break
         this.inFlight.set(lane, (this.inFlight.get(lane) ?? 0) + 1)
         this.validate(lane, begun.number, begun.body.slice())

@@ -223,9 +223,9 @@ export class Connection implements ReplyTarget {
     this.host.warn('a client connection was closed', { code, message })
   }
 
-  /** Says goodbye because the node stops. */
-  close(): void {
-    if (!this.isClosed) this.end('unavailable', 'the node is stopping')
+  /** Says goodbye; the client may come again. */
+  close(reason: string): void {
+    if (!this.isClosed) this.end('unavailable', reason)
   }
 
   /** Sends what is ready and a goodbye; what the client still sends is read and dropped until it hangs up, or for a while. */

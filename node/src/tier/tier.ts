@@ -18,6 +18,9 @@ export const Lane = {
 
 export const LANES = 3
 
+/** Of a cache; a page’s hash names its ring. */
+export const RINGS = 64
+
 const HEAD_BYTES = 4
 /** More than any validation takes: native/src/memory_tier.cc bounds it. */
 const VALIDATION_BYTES = 4 * 1024 * 1024
@@ -45,6 +48,11 @@ export class Tier {
     native.tierOwners(this.id, new Uint8Array(Uint16Array.from(owner).buffer), groups)
   }
 
+  /** What is older than this is the storage tier's; 0: nothing is. */
+  setNewerThan(ms: number): void {
+    native.tierNewerThan(this.id, ms)
+  }
+
   /** The requests of a frame after its head. @throws an error with code `bad_frame`: the connection is lost. */
   take(connection: number, frame: Uint8Array, offset: number, length: number, count: number, nowSeconds: number): void {
     native.tierTake(this.id, connection, frame, offset, length, count, nowSeconds)
@@ -61,8 +69,8 @@ export class Tier {
   }
 
   /** Closes the open validation: who comes from now on waits for the next (⚖17). Undefined if nothing waits. */
-  begin(group: number, lane: number): Begun | undefined {
-    const number = native.tierBegin(this.id, group, lane, this.out)
+  begin(group: number, lane: number, nowSeconds: number): Begun | undefined {
+    const number = native.tierBegin(this.id, group, lane, nowSeconds, this.out)
     return number === 0 ? undefined : { number, body: this.out.subarray(HEAD_BYTES, HEAD_BYTES + this.head.getUint32(0, true)) }
   }
 
@@ -71,8 +79,9 @@ export class Tier {
     native.tierFinish(this.id, validation, answer, 0, answer.length, nowSeconds)
   }
 
-  fail(validation: number, code: ErrorCode, message: string): void {
-    native.tierFail(this.id, validation, ERRORS[code].number, message)
+  /** There is no answer. @param argument of the error: for `overloaded`, when to ask again, in ms. */
+  fail(validation: number, code: ErrorCode, message: string, argument = 0): void {
+    native.tierFail(this.id, validation, ERRORS[code].number, argument, message)
   }
 
   /** Connections that have responses since the last call. */
@@ -91,6 +100,19 @@ export class Tier {
   /** Whoever got the frames of the last flush has not done with them. */
   keepFrames(): void {
     this.frames = new Uint8Array(FRAMES_BYTES)
+  }
+
+  /**
+   * Hot pages of a ring whose blocks `owner` has by the table, and where to go on: from position 0 to position 0, in pieces of
+   * bounded work. Pages travel as they stand in the cache.
+   */
+  copyHot(ring: number, position: number, owners: Placement['owner'], owner: number): { position: number; pages: Uint8Array } {
+    return native.tierCopyHot(this.id, ring, position, new Uint8Array(Uint16Array.from(owners).buffer), owner)
+  }
+
+  /** What `copyHot` of another tier of this owner gave. @returns how many were new. @throws an error with code `bad_frame`. */
+  putHot(pages: Uint8Array, nowSeconds: number): number {
+    return native.tierPutHot(this.id, pages, nowSeconds)
   }
 
   stats(): NativeTierStats {

@@ -1,0 +1,11 @@
+/** What a memory node needs of the process that it runs in. */
+import type { Clock } from '../../io/ports.ts'
+
+export interface MemoryWorld {
+  readonly clock: Clock
+  readonly randomHex: (bytes: number) => string
+  readonly log: {
+    info(fields: Record<string, unknown>, message: string): void
+    warn(fields: Record<string, unknown>, message: string): void
+  }
+}
