@@ -222,10 +222,14 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       return `it belongs to cluster ${ok.clusterId}, not ${wanted}`
     }
     const slot = endpoint?.slot
-    if (slot !== undefined && (slot.group !== ok.process.group || slot.replica !== ok.process.replica)) {
+    const isOther = slot !== undefined && slot.replica >= 0 && slot.replica !== ok.process.replica
+    if (slot !== undefined && (slot.group !== ok.process.group || isOther)) {
       return `it is replica ${ok.process.replica} of group ${ok.process.group}; the topology has replica ${slot.replica} of group ${slot.group} there`
     }
-    if (endpoint !== undefined) endpoint.demotedUntilMs = 0
+    if (endpoint !== undefined) {
+      endpoint.demotedUntilMs = 0
+      endpoint.fullShareAtMs = performance.now() + ok.warmUpLeftMs
+    }
     this.onEpoch(connection, ok.epoch)
     return undefined
   }
@@ -280,7 +284,9 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     // Whatever a memory node could not do, another or the storage tier can.
     if (call.memoryTried >= 0 && code !== 'invalid_argument') {
       if (code === 'not_cached') call.memoryTried = -1
-      this.tryNext(call)
+      // What is too much for the memory tier would be too much for the storage tier.
+      if (code === 'overloaded') this.comeAgain(call, body.argument)
+      else this.tryNext(call)
       return
     }
     switch (code) {
@@ -313,6 +319,11 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       default:
         this.endRefused(call, code, body)
     }
+  }
+
+  private comeAgain(call: Call, afterMs: number): void {
+    call.memoryTried = 0
+    this.pause(call, afterMs)
   }
 
   private onMoved(connection: Connection, call: Call, body: ErrorBody): void {

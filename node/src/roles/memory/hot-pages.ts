@@ -11,6 +11,7 @@ import { RINGS, type Tier } from '../../tier/tier.ts'
 export const HOT_PAGES_PATH = '/v1/cache/pages'
 const POSITION_BYTES = 8
 const FETCH_TIMEOUT_MS = 5000
+const STARTING = 503
 
 const whole = (most: number) => z.coerce.number().int().min(0).max(most)
 
@@ -44,7 +45,8 @@ export function addHotPages(app: FastifyInstance, host: HotPagesHost): void {
     }
     const { owner, asker, groups, group, ring, position } = parsed.data
     const { tier } = host
-    if (tier === undefined || owner !== host.owner)
+    if (tier === undefined) return reply.status(STARTING).send({ error: 'unavailable', message: 'the memory node is starting' })
+    if (owner !== host.owner)
       return reply.status(409).send({ error: 'wrong_cluster', message: `owner: ${owner}; this cache is of ${host.owner}` })
     if (asker === host.nonce) return reply.status(409).send({ error: 'wrong_role', message: 'asker: it is this process itself' })
     const hot = tier.copyHot(ring, position, placementOf(groups).owner, group)
@@ -60,12 +62,18 @@ export interface HotPages {
   readonly pages: Uint8Array
 }
 
-/** A piece of a peer's ring. @throws Error if the peer does not answer, or has nothing for this cache. */
+/** The peer does not answer, and may later. */
+export class NotNow extends Error {}
+
+/** A piece of a peer's ring. @throws NotNow; Error if the peer has nothing for this cache. */
 export async function fetchHotPages(http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
   const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)] as [string, string]))
   const response = await fetch(`http://${http}${HOT_PAGES_PATH}?${parameters}`, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]),
+  }).catch((cause: unknown) => {
+    throw new NotNow(`${http}: it does not answer`, { cause })
   })
+  if (response.status === STARTING) throw new NotNow(`${http}: ${await response.text()}`)
   if (!response.ok) throw new Error(`${http}: ${response.status} ${(await response.text()).slice(0, 500)}`)
   const body = new Uint8Array(await response.arrayBuffer())
   if (body.length < POSITION_BYTES) throw new Error(`${http}: an answer of ${body.length} bytes; expected at least ${POSITION_BYTES}`)

@@ -198,7 +198,7 @@ export class MemoryNode {
 
   /** Machines of the same group hold the same; where there are none, others may have held these blocks before. */
   private async warm(tier: Tier, { memory, ...topology }: Topology): Promise<void> {
-    const { group } = this.config
+    const { group, prefetch } = this.config
     const groups = memory?.groups ?? []
     const own = groups[group] ?? []
     const peers = own.length > 1 || groups.length < 2 ? own : groups.flat()
@@ -207,7 +207,7 @@ export class MemoryNode {
       asker: this.nonce,
       groups: Math.max(groups.length, group + 1),
       group,
-      peers: peers.map(({ http }) => http),
+      peers: prefetch ? peers.map(({ http }) => http) : [],
       warmUpMs: memory?.warmUpMs ?? 0,
     }
     try {

@@ -6,11 +6,14 @@
  * Clients learn what is left of it when they connect (`helloOk`), and weigh the machines of a group by it.
  */
 import { RINGS, type Tier } from '../../tier/tier.ts'
-import { fetchHotPages } from './hot-pages.ts'
+import { fetchHotPages, NotNow } from './hot-pages.ts'
 import type { MemoryWorld } from './world.ts'
 
 /** Whatever peers have, reads go to this node by then. */
 const PREFETCH_MS = 60_000
+/** How often a peer is asked that does not answer. */
+const MAX_FAILURES = 4
+const ASK_AGAIN_MS = 500
 
 export interface WarmUpState {
   readonly state: 'cold' | 'prefetching' | 'ramping' | 'warm'
@@ -65,23 +68,28 @@ export class WarmUp {
     return this.stage === 'ramping' ? Math.max(0, Math.round(this.fullAtMs - this.world.clock.nowMs())) : this.warmUpMs
   }
 
-  /** Takes over all rings from the peers in turn; a peer that fails is asked no more. Ends when there is nobody left to ask, too. */
+  /** Takes over all rings from the peers in turn; a peer that has nothing for this cache is asked no more. Ends when there is nobody left to ask, too. */
   async run(tier: Tier, { peers, warmUpMs, ...from }: WarmUpPlan, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.world
     this.stage = 'prefetching'
     this.warmUpMs = warmUpMs
     const beganMs = clock.nowMs()
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(PREFETCH_MS)])
-    let asked = [...peers]
-    for (let ring = 0; ring < RINGS && asked.length > 0 && !bounded.aborted; ring++) {
-      const peer = asked[ring % asked.length] as string
+    let asked = peers.map((http) => ({ http, failures: 0 }))
+    for (let ring = 0; ring < RINGS && asked.length > 0 && !bounded.aborted; ) {
+      const peer = asked[ring % asked.length] as { http: string; failures: number }
       try {
-        await this.takeRing(tier, peer, { ...from, ring, position: 0 }, bounded)
+        await this.takeRing(tier, peer.http, { ...from, ring, position: 0 }, bounded)
+        ring++
       } catch (error) {
         if (signal.aborted) return
-        log.info({ http: peer, error: String(error) }, 'a peer gives no pages to warm up with')
+        // It may be starting as this one is.
+        if (error instanceof NotNow && ++peer.failures < MAX_FAILURES) {
+          await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+          continue
+        }
+        log.info({ http: peer.http, error: String(error) }, 'a peer gives no pages to warm up with')
         asked = asked.filter((one) => one !== peer)
-        ring--
       }
     }
     this.stage = 'ramping'
