@@ -10,7 +10,7 @@
  * the load, as rounds of the storage tier do.
  */
 import { join } from 'node:path'
-import { type Client, connect } from '@thermocline/client'
+import type { Client } from '@thermocline/client'
 import { type ByteReader, ERRORS, Operation, type ProcessId, placementOf, ThermoclineError, type Topology } from '@thermocline/protocol'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
@@ -131,7 +131,7 @@ export class MemoryNode {
     const { clusterId, storage, group, machine } = this.config
     while (!this.isStopping) {
       try {
-        return await connect({
+        return await this.world.connect({
           endpoints: storage,
           clusterId,
           name: `memory g${group}-${machine}`,
