@@ -35,6 +35,8 @@ constexpr uint64_t kMostWaiting = 131'072;
 constexpr size_t kMostWaitingBytes = 64 * 1024 * 1024;
 constexpr uint64_t kRetryAfterMs = 50;
 constexpr size_t kMostSpare = 16;
+constexpr size_t kRequestHeadBytes = 13;
+constexpr uint32_t kLookAhead = 32;
 constexpr size_t kResponseHeadBytes = 9;
 constexpr uint8_t kResponses = 5;
 constexpr uint16_t kMostResponses = 4096;
@@ -62,7 +64,11 @@ void MemoryTier::setOwners(const uint16_t* owners, size_t groups) {
 void MemoryTier::take(uint32_t connection, std::string_view requests, uint32_t count, uint32_t nowSeconds) {
   Reader reader(requests, "a frame of requests");
   connections_.try_emplace(connection);
-  for (; count > 0; count--) {
+  for (uint32_t ahead = 0; count > 0; count--, ahead--) {
+    if (ahead == 0) {
+      ahead = std::min(count, kLookAhead);
+      if (ahead > 1) lookAhead(reader, ahead);
+    }
     Waiter waiter{};
     waiter.connection = connection;
     waiter.correlation = reader.u32();
@@ -89,6 +95,29 @@ void MemoryTier::take(uint32_t connection, std::string_view requests, uint32_t c
     }
   }
   reader.finish();
+}
+
+// What the next requests find lies anywhere in a cache of gigabytes: the processor fetches it for all of them at once, instead of
+// waiting for each in turn. What is malformed is told later.
+void MemoryTier::lookAhead(Reader requests, uint32_t count) {
+  ahead_.clear();
+  for (; count > 0 && requests.left() >= kRequestHeadBytes; count--) {
+    requests.take(kRequestHeadBytes - 5);
+    const uint8_t operation = requests.u8();
+    const uint32_t length = requests.u32();
+    if (length > requests.left()) break;
+    Reader body(requests.bytes(length), "a request");
+    if (operation != kGet || body.left() < 2) continue;
+    const uint16_t nameBytes = body.u16();
+    // The name, the number of ids and one of them.
+    if (body.left() < nameBytes + size_t{10}) continue;
+    const std::string_view name = body.bytes(nameBytes);
+    body.u16();
+    // The block is no part of the page's key.
+    ahead_.push_back(pageKeyOf(SeriesRef(name, 0), sliceOf(body.id())));
+    cache_.expectRow(ahead_.back());
+  }
+  for (const PageKey& key : ahead_) cache_.expectEntry(key);
 }
 
 MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) const {

@@ -162,6 +162,7 @@ class MemoryTier {
   // The oldest slice that is not the storage tier's.
   uint64_t oldestSlice(uint32_t nowSeconds) const;
   uint64_t sliceOf(uint64_t id) const { return (id >> 16) / config_.sliceDurationMs; }
+  void lookAhead(Reader requests, uint32_t count);
   Request parse(uint8_t operation, std::string_view body) const;
   void submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds);
   bool plan(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
@@ -200,6 +201,8 @@ class MemoryTier {
   std::unordered_map<uint32_t, std::unique_ptr<Validation>> begun_;
   std::vector<std::unique_ptr<Validation>> spare_;
   uint32_t nextValidation_ = 1;
+  // Pages of the requests that come next in the frame in hand.
+  std::vector<PageKey> ahead_;
   // Of the request in hand.
   std::vector<Ask> asks_;
   bool lacks_ = false;

@@ -139,6 +139,18 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
   return false;
 }
 
+void PageCache::expectEntry(const PageKey& key) const {
+  const Ring& ring = rings_[key.high >> 58];
+  for (const uint64_t slot : rowOf(ring, key).slots) {
+    if (slot == 0 || slot >> kPositionBits != tagOf(key)) continue;
+    const uint8_t* entry = ring.data + ((slot & kPositionMask) % capacity_) * kUnit;
+    // Its head, and where what it holds begins.
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + sizeof(Entry));
+    return;
+  }
+}
+
 bool PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
   if (page.content.size() > kMostContentBytes || page.content.size() + sizeof(Entry) > capacity_ * kUnit / 4) return false;
   Ring& ring = ringOf(key);

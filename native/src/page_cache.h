@@ -61,6 +61,9 @@ class PageCache {
   PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot);
 
   bool find(const PageKey& key, uint32_t nowSeconds, Held& held);
+  // Has the index row of a page that is about to be looked for fetched into the processor's caches; then, once it is there, the entry.
+  void expectRow(const PageKey& key) const { __builtin_prefetch(&rowOf(rings_[key.high >> 58], key)); }
+  void expectEntry(const PageKey& key) const;
   // Takes the place of what was there. False if a ring does not hold several of its size: what was there stays.
   bool put(const PageKey& key, uint32_t nowSeconds, const Held& page);
 
