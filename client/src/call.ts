@@ -30,6 +30,8 @@ export abstract class Call implements Timed {
   readonly block: number
   readonly deadlineMs: number
   readonly isWrite: boolean = false
+  /** A read that the memory tier may answer. */
+  readonly isCacheable: boolean = false
   phase: number = Phase.paused
   /** About how many bytes of a frame it takes. */
   bytes = 64
@@ -74,8 +76,8 @@ export abstract class Call implements Timed {
   }
 
   /** Of a read that the memory tier may answer: the oldest record that it is about, in Unix milliseconds. */
-  get fromMs(): number | undefined {
-    return undefined
+  get fromMs(): number {
+    return 0
   }
 
   /** Appends the body of the request. */

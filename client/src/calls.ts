@@ -4,9 +4,7 @@ import {
   type ByteWriter,
   formatRecordId,
   Operation,
-  type ReadValue,
   type RecordId,
-  readGetValue,
   readScanAnswer,
   readWriteAnswer,
   type ScanAnswer,
@@ -96,19 +94,32 @@ export class WriteCall extends Asked<WriteAnswer> {
   }
 }
 
-export class GetCall extends Asked<ReadValue[]> {
-  readonly operation = Operation.get
-  override get fromMs(): number {
-    return Math.min(...this.ids.map(({ ms }) => ms))
-  }
-  private readonly series: SeriesKey
-  private readonly ids: readonly RecordId[]
+/** Who gets what gets read. */
+export interface GetSink {
+  /** Takes the values of all ids of the call, in their order. */
+  take(call: GetCall, reader: ByteReader): void
+  fail(error: ThermoclineError): void
+}
 
-  constructor(owner: CallOwner, series: SeriesKey, timing: Timing, ids: readonly RecordId[]) {
-    super(owner, series.block, timing)
+export class GetCall extends Call {
+  readonly operation = Operation.get
+  override readonly isCacheable = true
+  readonly ids: readonly RecordId[]
+  private readonly series: SeriesKey
+  private readonly sink: GetSink
+
+  constructor(owner: CallOwner, series: SeriesKey, timing: Timing, ids: readonly RecordId[], sink: GetSink) {
+    super(owner, series.block, timing.deadlineMs, timing.attemptTimeoutMs)
     this.series = series
     this.ids = ids
+    this.sink = sink
     this.bytes = 8 + series.bytes.length + 8 * ids.length
+  }
+
+  override get fromMs(): number {
+    let from = Number.POSITIVE_INFINITY
+    for (const { ms } of this.ids) if (ms < from) from = ms
+    return from
   }
 
   override encode(writer: ByteWriter): void {
@@ -117,9 +128,11 @@ export class GetCall extends Asked<ReadValue[]> {
 
   override answer(reader: ByteReader): void {
     reader.skip(6)
-    const values: ReadValue[] = []
-    for (let left = this.ids.length; left > 0; left--) values.push(readGetValue(reader))
-    this.resolve(values)
+    this.sink.take(this, reader)
+  }
+
+  override reject(error: ThermoclineError): void {
+    this.sink.fail(error)
   }
 
   override describe(): string {
@@ -131,6 +144,7 @@ export class GetCall extends Asked<ReadValue[]> {
 
 export class ScanCall extends Asked<ScanAnswer> {
   readonly operation = Operation.scan
+  override readonly isCacheable = true
   override get fromMs(): number {
     return this.range.reverse ? this.range.to.ms : this.range.from.ms
   }

@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import {
   appendOp,
   checkBatch,
-  checkGet,
   checkScan,
   checkSlices,
   continueScan,
@@ -20,7 +19,6 @@ import {
   MIN_ID,
   parseRecordId,
   putOp,
-  type ReadValue,
   type RecordId,
   type ScanRange,
   ThermoclineError,
@@ -28,8 +26,9 @@ import {
   type WriteAnswer,
   type WriteOp,
 } from '@thermocline/protocol'
-import { GetCall, type PageVersions, PageVersionsCall, ScanCall, type Timing, ValidateCall, WriteCall } from './calls.ts'
+import { GetCall, type GetSink, type PageVersions, PageVersionsCall, ScanCall, type Timing, ValidateCall, WriteCall } from './calls.ts'
 import { type ClientStats, Dispatcher } from './dispatcher.ts'
+import { BatchGet, BatchPart, OneGet, type StoredRecord } from './gets.ts'
 import { type CheckedOptions, type ConnectOptions, checkOptions, checkTimeout } from './options.ts'
 import { SeriesCache, type SeriesKey } from './series.ts'
 import { TopologyWatcher } from './topology-watcher.ts'
@@ -56,14 +55,6 @@ export interface PutOptions extends CallOptions {
 export interface DeleteOptions extends CallOptions {
   /** Only if the record has this version. */
   readonly ifVersion?: number | undefined
-}
-
-export interface StoredRecord {
-  /** `<ms>-<seq>` */
-  readonly id: string
-  /** The log index that wrote it: grows with every change, for `ifVersion`. */
-  readonly version: number
-  readonly value: Uint8Array
 }
 
 export interface ScanOptions extends CallOptions {
@@ -182,9 +173,9 @@ export class Client {
 
   /** Reads a record, undefined if there is none. Linearizable: it sees every write that was answered before. */
   async get(series: string, id: IdInput, options: CallOptions = NO_OPTIONS): Promise<StoredRecord | undefined> {
-    const recordId = toId(id)
-    const [found] = await this.read(series, [recordId], options)
-    return found === undefined || found.version === 0 ? undefined : stored(recordId, found)
+    const one = new OneGet()
+    this.startGet(this.seriesCache.get(series), [toId(id)], this.timing(options), one, options)
+    return one.promise
   }
 
   /**
@@ -195,32 +186,25 @@ export class Client {
     keys: readonly { readonly series: string; readonly id: IdInput }[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<(StoredRecord | undefined)[]> {
-    const bySeries = new Map<string, { ids: RecordId[]; positions: number[] }>()
-    keys.forEach(({ series, id }, position) => {
-      let wanted = bySeries.get(series)
-      if (wanted === undefined) {
-        wanted = { ids: [], positions: [] }
-        bySeries.set(series, wanted)
+    const parts = new Map<string, BatchPart>()
+    for (const [position, { series, id }] of keys.entries()) {
+      let part = parts.get(series)
+      if (part === undefined) {
+        part = new BatchPart(this.seriesCache.get(series))
+        parts.set(series, part)
       }
-      wanted.ids.push(toId(id))
-      wanted.positions.push(position)
-    })
-    const answers = new Array<StoredRecord | undefined>(keys.length).fill(undefined)
-    const reads: Promise<void>[] = []
-    for (const [series, { ids, positions }] of bySeries) {
-      for (let at = 0; at < ids.length; at += MAX_GET_IDS) {
-        const part = ids.slice(at, at + MAX_GET_IDS)
-        reads.push(
-          this.read(series, part, options).then((values) => {
-            values.forEach((value, index) => {
-              if (value.version > 0) answers[positions[at + index] as number] = stored(part[index] as RecordId, value)
-            })
-          }),
-        )
+      part.ids.push(toId(id))
+      part.positions.push(position)
+    }
+    const batch = new BatchGet(keys.length)
+    const timing = this.timing(options)
+    for (const part of parts.values()) {
+      for (let from = 0; from < part.ids.length; from += MAX_GET_IDS) {
+        const ids = part.ids.length <= MAX_GET_IDS ? part.ids : part.ids.slice(from, from + MAX_GET_IDS)
+        this.startGet(part.series, ids, timing, batch.sinkOf(part, from), options)
       }
     }
-    await Promise.all(reads)
-    return answers
+    return batch.promise
   }
 
   /**
@@ -265,7 +249,7 @@ export class Client {
     this.dispatcher.start(call, options.signal)
     const { records, next } = await call.promise
     return {
-      records: records.map((record) => stored(record.id, record)),
+      records: records.map(({ id, version, value }) => ({ id: formatRecordId(id), version, value })),
       continuation: next === undefined ? undefined : formatRecordId(next),
     }
   }
@@ -358,16 +342,10 @@ export class Client {
     return call.promise
   }
 
-  private read(series: string, ids: readonly RecordId[], options: CallOptions): Promise<ReadValue[]> {
-    checkGet(ids.length)
-    const call = new GetCall(this.dispatcher, this.seriesCache.get(series), this.timing(options), ids)
+  private startGet(series: SeriesKey, ids: readonly RecordId[], timing: Timing, sink: GetSink, options: CallOptions): void {
+    const call = new GetCall(this.dispatcher, series, timing, ids, sink)
     this.dispatcher.start(call, options.signal)
-    return call.promise
   }
-}
-
-function stored(id: RecordId, { version, value }: ReadValue): StoredRecord {
-  return { id: formatRecordId(id), version, value }
 }
 
 function toId(id: IdInput, missingSeq = 0, field = 'id'): RecordId {

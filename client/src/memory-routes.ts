@@ -44,10 +44,10 @@ export class MemoryRoutes {
   }
 
   /** Is it a read that the memory tier answers? Decided once, when the call begins. */
-  takes({ fromMs }: Call): boolean {
-    if (this.placement === undefined || fromMs === undefined) return false
+  takes(call: Call): boolean {
+    if (this.placement === undefined || !call.isCacheable) return false
     // Which tier is asked is a matter of speed: a clock that is wrong costs no more than that.
-    if (this.newerThanMs > 0 && fromMs < Date.now() - this.newerThanMs) return false
+    if (this.newerThanMs > 0 && call.fromMs < Date.now() - this.newerThanMs) return false
     return this.ratio >= 1 || Math.random() < this.ratio
   }
 

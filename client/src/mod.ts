@@ -20,8 +20,8 @@ export {
   type ScanOptions,
   type ScanPage,
   type ScanPageOptions,
-  type StoredRecord,
   type ValueInput,
 } from './client.ts'
 export type { ClientStats } from './dispatcher.ts'
+export type { StoredRecord } from './gets.ts'
 export type { ConnectOptions } from './options.ts'

@@ -6,7 +6,6 @@ import { MAX_VALUE_BYTES, MAX_WRITE_OPS } from './constants.ts'
 import {
   appendOp,
   checkBatch,
-  checkGet,
   checkScan,
   checkSlices,
   continueScan,
@@ -90,7 +89,6 @@ test('what no node would take is refused by name', () => {
   assert.throws(() => checkBatch([deleteOp(MIN_ID), deleteOp(MIN_ID)]), { ...refused, message: /0-0 occurs twice/ })
   assert.throws(() => checkBatch(Array.from({ length: 3 }, (_, ms) => putOp({ ms, seq: 0 }, new Uint8Array(MAX_VALUE_BYTES)))), refused)
   assert.doesNotThrow(() => checkBatch([appendOp(bytes('a')), appendOp(bytes('b'))]))
-  assert.throws(() => checkGet(0), refused)
   assert.throws(() => checkScan({ from: MAX_ID, to: MIN_ID, limit: 1, reverse: true }), { ...refused, message: /^from: / })
   for (const limit of [0, 1.5, 2 ** 32]) {
     assert.throws(() => checkScan({ from: MIN_ID, to: MAX_ID, limit, reverse: true }), { ...refused, message: /^limit: / })

@@ -5,15 +5,7 @@
  */
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { Condition, WriteKind } from './client-messages.ts'
-import {
-  MAX_GET_IDS,
-  MAX_INDEX,
-  MAX_PAGE_VERSIONS,
-  MAX_SCAN_RECORDS,
-  MAX_VALUE_BYTES,
-  MAX_WRITE_BYTES,
-  MAX_WRITE_OPS,
-} from './constants.ts'
+import { MAX_INDEX, MAX_PAGE_VERSIONS, MAX_SCAN_RECORDS, MAX_VALUE_BYTES, MAX_WRITE_BYTES, MAX_WRITE_OPS } from './constants.ts'
 import { ThermoclineError } from './errors.ts'
 import { compareRecordIds, formatRecordId, MIN_ID, type RecordId, readRecordId, recordIdAt, writeRecordId } from './record-id.ts'
 
@@ -135,13 +127,6 @@ export function readWriteAnswer(reader: ByteReader): WriteAnswer {
   return { index, id: recordIdAt(reader.view, at), removedVersion }
 }
 
-/** @throws ThermoclineError `invalid_argument` unless 1 ≤ count ≤ 1024. */
-export function checkGet(count: number): void {
-  if (count < 1 || count > MAX_GET_IDS) {
-    throw new ThermoclineError('invalid_argument', `ids: ${count} ids in one get are not within 1 to ${MAX_GET_IDS}`)
-  }
-}
-
 export function writeGetBody(writer: ByteWriter, series: Uint8Array, ids: readonly RecordId[]): void {
   writer.u16(series.length)
   writer.put(series)
@@ -254,10 +239,28 @@ export function writeTopologyBody(writer: ByteWriter, knownEpoch: number, waitMs
   writer.u32(waitMs)
 }
 
-/** Values outlive the frame they came in; a view would keep its whole chunk alive. */
+/** Of the room that small values share. */
+const ROOM_BYTES = 8 * 1024
+/** Larger values have a buffer of their own. */
+const MAX_SMALL_BYTES = 1024
+let room = new Uint8Array(0)
+let roomAt = 0
+
+/**
+ * Values outlive the frame they came in; a view would keep its whole chunk alive. Small ones share room, as small Buffers of
+ * Node.js do: a buffer for each would cost more than all else that is done for a record.
+ */
 function copyBytes(reader: ByteReader, length: number): Uint8Array {
   const at = reader.skip(length)
-  const copy = new Uint8Array(length)
-  if (length > 0) copy.set(reader.bytes.subarray(at, at + length))
+  if (length === 0) return new Uint8Array(0)
+  const value = reader.bytes.subarray(at, at + length)
+  if (length > MAX_SMALL_BYTES) return new Uint8Array(value)
+  if (roomAt + length > room.length) {
+    room = new Uint8Array(ROOM_BYTES)
+    roomAt = 0
+  }
+  const copy = room.subarray(roomAt, roomAt + length)
+  copy.set(value)
+  roomAt += length
   return copy
 }
