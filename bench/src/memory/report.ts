@@ -1,6 +1,7 @@
 /** Results of the memory tier as a table: for each workload ours, and below it each peer with ours ÷ the peer's. */
 import { align, between, count, figure, formatCircumstances } from '../report.ts'
 import type { Results, Row, Side } from '../results.ts'
+import { barsOf } from './bars.ts'
 
 const HEADINGS = [
   'workload',
@@ -58,5 +59,10 @@ export function formatMemoryResults(results: Results): string {
     '',
     // Ours is noted beside each peer.
     ...new Set(notes),
+    '',
+    ...align([
+      ['at 128 clients', 'wanted', 'found', ''],
+      ...barsOf(results).map(({ what, wanted, found, isMet }) => [what, wanted, figure(found), isMet ? 'met' : 'not met']),
+    ]),
   ].join('\n')
 }

@@ -13,7 +13,7 @@ const BATCH = 32
 const READS_PER_WRITE = 100
 const CLIENTS = [1, 128, 512] as const
 
-function workload(clients: number, batch: number, isMixed: boolean): MemoryWorkload {
+export function memoryWorkload(clients: number, batch: number, isMixed: boolean): MemoryWorkload {
   const parts = [
     isMixed ? `get and put ${READS_PER_WRITE}:1` : 'get',
     ...(batch > 1 ? [`batches of ${batch}`] : []),
@@ -23,7 +23,7 @@ function workload(clients: number, batch: number, isMixed: boolean): MemoryWorkl
 }
 
 export const MEMORY_WORKLOADS: readonly MemoryWorkload[] = [false, true].flatMap((isMixed) =>
-  [1, BATCH].flatMap((batch) => CLIENTS.map((clients) => workload(clients, batch, isMixed))),
+  [1, BATCH].flatMap((batch) => CLIENTS.map((clients) => memoryWorkload(clients, batch, isMixed))),
 )
 
 /** The workloads of a run. @throws Error if the pattern leaves none. */
