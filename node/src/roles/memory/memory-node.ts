@@ -24,7 +24,7 @@ import type { MemoryWorld } from './world.ts'
  * Validations on their way at a time, by lane and storage group. What is held travels in one: the next gathers meanwhile, so that
  * batches grow with the load. One that is late holds up no other.
  */
-const IN_FLIGHT = [1, 2, 32] as const
+const IN_FLIGHT = [1, 4, 32] as const
 const LATE_IN_FLIGHT = 8
 const LATE_MS = 5
 const VALIDATE_TIMEOUT_MS = 4000
