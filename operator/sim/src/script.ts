@@ -1,7 +1,7 @@
 /** What people and the world do in a run, drawn from its seed. */
 import { ANNOTATIONS, groupName, LABELS, podName } from '../../src/api/names.ts'
 import { parseBytes } from '../../src/api/quantity.ts'
-import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { ZONE_LABEL } from './node-fleet.ts'

@@ -12,8 +12,8 @@ import { OperatorMetrics } from '../../src/telemetry/metrics.ts'
 import { SILENT, type SimCluster } from './cluster.ts'
 import type { Faults } from './faults.ts'
 import type { SimKube } from './sim-kube.ts'
+import type { SimNode } from './sim-node.ts'
 import { type AdminFaults, SimNodeAdmin } from './sim-node-admin.ts'
-import type { ThermoclineNode } from './thermocline-node.ts'
 
 /** A request as it is sent. */
 export interface Ask {
@@ -25,7 +25,7 @@ export interface Ask {
 }
 
 export interface SimOperatorOptions {
-  readonly cluster: SimCluster<ThermoclineNode>
+  readonly cluster: SimCluster<SimNode>
   readonly name: string
   readonly image: string
   /** Without, what has no namespace is forbidden to it. */
