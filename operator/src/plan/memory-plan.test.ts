@@ -24,6 +24,8 @@ function wordsOf(action: MemoryAction): string | undefined {
       return action.limit === undefined ? 'limit away' : `limit ${action.limit.groups}x${action.limit.replicas}`
     case 'adjust':
       return `m${action.group} ${action.why}: ${action.replicas} from ${action.partition}`
+    case 'deletePod':
+      return `delete ${action.pod}: ${action.why}`
     case 'removeGroup':
       return `remove m${action.group}`
   }
@@ -233,6 +235,14 @@ test('paused: nothing is changed but that a change of the pods stops; then it go
   assert.deepEqual(acts(paused, memoryWith({ set: { partition: 16 } })), [])
   assert.equal(makeMemoryPlan(paused, memoryWith()).status.phase, 'Paused')
   assert.deepEqual(acts(tierWith(), memoryWith({ set: { partition: 16 } })), ['m0 resumed: 2 from 0'])
+})
+
+test('a pod that was to end on a node that is gone is removed, so that another is made; on one that is there it is waited for', () => {
+  const endingOn = (node: string) =>
+    memoryWith({}, (one) => (one.machine === 1 ? { ...one, pod: machinePod(0, 1, { isDeleting: true, node }) } : one))
+  assert.deepEqual(acts(tierWith(), endingOn('n9')), ['delete cache-m0-1: node n9 is gone'])
+  assert.deepEqual(acts(tierWith(), endingOn('n2')), [])
+  assert.deepEqual(acts(tierWith(), { ...endingOn('n9'), nodes: new Map() }), [])
 })
 
 test('a listed machine that is not ready is told; while another serves the group is available', () => {

@@ -7,7 +7,7 @@ import type { MemoryGroupStatus } from '../api/memory-group.ts'
 import { memoryAccount, memoryBudget, memoryService, memoryStatefulSet, memoryTemplateHash } from '../specs/memory-objects.ts'
 import type { MemoryTier } from '../specs/memory-tier.ts'
 import type { KubeObject } from '../specs/object.ts'
-import type { ObservedMemoryGroup, ObservedMemoryPart, ObservedStorage } from './memory-observed.ts'
+import type { ObservedMachine, ObservedMemoryGroup, ObservedMemoryPart, ObservedStorage } from './memory-observed.ts'
 import { planScalingIn, type ScalingIn } from './memory-scaling.ts'
 import { makeMemoryStatus } from './memory-status.ts'
 import type { MemoryLimit } from './observed.ts'
@@ -25,6 +25,8 @@ export type MemoryAction =
       readonly partition: number
       readonly why: 'scaled out' | 'scaled in' | 'paused' | 'resumed'
     }
+  /** Without its kubelet's word, which nobody can get: so that the StatefulSet makes another. */
+  | { readonly do: 'deletePod'; readonly pod: string; readonly uid: string; readonly why: string }
   /** With its pods, its Service and its budget. */
   | { readonly do: 'removeGroup'; readonly group: number; readonly uid: string | undefined }
 
@@ -74,7 +76,7 @@ function pauseActions({ parts }: ObservedMemoryGroup): MemoryAction[] {
 
 function actionsOf(
   tier: MemoryTier,
-  { parts }: ObservedMemoryGroup,
+  { parts, nodes }: ObservedMemoryGroup,
   to: MemoryLimit,
   scalingIn: ScalingIn | undefined,
   { limit, resourceVersion }: ObservedStorage,
@@ -88,6 +90,7 @@ function actionsOf(
       ...setActions(tier, group, parts[group], scalingIn),
     ]),
     ...parts.flatMap((part, group) => (group < to.groups ? [] : removeActions(part, group, scalingIn))),
+    ...parts.flatMap(({ machines }) => machines.flatMap((one) => stuckActions(one, nodes))),
     ...limitActions({ parts, to, scalingIn, limit, resourceVersion }),
   ]
 }
@@ -111,6 +114,15 @@ function setActions(
   if (next === set.replicas && set.partition === 0) return []
   const why = next > set.replicas ? 'scaled out' : next < set.replicas ? 'scaled in' : 'resumed'
   return [{ do: 'adjust', group, uid: set.uid, replicas: next, partition: 0, why }]
+}
+
+/** It was to end on a machine that is gone, and holds its name until somebody says that it has. Two of a name would do no harm. */
+function stuckActions({ pod }: ObservedMachine, nodes: ObservedMemoryGroup['nodes']): MemoryAction[] {
+  const { name, uid, node, isDeleting = false } = pod ?? {}
+  if (name === undefined || uid === undefined || node === undefined || !isDeleting || nodes.size === 0) return []
+  const found = nodes.get(node)
+  if (found?.isReady === true) return []
+  return [{ do: 'deletePod', pod: name, uid, why: `node ${node} is ${found === undefined ? 'gone' : 'not ready'}` }]
 }
 
 function podsOf(part: ObservedMemoryPart | undefined): number {

@@ -37,6 +37,8 @@ function wordsOf(action: MemoryAction): { reason: string; message: string } | un
         }
       return { reason: why === 'scaled out' ? 'ScaledOut' : 'ScaledIn', message: `group ${group} is ${why} to ${replicas} machines` }
     }
+    case 'deletePod':
+      return { reason: 'MachineReplaced', message: `pod ${action.pod} deleted: ${action.why}` }
     case 'removeGroup':
       return { reason: 'GroupRemoved', message: `group ${action.group} and its machines are deleted; no client is sent there any more` }
     case 'apply':
