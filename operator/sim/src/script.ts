@@ -27,7 +27,7 @@ const MEND_MS = [20 * SECOND, 3 * MINUTE] as const
 export async function performScript(run: OperatorRun): Promise<void> {
   const { random } = run
   const names = random.chance(0.15) ? ['orders', 'users'] : ['orders']
-  const hasMemory = random.chance(0.6)
+  const hasMemory = random.chance(0.45)
   if (hasMemory && random.chance(0.3)) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
   for (const name of names) createResource(run, name, drawSpec(run))
   await run.wait(random.chance(IMPATIENCE) ? random.between([1000, MINUTE]) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
