@@ -38,7 +38,10 @@ export function servingMemory(watches: Watches, at: ObjectAt): Observed['memory'
   if (resource === undefined) return 'none'
   const { name, uid = '' } = resource.metadata
   const accepted = acceptMemorySpec(resource)
-  const pods = memoryPodsOf(watches, { namespace: at.namespace, name }).map((pod) => [pod.metadata.name, viewPod(pod)] as const)
+  // Those that were made for another cluster, before the resource was changed to name this one, are not of it.
+  const pods = memoryPodsOf(watches, { namespace: at.namespace, name })
+    .filter(({ metadata }) => metadata.labels?.[LABELS.paxosGroup] === at.name)
+    .map((pod) => [pod.metadata.name, viewPod(pod)] as const)
   return { name, uid, spec: 'spec' in accepted && !accepted.spec.paused ? accepted.spec : undefined, pods: new Map(pods) }
 }
 

@@ -50,9 +50,14 @@ test('a name that pods could not be named after is refused', () => {
 })
 
 test('what it names has to be there, and one MemoryGroup serves it: each refusal says what to do', () => {
-  const judge = (storage: 'there' | 'deleting' | 'absent', serving?: string) =>
-    refuseReference('cache', { paxosGroup: 'orders', storage, serving })
+  const judge = (storage: 'there' | 'deleting' | 'absent', serving?: string, madeFor?: string) =>
+    refuseReference('cache', { paxosGroup: 'orders', storage, serving, madeFor })
   assert.equal(judge('there', 'cache'), undefined)
+  assert.equal(judge('there', 'cache', 'orders'), undefined)
+  assert.match(
+    judge('there', 'cache', 'users')?.message ?? '',
+    /cannot be changed: its machines cache users, orders is named; set it back to users/,
+  )
   assert.match(judge('absent')?.message ?? '', /^spec\.paxosGroupRef\.name: there is no PaxosGroup orders in this namespace; make it/)
   assert.equal(judge('absent')?.reason, 'PaxosGroupNotFound')
   assert.equal(judge('deleting', 'cache')?.reason, 'PaxosGroupDeleting')

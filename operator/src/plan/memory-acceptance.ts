@@ -50,10 +50,18 @@ export interface Reference {
   readonly storage: 'there' | 'deleting' | 'absent'
   /** Of the MemoryGroup that serves it. */
   readonly serving: string | undefined
+  /** The PaxosGroup that this MemoryGroup's machines were made for, if there are any. */
+  readonly madeFor: string | undefined
 }
 
 /** Why this MemoryGroup cannot serve what it names; undefined if it does. */
-export function refuseReference(name: string, { paxosGroup, storage, serving }: Reference): Refusal | undefined {
+export function refuseReference(name: string, { paxosGroup, storage, serving, madeFor }: Reference): Refusal | undefined {
+  // Servers without CEL let it be changed.
+  if (madeFor !== undefined && madeFor !== paxosGroup)
+    return {
+      reason: 'Invalid',
+      message: `spec.paxosGroupRef.name: cannot be changed: its machines cache ${madeFor}, ${paxosGroup} is named; set it back to ${madeFor}, or make a second MemoryGroup`,
+    }
   if (storage === 'absent')
     return {
       reason: 'PaxosGroupNotFound',

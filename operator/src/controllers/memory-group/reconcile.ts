@@ -3,10 +3,11 @@
  * that counts, so when it goes the PaxosGroup's next topology is without them and Kubernetes collects what it owns, in whichever order.
  */
 import { type MemoryGroupStatus, memoryGroupStatusSchema } from '../../api/memory-group.ts'
+import { LABELS } from '../../api/names.ts'
 import { acceptMemorySpec, refuseReference } from '../../plan/memory-acceptance.ts'
 import { makeMemoryPlan } from '../../plan/memory-plan.ts'
 import { refusedMemoryStatus } from '../../plan/memory-status.ts'
-import { atOfKey, type KubeObject, type ObjectAt, type Outcome } from '../../runtime/mod.ts'
+import { atOfKey, type KubeObject, type Outcome } from '../../runtime/mod.ts'
 import type { MemoryTier } from '../../specs/memory-tier.ts'
 import { applyStatus } from '../apply-status.ts'
 import type { ReconcileContext } from '../context.ts'
@@ -27,8 +28,7 @@ export async function reconcileMemoryGroup(context: ReconcileContext, key: strin
   const { generation = 0, uid = '' } = resource.metadata
   const accepted = acceptMemorySpec(resource)
   const served = 'spec' in accepted ? { namespace, name: accepted.spec.paxosGroupRef.name } : undefined
-  const refusal =
-    'spec' in accepted ? refuseReference(name, referenceOf(context, { namespace, name: accepted.spec.paxosGroupRef.name })) : accepted
+  const refusal = 'spec' in accepted ? refuseReference(name, referenceOf(context, resource, accepted.spec.paxosGroupRef.name)) : accepted
   if (!('spec' in accepted) || served === undefined || refusal !== undefined) {
     const status = refusedMemoryStatus(before, refusal as NonNullable<typeof refusal>, context.clock.wallMs(), generation)
     const changed = await writeStatus(context, resource, before, status)
@@ -68,10 +68,15 @@ export async function reconcileMemoryGroup(context: ReconcileContext, key: strin
   return { result: 'again', afterMs: plan.againAfterMs, changed: isWritten || Object.keys(done).length > 0, report }
 }
 
-function referenceOf({ watches }: ReconcileContext, at: ObjectAt): Parameters<typeof refuseReference>[1] {
+function referenceOf({ watches }: ReconcileContext, { metadata }: KubeObject, paxosGroup: string): Parameters<typeof refuseReference>[1] {
+  const at = { namespace: metadata.namespace, name: paxosGroup }
+  const made = watches.statefulSets
+    .flatMap((informer) => informer.all())
+    .find((set) => set.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) === true)
   const found = cached(watches.paxosGroups, at)
   const storage = found === undefined ? 'absent' : found.metadata.deletionTimestamp === undefined ? 'there' : 'deleting'
-  return { paxosGroup: at.name, storage, serving: servingGroup(watches, at)?.metadata.name }
+  const madeFor = made?.metadata.labels?.[LABELS.paxosGroup]
+  return { paxosGroup, storage, serving: servingGroup(watches, at)?.metadata.name, madeFor }
 }
 
 const clusterIdOf = (resource: KubeObject | undefined): string => (resource?.status as { clusterId?: string } | undefined)?.clusterId ?? ''
