@@ -119,11 +119,15 @@ async function underLoad(t: TestContext, step: () => Promise<void>): Promise<His
 }
 
 describe('memory tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
-  before(async () => {
-    lab = await Lab.open()
-    await lab.up(REPLICAS)
-    cluster = await StorageCluster.make(lab)
-  })
+  before(
+    async () => {
+      lab = await Lab.open()
+      await lab.up(REPLICAS)
+      cluster = await StorageCluster.make(lab)
+    },
+    // Images are built first.
+    { timeout: EVERYTHING_MS },
+  )
   after(() => lab.down())
 
   test('a MemoryGroup waits for its PaxosGroup, makes a tier of it, and reads are served there', async (t) => {
