@@ -225,16 +225,27 @@ describe('memory tier on Kubernetes', { skip, timeout: EVERYTHING_MS }, () => {
       await lab.kubectl(['scale', 'memorygroup', MEMORY, '--replicas', '1'])
       await until('leaving the topology', ({ status }) => status?.phase === 'Scaling')
       await cluster.killOperator()
+      await until('in', ({ status }) => status?.replicas === 1)
+      const beganToEnd = seconds(beganMs)
       await running(1, 1)
-      t.diagnostic(`in to 1 after ${seconds(beganMs)} s, the operator's end included`)
+      t.diagnostic(
+        `in to 1: machines began to end after ${beganToEnd} s, the operator's end included, and were gone after ${seconds(beganMs)} s`,
+      )
       beganMs = performance.now()
       await patch({ replicas: 2, groups: 2 })
       await running(2, 2)
       t.diagnostic(`out to 2 groups of 2 after ${seconds(beganMs)} s`)
       beganMs = performance.now()
       await patch({ groups: null })
+      await cluster.until('without the second group', async () => {
+        const { code } = await lab.tryKubectl(['get', 'statefulset', `${MEMORY}-m1`])
+        return code === 0 ? undefined : true
+      })
+      const groupBeganToEnd = seconds(beganMs)
       await running(1, 2)
-      t.diagnostic(`in to the one group of the storage tier after ${seconds(beganMs)} s`)
+      t.diagnostic(
+        `in to the storage tier's one group: machines began to end after ${groupBeganToEnd} s, and were gone after ${seconds(beganMs)} s`,
+      )
     })
     const left = await lab.kubectl(['get', 'statefulsets,services,poddisruptionbudgets', '--selector', OURS, '--output', 'name'])
     assert.doesNotMatch(left, /-m1/)
