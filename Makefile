@@ -5,7 +5,7 @@ SEEDS ?= 500
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench bench-memory sim mutants campaign crash-points e2e dashboards
+.PHONY: help setup demo test check fix bench bench-memory bench-memory-studies sim mutants campaign crash-points e2e dashboards
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -47,3 +47,6 @@ bench: setup ## measure beside etcd: make bench [ARGS='--quick --compare bench/r
 
 bench-memory: setup ## measure reads beside etcd, Redis and memcached: make bench-memory [ARGS='--quick --peers redis']
 	@scripts/with-lock.sh bench-memory node --disable-warning=ExperimentalWarning bench/src/memory/main.ts $(ARGS)
+
+bench-memory-studies: setup ## measure warm-up, scale, restarts and validation of the memory tier: make bench-memory-studies [ARGS='--only warm-up']
+	@scripts/with-lock.sh bench-memory node --disable-warning=ExperimentalWarning bench/src/memory/studies/main.ts $(ARGS)

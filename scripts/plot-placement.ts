@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { BLOCK_COUNT, MAX_GROUPS, PlacementGrowth } from '../protocol/src/mod.ts'
+import { lineChart } from './plot/line-chart.ts'
 
 const RING_POINTS = 128
 /** Every n is computed; plots show those that are distinct on a logarithmic axis. */
@@ -105,7 +106,7 @@ const methods = [
   { name: `ring, ${RING_POINTS} points`, colour: '#5c940d', samples: ring() },
 ]
 
-interface Axis {
+interface Scale {
   title: string
   y: (sample: Sample) => number
   top: number
@@ -113,32 +114,18 @@ interface Axis {
   ticks: number[]
 }
 
-function plot(file: string, { title, y, top, bottom, ticks }: Axis): void {
-  const [width, height, left, right, head, foot] = [760, 400, 64, 20, 44, 44]
-  const xAt = (groups: number) => left + (Math.log(groups) / Math.log(MAX_GROUPS)) * (width - left - right)
-  const yAt = (value: number) => head + ((top - Math.min(top, Math.max(bottom, value))) / (top - bottom)) * (height - head - foot)
-  const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}" font-family="system-ui, sans-serif" font-size="12">`,
-    `<title>${title}</title>`,
-    `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="${left}" y="18" font-size="14" font-weight="600">${title}</text>`,
-  ]
-  for (const tick of ticks) {
-    parts.push(`<path d="M${left} ${yAt(tick).toFixed(1)}H${width - right}" stroke="#dee2e6"/>`)
-    parts.push(`<text x="${left - 8}" y="${(yAt(tick) + 4).toFixed(1)}" text-anchor="end">${Math.round(tick * 100)} %</text>`)
-  }
-  for (const tick of [1, 3, 10, 30, 100, 300, 1000]) {
-    parts.push(`<path d="M${xAt(tick).toFixed(1)} ${head}V${height - foot}" stroke="#f1f3f5"/>`)
-    parts.push(`<text x="${xAt(tick).toFixed(1)}" y="${height - foot + 18}" text-anchor="middle">${tick}</text>`)
-  }
-  parts.push(`<text x="${(left + width - right) / 2}" y="${height - 8}" text-anchor="middle">groups</text>`)
-  methods.forEach(({ name, colour, samples }, index) => {
-    const points = samples.map((sample) => `${xAt(sample.groups).toFixed(1)},${yAt(y(sample)).toFixed(1)}`).join(' ')
-    parts.push(`<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="${index === 0 ? 2.5 : 1.2}"/>`)
-    parts.push(`<rect x="${left + index * 150}" y="27" width="10" height="10" fill="${colour}"/>`)
-    parts.push(`<text x="${left + index * 150 + 15}" y="36">${name}</text>`)
+function plot(file: string, { title, y, top, bottom, ticks }: Scale): void {
+  const chart = lineChart({
+    title,
+    x: { title: 'groups', from: 1, to: MAX_GROUPS, ticks: [1, 3, 10, 30, 100, 300, 1000], label: String, isLogarithmic: true },
+    y: { title: '', from: bottom, to: top, ticks, label: (value) => `${Math.round(value * 100)} %` },
+    lines: methods.map(({ name, colour, samples }) => ({
+      name,
+      colour,
+      points: samples.map((sample) => [sample.groups, y(sample)] as const),
+    })),
   })
-  writeFileSync(new URL(`../docs/plots/${file}`, import.meta.url), `${parts.join('\n')}\n</svg>\n`)
+  writeFileSync(new URL(`../docs/plots/${file}`, import.meta.url), chart)
 }
 
 plot('placement-spread.svg', {

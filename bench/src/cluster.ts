@@ -21,24 +21,40 @@ interface Ready {
   readonly pids: readonly number[]
 }
 
+export interface MemoryNode {
+  readonly pid: number
+  /** URL of its HTTP port. */
+  readonly http: string
+}
+
 interface ReadyEvent extends Ready {
-  readonly memory: readonly { readonly pid: number }[]
+  readonly memory: readonly MemoryNode[]
 }
 
 export interface Cluster extends Ready {
+  /** Of these, `pids` has the last ones. */
+  readonly memory: readonly MemoryNode[]
+  /** All that `up` has said. */
+  output(): string
   stop(): Promise<void>
 }
 
-/** Three replicas, empty, and what more `flags` of `up` ask for. */
-export async function startCluster(folder: string, say: (line: string) => void, flags: readonly string[] = []): Promise<Cluster> {
+/** Three replicas, and what more `flags` of `up` ask for. Empty, and gone at the end, unless they name a folder with --data. */
+export async function startCluster(
+  folder: string,
+  say: (line: string) => void,
+  flags: readonly string[] = [],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
   mkdirSync(folder, { recursive: true })
   // `up --ephemeral` keeps its data in the folder for temporary files.
-  const env = { ...process.env, TMPDIR: folder }
+  const env = { ...process.env, TMPDIR: folder, ...variables }
+  const command = [PROGRAM, 'up', '--json', '--port', '0', ...(flags.includes('--data') ? [] : ['--ephemeral']), ...flags]
   for (let attempt = 1; ; attempt++) {
-    const server = new Server('thermocline', [PROGRAM, 'up', '--ephemeral', '--json', '--port', '0', ...flags], join(folder, 'up.log'), env)
+    const server = new Server('thermocline', command, join(folder, 'up.log'), env)
     try {
       const ready = await server.until(() => readyEvent(server.output()), START_TIMEOUT_MS)
-      return { ...ready, stop: () => server.stop(STOP_GRACE_MS) }
+      return { ...ready, output: () => server.output(), stop: () => server.stop(STOP_GRACE_MS) }
     } catch (error) {
       await server.stop(STOP_GRACE_MS)
       if (attempt === START_ATTEMPTS) throw error
@@ -59,11 +75,11 @@ export async function startThermocline(folder: string, version: string, say: (li
   }
 }
 
-function readyEvent(output: string): Ready | undefined {
+function readyEvent(output: string): Omit<Cluster, 'stop' | 'output'> | undefined {
   const line = output.split('\n').find((one) => one.startsWith('{"event":"ready"'))
   if (line === undefined) return undefined
   const { endpoints, pids, memory } = JSON.parse(line) as ReadyEvent
-  return { endpoints, pids: [...pids, ...memory.map(({ pid }) => pid)] }
+  return { endpoints, pids: [...pids, ...memory.map(({ pid }) => pid)], memory }
 }
 
 export class Thermocline implements System {

@@ -42,6 +42,8 @@ export abstract class Call implements Timed {
   attempts = 0
   /** Of those, the ones whose fate is open: they may still be applied. */
   unresolved = 0
+  /** The replica that is asked first, whatever the block's order; −1 for none. */
+  readonly preferred: number = -1
   /** Replicas tried in this round, as bits. */
   tried = 0
   /** Machines of its memory group that were tried, as bits; −1 once the storage tier is to answer. */

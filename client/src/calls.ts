@@ -192,10 +192,12 @@ export class PageVersionsCall extends Asked<PageVersions> {
 /** A validation, as a memory node has written it; routed by a block of it. Resolves to the answer's bytes, copied. */
 export class ValidateCall extends Asked<Uint8Array> {
   readonly operation = Operation.validate
+  override readonly preferred: number
   private readonly body: Uint8Array
 
-  constructor(owner: CallOwner, timing: Timing, block: number, body: Uint8Array) {
+  constructor(owner: CallOwner, timing: Timing, block: number, replica: number, body: Uint8Array) {
     super(owner, block, timing)
+    this.preferred = replica
     this.body = body
     this.bytes = body.length
   }

@@ -283,10 +283,10 @@ export class Client {
 
   /**
    * Sends a validation that names series of one storage group (`Operation.validate`), `block` being one of theirs; for memory
-   * nodes. Resolves to the body of the answer.
+   * nodes. `replica` is asked first. Resolves to the body of the answer.
    */
-  async validate(body: Uint8Array, block: number, options: CallOptions = NO_OPTIONS): Promise<Uint8Array> {
-    const call = new ValidateCall(this.dispatcher, this.timing(options), block, body)
+  async validate(body: Uint8Array, block: number, replica: number, options: CallOptions = NO_OPTIONS): Promise<Uint8Array> {
+    const call = new ValidateCall(this.dispatcher, this.timing(options), block, replica, body)
     this.dispatcher.start(call, options.signal)
     return call.promise
   }

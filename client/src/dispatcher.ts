@@ -147,22 +147,25 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     const placement = this.placement as Placement
     const nowMs = performance.now()
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]
-    const order = replicaOrder(placement.slot[call.block] as number, this.replicaCount)
     if (this.isRoundOver(call)) call.tried = 0
-    let chosen = -1
-    for (const replica of order) {
-      if ((call.tried & (1 << replica)) !== 0) continue
-      const endpoint = group[replica] as Endpoint
-      if (endpoint.isLive(nowMs)) {
-        chosen = replica
-        break
-      }
-      if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
-    }
+    const chosen = this.choose(call, group, replicaOrder(placement.slot[call.block] as number, this.replicaCount), nowMs)
     call.tried |= 1 << chosen
     const endpoint = group[chosen] as Endpoint
     if (endpoint.failures > 0) endpoint.beginTrial(nowMs)
     endpoint.submit(call)
+  }
+
+  /** The first that lives of those not tried in this round; if none does, the one that was demoted for the shortest time. */
+  private choose({ preferred, tried }: Call, group: readonly Endpoint[], order: readonly number[], nowMs: number): number {
+    if (preferred >= 0 && (tried & (1 << preferred)) === 0 && group[preferred]?.isLive(nowMs)) return preferred
+    let chosen = -1
+    for (const replica of order) {
+      if ((tried & (1 << replica)) !== 0) continue
+      const endpoint = group[replica] as Endpoint
+      if (endpoint.isLive(nowMs)) return replica
+      if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
+    }
+    return chosen
   }
 
   private isRoundOver(call: Call): boolean {
@@ -219,10 +222,14 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       return `it belongs to cluster ${ok.clusterId}, not ${wanted}`
     }
     const slot = endpoint?.slot
-    if (slot !== undefined && (slot.group !== ok.process.group || slot.replica !== ok.process.replica)) {
+    const isOther = slot !== undefined && slot.replica >= 0 && slot.replica !== ok.process.replica
+    if (slot !== undefined && (slot.group !== ok.process.group || isOther)) {
       return `it is replica ${ok.process.replica} of group ${ok.process.group}; the topology has replica ${slot.replica} of group ${slot.group} there`
     }
-    if (endpoint !== undefined) endpoint.demotedUntilMs = 0
+    if (endpoint !== undefined) {
+      endpoint.demotedUntilMs = 0
+      endpoint.fullShareAtMs = performance.now() + ok.warmUpLeftMs
+    }
     this.onEpoch(connection, ok.epoch)
     return undefined
   }
@@ -277,7 +284,9 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     // Whatever a memory node could not do, another or the storage tier can.
     if (call.memoryTried >= 0 && code !== 'invalid_argument') {
       if (code === 'not_cached') call.memoryTried = -1
-      this.tryNext(call)
+      // What is too much for the memory tier would be too much for the storage tier.
+      if (code === 'overloaded') this.comeAgain(call, body.argument)
+      else this.tryNext(call)
       return
     }
     switch (code) {
@@ -310,6 +319,11 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       default:
         this.endRefused(call, code, body)
     }
+  }
+
+  private comeAgain(call: Call, afterMs: number): void {
+    call.memoryTried = 0
+    this.pause(call, afterMs)
   }
 
   private onMoved(connection: Connection, call: Call, body: ErrorBody): void {

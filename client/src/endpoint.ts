@@ -16,12 +16,14 @@ export class Endpoint {
   readonly address: string
   readonly host: string
   readonly port: number
-  /** The slot that the topology gives this address; undefined for an endpoint that only the caller named. */
+  /** The slot that the topology gives this address, −1 for any replica; undefined for an endpoint that only the caller named. */
   slot: { readonly group: number; readonly replica: number } | undefined
   connection: Connection | undefined
   /** Failures in a row since the last answer. */
   failures = 0
   demotedUntilMs = 0
+  /** Of a machine of the memory tier: when its cache is as warm as the others’. */
+  fullShareAtMs = 0
   private isOnTrial: boolean = false
   private retired: boolean = false
   private probe: NodeJS.Timeout | undefined

@@ -72,3 +72,30 @@ test('a topology without a memory tier sends everything to the storage tier agai
   await client.get('alice', '1')
   assert.deepEqual(reads(), { storage: 1, memory: 1 })
 })
+
+test('a machine that warms up gets a share that grows, and all of it if there is no other', async () => {
+  const { machines, client } = await cluster({ warmUpMs: 1000 })
+  const [first, second] = machines as [ScriptedNode, ScriptedNode]
+  second.warmUpLeftMs = 1000
+  for (let read = 0; read < 200; read++) await client.get('alice', '1')
+  // By chance some arrive before it has said so.
+  assert.ok(second.requests.length < 60, `${second.requests.length} of 200 while it is cold`)
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const before = second.requests.length
+  for (let read = 0; read < 200; read++) await client.get('alice', '1')
+  assert.ok(second.requests.length - before > 60, `${second.requests.length - before} of 200 once it is warm`)
+  await first.kill()
+  second.warmUpLeftMs = 1_000_000
+  for (let read = 0; read < 20; read++) await client.get('alice', '1')
+})
+
+test('what is too much for a machine waits and comes again, and does not fall on the storage tier', async () => {
+  const { machines, client, reads } = await cluster()
+  await client.put('alice', '1', 'one')
+  let refusals = 0
+  for (const machine of machines) machine.script = () => (++refusals <= 3 ? { code: 'overloaded', argument: 20 } : undefined)
+  const beganMs = performance.now()
+  assert.equal((await client.get('alice', '1'))?.id, '1-0')
+  assert.ok(performance.now() - beganMs >= 60, 'it waited three times as long as it was told to')
+  assert.deepEqual(reads(), { storage: 0, memory: 4 })
+})

@@ -1,26 +1,39 @@
 /**
  * Which reads go to the memory tier, and where: newer than the split point and within the ratio, to a machine of the block's
- * memory group, at random. A machine that fails costs latency only: the others are next, then the storage tier.
+ * memory group, at random; one whose cache is not warm yet gets less than the others. A machine that fails costs latency only:
+ * the others are next, then the storage tier.
  */
 import { type Placement, placementOf, type Topology } from '@thermocline/protocol'
 import type { Call } from './call.ts'
 import type { Endpoint } from './endpoint.ts'
+
+/** Of a machine that was just found, of the share of one that is warm. */
+const LEAST_WEIGHT = 1 / 32
+
+/** In place of a replica: machines of a group are alike. */
+const ANY_MACHINE = -1
 
 export class MemoryRoutes {
   private groups: Endpoint[][] = []
   private placement: Placement | undefined
   private newerThanMs = 0
   private ratio = 0
+  private warmUpMs = 0
 
   /** The tier of a newer topology. `endpointOf` makes the endpoint of an address. */
   install({ memory }: Topology, endpointOf: (address: string) => Endpoint): void {
+    const isFirst = this.groups.length === 0
+    const known = new Set(this.endpoints())
     this.placement = memory === undefined ? undefined : placementOf(memory.groups.length)
     this.newerThanMs = memory?.newerThanMs ?? 0
     this.ratio = (memory?.ratioPercent ?? 0) / 100
+    this.warmUpMs = memory?.warmUpMs ?? 0
     this.groups = (memory?.groups ?? []).map((machines, group) =>
-      machines.map(({ data }, replica) => {
+      machines.map(({ data }) => {
         const endpoint = endpointOf(data)
-        endpoint.slot = { group, replica }
+        endpoint.slot = { group, replica: ANY_MACHINE }
+        // One that comes later has to say first how warm it is.
+        if (!isFirst && !known.has(endpoint)) endpoint.fullShareAtMs = Number.POSITIVE_INFINITY
         return endpoint
       }),
     )
@@ -41,16 +54,28 @@ export class MemoryRoutes {
   /** Sends the call to a machine that it has not tried. False if there is none that seems to live. */
   route(call: Call): boolean {
     const machines = this.groups[this.placement?.owner[call.block] ?? -1] ?? []
-    const nowMs = performance.now()
-    const start = Math.floor(Math.random() * machines.length)
-    for (let step = 0; step < machines.length; step++) {
-      const at = (start + step) % machines.length
+    const at = this.choose(machines, call.memoryTried, performance.now())
+    if (at < 0) return false
+    call.memoryTried |= 1 << at
+    ;(machines[at] as Endpoint).submit(call)
+    return true
+  }
+
+  /** One of those that seem to live and were not tried, by chance and weight; −1 if there is none. */
+  private choose(machines: readonly Endpoint[], tried: number, nowMs: number): number {
+    let chosen = -1
+    let weights = 0
+    for (let at = 0; at < machines.length; at++) {
       const endpoint = machines[at] as Endpoint
-      if ((call.memoryTried & (1 << at)) !== 0 || !endpoint.isLive(nowMs)) continue
-      call.memoryTried |= 1 << at
-      endpoint.submit(call)
-      return true
+      if ((tried & (1 << at)) !== 0 || !endpoint.isLive(nowMs)) continue
+      const weight = this.weightOf(endpoint, nowMs)
+      weights += weight
+      if (Math.random() * weights < weight) chosen = at
     }
-    return false
+    return chosen
+  }
+
+  private weightOf({ fullShareAtMs }: Endpoint, nowMs: number): number {
+    return nowMs >= fullShareAtMs ? 1 : Math.max(LEAST_WEIGHT, 1 - (fullShareAtMs - nowMs) / this.warmUpMs)
   }
 }

@@ -84,6 +84,15 @@ napi_value proposeHorizon(napi_env env, napi_callback_info info) {
   });
 }
 
+// (engine, generation)
+napi_value setRestoreGeneration(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    engineOf(env, arguments).setRestoreGeneration(arguments.u32(1, "generation"));
+    return js::undefined(env);
+  });
+}
+
 // ---- Flush, snapshots, installs
 
 napi_value rotationDue(napi_env env, napi_callback_info info) {
@@ -217,6 +226,7 @@ void addBlocks(napi_env env, napi_value exports) {
       {"digest", digest},
       {"requestTable", requestTable},
       {"proposeHorizon", proposeHorizon},
+      {"setRestoreGeneration", setRestoreGeneration},
       {"rotationDue", rotationDue},
       {"rotate", rotate},
       {"flush", flush},

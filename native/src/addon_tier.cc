@@ -70,6 +70,15 @@ napi_value tierOwners(napi_env env, napi_callback_info info) {
   });
 }
 
+// (tier, ms)
+napi_value tierNewerThan(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    tierOf(env, arguments).setNewerThan(js::toIndex(env, arguments[1], "newerThanMs"));
+    return js::undefined(env);
+  });
+}
+
 // (tier, connection, frame, offset, length, count, nowSeconds)
 napi_value tierTake(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
@@ -96,20 +105,20 @@ napi_value tierWaiting(napi_env env, napi_callback_info info) {
   });
 }
 
-// (tier, group, lane, out) → the validation's number, 0 if nothing waits; its body follows its length in `out`.
+// (tier, group, lane, nowSeconds, out) → the validation's number, 0 if nothing waits; its body follows its length in `out`.
 napi_value tierBegin(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
-    const Arguments<4> arguments(env, info);
+    const Arguments<5> arguments(env, info);
     MemoryTier& tier = tierOf(env, arguments);
     const uint32_t group = arguments.u32(1, "group");
     const Lane lane = laneOf(arguments, 2);
-    const js::Span out = arguments.bytes(3, "out");
+    const js::Span out = arguments.bytes(4, "out");
     if (out.size < kValidationHeadBytes || group > UINT16_MAX) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "out is too small");
     if (tier.waiting(static_cast<uint16_t>(group), lane) == 0) return js::number(env, 0);
     Sink body(out.data + kValidationHeadBytes, out.size - kValidationHeadBytes);
-    const uint32_t number = tier.begin(static_cast<uint16_t>(group), lane, body);
+    const uint32_t number = tier.begin(static_cast<uint16_t>(group), lane, arguments.u32(3, "nowSeconds"), body);
     if (!body.fits()) {
-      tier.fail(number, 24, "a bug: a validation is longer than its buffer");
+      tier.fail(number, 24, 0, "a bug: a validation is longer than its buffer");
       throwBug("a validation is longer than its buffer");
     }
     storeU32(out.data, static_cast<uint32_t>(body.length()));
@@ -126,12 +135,13 @@ napi_value tierFinish(napi_env env, napi_callback_info info) {
   });
 }
 
-// (tier, validation, error, message)
+// (tier, validation, error, argument, message)
 napi_value tierFail(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
-    const Arguments<4> arguments(env, info);
-    const std::string message = js::toText(env, arguments[3], "message").substr(0, 4096);
-    tierOf(env, arguments).fail(arguments.u32(1, "validation"), static_cast<uint8_t>(arguments.u32(2, "error")), message);
+    const Arguments<5> arguments(env, info);
+    const std::string message = js::toText(env, arguments[4], "message").substr(0, 4096);
+    tierOf(env, arguments).fail(arguments.u32(1, "validation"), static_cast<uint8_t>(arguments.u32(2, "error")),
+                                arguments.u32(3, "argument"), message);
     return js::undefined(env);
   });
 }
@@ -161,6 +171,38 @@ napi_value tierFlush(napi_env env, napi_callback_info info) {
   });
 }
 
+// (tier, ring, position, owners as bytes of u16, owner) → { position, pages }: PageCache::copyHot.
+napi_value tierCopyHot(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<5> arguments(env, info);
+    MemoryTier& tier = tierOf(env, arguments);
+    const uint32_t ring = arguments.u32(1, "ring");
+    const js::Span owners = arguments.bytes(3, "owners");
+    if (ring >= PageCache::kRings) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "ring is out of range");
+    if (owners.size != 2 * 65536) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "owners must have two bytes for each block");
+    std::vector<uint16_t> table(65536);
+    memcpy(table.data(), owners.data, owners.size);
+    std::string pages;
+    const uint64_t next = tier.cache().copyHot(ring, js::toIndex(env, arguments[2], "position"), table.data(),
+                                               static_cast<uint16_t>(arguments.u32(4, "owner")), pages);
+    napi_value object;
+    must(napi_create_object(env, &object));
+    js::set(env, object, "position", js::number(env, static_cast<double>(next)));
+    js::set(env, object, "pages", js::bytes(env, pages));
+    return object;
+  });
+}
+
+// (tier, pages, nowSeconds) → how many were put: PageCache::putHot.
+napi_value tierPutHot(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<3> arguments(env, info);
+    const js::Span pages = arguments.bytes(1, "pages");
+    const std::string_view entries(reinterpret_cast<const char*>(pages.data), pages.size);
+    return js::number(env, tierOf(env, arguments).cache().putHot(entries, arguments.u32(2, "nowSeconds")));
+  });
+}
+
 napi_value tierStats(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<1> arguments(env, info);
@@ -174,6 +216,7 @@ napi_value tierStats(napi_env env, napi_callback_info info) {
     add("joined", figures.joined);
     add("again", figures.again);
     add("notCached", figures.notCached);
+    add("overloaded", figures.overloaded);
     add("validations", figures.validations);
     add("series", figures.series);
     add("later", figures.later);
@@ -205,9 +248,9 @@ napi_value tierStats(napi_env env, napi_callback_info info) {
 
 void addTier(napi_env env, napi_value exports) {
   const Function functions[] = {
-      {"tierOpen", tierOpen},     {"tierClose", tierClose},   {"tierOwners", tierOwners}, {"tierTake", tierTake},
+      {"tierOpen", tierOpen},     {"tierClose", tierClose},   {"tierOwners", tierOwners}, {"tierNewerThan", tierNewerThan}, {"tierTake", tierTake},
       {"tierForget", tierForget}, {"tierWaiting", tierWaiting}, {"tierBegin", tierBegin},   {"tierFinish", tierFinish},
-      {"tierFail", tierFail},     {"tierDirty", tierDirty},   {"tierFlush", tierFlush},   {"tierStats", tierStats},
+      {"tierCopyHot", tierCopyHot}, {"tierPutHot", tierPutHot}, {"tierFail", tierFail},     {"tierDirty", tierDirty},   {"tierFlush", tierFlush},   {"tierStats", tierStats},
   };
   addFunctions(env, exports, functions);
 }

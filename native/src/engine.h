@@ -111,6 +111,9 @@ class Engine {
   uint64_t proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const;
   const RequestTable& requests() const { return requests_; }
 
+  // Of the cluster’s history: a version that a cache holds from another one counts for nothing.
+  void setRestoreGeneration(uint32_t generation) { restoreGeneration_ = generation; }
+
   bool rotationDue() const { return active_->bytes() >= config_.memtableBytes; }
   void rotate();
   // Of the last flush that is on disk; grows by one with each, over the life of the store.
@@ -176,6 +179,7 @@ class Engine {
   std::vector<BlockState*> known_;
   RequestTable requests_;
   VersionCache versions_;
+  uint32_t restoreGeneration_ = 0;
   std::shared_ptr<C0> active_;
   std::shared_ptr<const C0> frozen_;
   // Of the last two flushes, newest first; may be null.

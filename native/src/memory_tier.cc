@@ -5,18 +5,13 @@
 namespace thermocline {
 namespace {
 
-constexpr uint8_t kGet = 2;
 constexpr uint8_t kScan = 3;
 constexpr uint8_t kValidatePatient = 1;
 // Numbers of protocol/src/errors.ts.
 constexpr uint8_t kInvalidArgument = 1;
+constexpr uint8_t kOverloaded = 6;
 constexpr uint8_t kWrongRole = 14;
 constexpr uint8_t kNotCached = 25;
-
-constexpr uint64_t kNothingHeld = kSliceMask;
-// In place of a validated version: the cache does not hold the page any more, or it is too large for it.
-constexpr uint64_t kGone = UINT64_MAX;
-constexpr uint64_t kLarge = UINT64_MAX - 1;
 
 constexpr uint32_t kMostItems = 4096;
 constexpr size_t kMostBodyBytes = 1024 * 1024;
@@ -30,10 +25,18 @@ constexpr uint8_t kMostRounds = 4;
 // A page that was too large is asked about again after this.
 constexpr uint32_t kLargeSeconds = 10;
 constexpr uint32_t kMostScanRecords = 10'000;
-constexpr size_t kScanChunkBytes = 256 * 1024;
 constexpr uint32_t kMostGetIds = 1024;
 constexpr size_t kJoinSlots = 8192;
+constexpr size_t kJoinSteps = 32;
+// Series that may wait for a validation to begin, by lane. Those that lack pages are few: at 64 in a validation and a few
+// milliseconds for each, they wait a fraction of what a client waits.
+constexpr size_t kMostWaitingSeries[kLanes] = {65'536, 512, 2048};
+constexpr uint64_t kMostWaiting = 131'072;
+constexpr size_t kMostWaitingBytes = 64 * 1024 * 1024;
+constexpr uint64_t kRetryAfterMs = 50;
 constexpr size_t kMostSpare = 16;
+constexpr size_t kRequestHeadBytes = 13;
+constexpr uint32_t kLookAhead = 32;
 constexpr size_t kResponseHeadBytes = 9;
 constexpr uint8_t kResponses = 5;
 constexpr uint16_t kMostResponses = 4096;
@@ -41,6 +44,7 @@ constexpr size_t kFrameBytes = 1024 * 1024;
 // Of an open validation: bounds its body together with kMostBodyBytes.
 constexpr size_t kMostAsksOpen = 65'536;
 
+constexpr std::string_view kTooMuch = "too many requests wait in this memory node";
 constexpr std::string_view kElsewhere = "this page is not served from memory; the storage tier has it";
 
 bool sameHash(const XXH128_hash_t& a, const XXH128_hash_t& b) { return a.low64 == b.low64 && a.high64 == b.high64; }
@@ -60,15 +64,26 @@ void MemoryTier::setOwners(const uint16_t* owners, size_t groups) {
 void MemoryTier::take(uint32_t connection, std::string_view requests, uint32_t count, uint32_t nowSeconds) {
   Reader reader(requests, "a frame of requests");
   connections_.try_emplace(connection);
-  for (; count > 0; count--) {
+  for (uint32_t ahead = 0; count > 0; count--, ahead--) {
+    if (ahead == 0) {
+      ahead = std::min(count, kLookAhead);
+      if (ahead > 1) lookAhead(reader, ahead);
+    }
     Waiter waiter{};
     waiter.connection = connection;
     waiter.correlation = reader.u32();
     reader.u32();
     waiter.operation = reader.u8();
     const std::string_view body = reader.bytes(reader.u32());
+    waiter.bodyBytes = static_cast<uint32_t>(body.size());
     figures_.requests++;
     figures_.waiting++;
+    waitingBytes_ += body.size();
+    if (figures_.waiting > kMostWaiting || waitingBytes_ > kMostWaitingBytes) {
+      figures_.overloaded++;
+      refuse(waiter, kOverloaded, kRetryAfterMs, kTooMuch);
+      continue;
+    }
     if (waiter.operation != kGet && waiter.operation != kScan) {
       refuse(waiter, kWrongRole, 0, "the memory tier answers gets and scans alone; write to the storage tier");
       continue;
@@ -80,6 +95,29 @@ void MemoryTier::take(uint32_t connection, std::string_view requests, uint32_t c
     }
   }
   reader.finish();
+}
+
+// What the next requests find lies anywhere in a cache of gigabytes: the processor fetches it for all of them at once, instead of
+// waiting for each in turn. What is malformed is told later.
+void MemoryTier::lookAhead(Reader requests, uint32_t count) {
+  ahead_.clear();
+  for (; count > 0 && requests.left() >= kRequestHeadBytes; count--) {
+    requests.take(kRequestHeadBytes - 5);
+    const uint8_t operation = requests.u8();
+    const uint32_t length = requests.u32();
+    if (length > requests.left()) break;
+    Reader body(requests.bytes(length), "a request");
+    if (operation != kGet || body.left() < 2) continue;
+    const uint16_t nameBytes = body.u16();
+    // The name, the number of ids and one of them.
+    if (body.left() < nameBytes + size_t{10}) continue;
+    const std::string_view name = body.bytes(nameBytes);
+    body.u16();
+    // The block is no part of the page's key.
+    ahead_.push_back(pageKeyOf(SeriesRef(name, 0), sliceOf(body.id())));
+    cache_.expectRow(ahead_.back());
+  }
+  for (const PageKey& key : ahead_) cache_.expectEntry(key);
 }
 
 MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) const {
@@ -115,7 +153,9 @@ void MemoryTier::submit(const Waiter& waiter, std::string_view body, uint32_t no
     refuse(waiter, kNotCached, 0, kElsewhere);
     return;
   }
-  enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body);
+  if (enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body)) return;
+  figures_.overloaded++;
+  refuse(waiter, kOverloaded, kRetryAfterMs, kTooMuch);
 }
 
 // ---- What to ask about
@@ -146,6 +186,11 @@ bool MemoryTier::ask(const SeriesRef& series, uint64_t slice, uint32_t nowSecond
   return true;
 }
 
+uint64_t MemoryTier::oldestSlice(uint32_t nowSeconds) const {
+  const uint64_t nowMs = uint64_t{nowSeconds} * 1000;
+  return newerThanMs_ == 0 || newerThanMs_ > nowMs ? 0 : (nowMs - newerThanMs_) / config_.sliceDurationMs;
+}
+
 bool MemoryTier::planGet(const Request& request, const SeriesRef& series, uint32_t nowSeconds) {
   for (uint32_t i = 0; i < request.idCount; i++) {
     const uint64_t slice = sliceOf(loadU64BigEndian(request.ids + i * 8));
@@ -164,8 +209,10 @@ bool MemoryTier::planScan(const Request& request, const SeriesRef& series, uint3
   // Finding pages may move the directory's content.
   scratch_.assign(directory.content);
   const PageContent slices(scratch_, directory.count);
-  const uint64_t first = sliceOf(request.from);
+  const uint64_t oldest = oldestSlice(nowSeconds);
+  const uint64_t first = std::max(sliceOf(request.from), request.reverse ? oldest : 0);
   const uint64_t last = sliceOf(request.to);
+  if (last < oldest || (!request.reverse && first < oldest)) return false;
   uint64_t records = 0;
   uint32_t missing = 0;
   for (uint32_t i = 0; i < directory.count && asks_.size() < kMostAsks; i++) {
@@ -200,28 +247,35 @@ MemoryTier::Validation& MemoryTier::openIn(Queue& queue, uint16_t group, Lane la
   }
   made->group = group;
   made->lane = lane;
-  queue.stamp++;
+  made->sequence = queue.next++;
   queue.validations.push_back(std::move(made));
   return *queue.validations.back();
 }
 
-// The item of asks_, if the open validation has it; else a new one. (Equal requests need the same pages at the same versions:
-// the cache did not change in between, or they are other items.)
-uint32_t MemoryTier::joinOrAdd(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt) {
+// Where the item of asks_ stands among those that wait, or may be noted; null if there is no room to note it. (Equal requests need
+// the same pages at the same versions: the cache did not change in between, or they are other items.)
+MemoryTier::JoinSlot* MemoryTier::joinSlot(Queue& queue, const SeriesRef& series, bool& found) {
+  found = false;
   if (queue.joins.empty()) queue.joins.resize(kJoinSlots);
   const uint64_t key = XXH3_64bits_withSeed(asks_.data(), asks_.size() * sizeof(Ask), series.hash.low64);
-  size_t at = key & (kJoinSlots - 1);
-  for (; queue.joins[at].stamp == queue.stamp; at = (at + 1) & (kJoinSlots - 1)) {
-    if (queue.joins[at].key != key) continue;
-    const Item& item = validation.items[queue.joins[at].item];
-    const bool same = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
-                      memcmp(&validation.asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
-    if (!same) continue;
-    figures_.joined++;
-    return queue.joins[at].item;
+  const uint64_t waiting = queue.validations.empty() ? queue.next : queue.validations.front()->sequence;
+  for (size_t step = 0; step < kJoinSteps; step++) {
+    JoinSlot& slot = queue.joins[(key + step) & (kJoinSlots - 1)];
+    if (slot.sequence < waiting) {
+      slot.key = key;
+      return &slot;
+    }
+    if (slot.key != key) continue;
+    const Validation& validation = *queue.validations[slot.sequence - waiting];
+    const Item& item = validation.items[slot.item];
+    found = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
+            memcmp(&validation.asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
+    if (found) return &slot;
   }
-  const uint32_t number = static_cast<uint32_t>(validation.items.size());
-  queue.joins[at] = {key, number, queue.stamp};
+  return nullptr;
+}
+
+uint32_t MemoryTier::addItem(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt) {
   queue.series++;
   Item item{};
   item.series = series.hash;
@@ -232,20 +286,30 @@ uint32_t MemoryTier::joinOrAdd(Queue& queue, Validation& validation, const Serie
   item.asks = static_cast<uint32_t>(asks_.size());
   validation.asks.insert(validation.asks.end(), asks_.begin(), asks_.end());
   validation.items.push_back(item);
-  return number;
+  return static_cast<uint32_t>(validation.items.size() - 1);
 }
 
-void MemoryTier::enqueue(uint16_t group, Lane lane, const SeriesRef& series, Waiter waiter, std::string_view body) {
+// False if too much waits already.
+bool MemoryTier::enqueue(uint16_t group, Lane lane, const SeriesRef& series, Waiter waiter, std::string_view body) {
   Queue& queue = queues_[group * kLanes + static_cast<size_t>(lane)];
-  Validation& validation = openIn(queue, group, lane);
+  bool joins = false;
+  JoinSlot* slot = joinSlot(queue, series, joins);
+  if (!joins && queue.series >= kMostWaitingSeries[static_cast<size_t>(lane)]) return false;
+  Validation& validation = joins ? *queue.validations[slot->sequence - queue.validations.front()->sequence] : openIn(queue, group, lane);
   waiter.bodyAt = static_cast<uint32_t>(validation.bodies.size());
-  waiter.bodyBytes = static_cast<uint32_t>(body.size());
   validation.bodies.append(body);
   // The series stands in each body after its length.
-  Item& item = validation.items[joinOrAdd(queue, validation, series, waiter.bodyAt + 2)];
+  const uint32_t number = joins ? slot->item : addItem(queue, validation, series, waiter.bodyAt + 2);
+  if (joins) figures_.joined++;
+  if (!joins && slot != nullptr) {
+    slot->sequence = validation.sequence;
+    slot->item = number;
+  }
+  Item& item = validation.items[number];
   waiter.next = item.waiters;
   validation.waiters.push_back(waiter);
   item.waiters = static_cast<uint32_t>(validation.waiters.size());
+  return true;
 }
 
 size_t MemoryTier::waiting(uint16_t group, Lane lane) const {
@@ -253,14 +317,25 @@ size_t MemoryTier::waiting(uint16_t group, Lane lane) const {
   return at < queues_.size() ? queues_[at].series : 0;
 }
 
-uint32_t MemoryTier::begin(uint16_t group, Lane lane, Sink& body) {
+// While they waited, pages that they lack may have come with another validation.
+void MemoryTier::refreshAsks(Validation& validation, uint32_t nowSeconds) {
+  for (const Item& item : validation.items) {
+    const SeriesRef series({validation.bodies.data() + item.seriesAt, item.seriesBytes}, item.block);
+    for (uint32_t i = 0; i < item.asks; i++) {
+      Ask& ask = validation.asks[item.asksAt + i];
+      Held held{};
+      if (ask.held == kNothingHeld && cache_.find(pageKeyOf(series, ask.slice), nowSeconds, held) && held.kind != HeldKind::large) ask.held = held.version;
+    }
+  }
+}
+
+uint32_t MemoryTier::begin(uint16_t group, Lane lane, uint32_t nowSeconds, Sink& body) {
   Queue& queue = queues_[group * kLanes + static_cast<size_t>(lane)];
   if (queue.validations.empty()) return 0;
   std::unique_ptr<Validation> validation = std::move(queue.validations.front());
   queue.validations.pop_front();
-  // What was open is open no more.
-  queue.stamp++;
   queue.series -= validation->items.size();
+  if (lane == Lane::missing) refreshAsks(*validation, nowSeconds);
   body.u32(config_.restoreGeneration);
   body.u8(lane == Lane::patient ? kValidatePatient : 0);
   body.u16(static_cast<uint16_t>(validation->items.size()));
@@ -319,12 +394,12 @@ void MemoryTier::finish(uint32_t number, std::string_view answer, uint32_t nowSe
   spare_.push_back(std::move(validation));
 }
 
-void MemoryTier::fail(uint32_t number, uint8_t error, std::string_view message) {
+void MemoryTier::fail(uint32_t number, uint8_t error, uint64_t argument, std::string_view message) {
   const auto found = begun_.find(number);
   if (found == begun_.end()) throwBug("there is no validation of that number");
   const std::unique_ptr<Validation> validation = std::move(found->second);
   begun_.erase(found);
-  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, 0, message);
+  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
 }
 
 // The same item, alone, with all who wait for it.
@@ -333,13 +408,20 @@ void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
   const SeriesRef series(name, item.block);
   asks_.assign(from.asks.begin() + item.asksAt, from.asks.begin() + item.asksAt + item.asks);
   Queue& queue = queues_[from.group * kLanes + static_cast<size_t>(Lane::patient)];
+  if (queue.series >= kMostWaitingSeries[static_cast<size_t>(Lane::patient)]) {
+    for (uint32_t next = item.waiters; next != 0; next = from.waiters[next - 1].next) {
+      figures_.overloaded++;
+      refuse(from.waiters[next - 1], kOverloaded, kRetryAfterMs, kTooMuch);
+    }
+    return;
+  }
   Validation& to = openIn(queue, from.group, Lane::patient);
   for (uint32_t next = item.waiters; next != 0; next = from.waiters[next - 1].next) {
     Waiter waiter = from.waiters[next - 1];
     const std::string_view body(from.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
     waiter.bodyAt = static_cast<uint32_t>(to.bodies.size());
     to.bodies.append(body);
-    Item& moved = to.items.empty() ? to.items[joinOrAdd(queue, to, series, waiter.bodyAt + 2)] : to.items.front();
+    Item& moved = to.items.empty() ? to.items[addItem(queue, to, series, waiter.bodyAt + 2)] : to.items.front();
     waiter.next = moved.waiters;
     to.waiters.push_back(waiter);
     moved.waiters = static_cast<uint32_t>(to.waiters.size());
@@ -371,8 +453,12 @@ void MemoryTier::finishItem(const Validation& validation, const Item& item, Read
     Waiter again = waiter;
     again.rounds++;
     if (served == Served::again && again.rounds < kMostRounds && plan(request, series, nowSeconds)) {
-      figures_.again++;
-      enqueue(validation.group, lacks_ ? Lane::missing : Lane::held, series, again, body);
+      if (enqueue(validation.group, lacks_ ? Lane::missing : Lane::held, series, again, body)) {
+        figures_.again++;
+      } else {
+        figures_.overloaded++;
+        refuse(waiter, kOverloaded, kRetryAfterMs, kTooMuch);
+      }
       continue;
     }
     figures_.notCached++;
@@ -392,18 +478,19 @@ bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& an
   }
   if (verdict == 1) {
     version = 0;
-    cache_.put(key, nowSeconds, {0, HeldKind::page, 0, 0, {}});
+    cache_.put(key, nowSeconds, {0, HeldKind::page, series.block, 0, 0, {}});
     return true;
   }
   version = answer.u48();
   if (verdict == 4) {
-    cache_.put(key, nowSeconds, {version, HeldKind::large, 0, 0, {}});
+    cache_.put(key, nowSeconds, {version, HeldKind::large, series.block, 0, 0, {}});
     version = kLarge;
     return true;
   }
   const uint32_t count = answer.u32();
   if (ask.slice == kDirectorySlice) {
-    if (!cache_.put(key, nowSeconds, {version, HeldKind::directory, count, 0, answer.bytes(count * size_t{6})})) version = kLarge;
+    const std::string_view slices = answer.bytes(count * size_t{6});
+    if (!cache_.put(key, nowSeconds, {version, HeldKind::directory, series.block, count, 0, slices})) version = kLarge;
     return true;
   }
   builder_.reset();
@@ -426,106 +513,12 @@ bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& an
     version = kGone;
     return true;
   }
-  if (!cache_.put(key, nowSeconds, {version, HeldKind::page, builder_.count(), 0, builder_.content()})) version = kLarge;
+  const uint32_t records = builder_.count();
+  if (!cache_.put(key, nowSeconds, {version, HeldKind::page, series.block, records, 0, builder_.content()})) version = kLarge;
   return true;
 }
 
 // ---- Responses
-
-MemoryTier::Served MemoryTier::serve(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
-                                     uint32_t nowSeconds, std::string& out) {
-  return request.operation == kGet ? serveGet(request, series, applied, asks, count, nowSeconds, out)
-                                   : serveScan(request, series, applied, asks, count, nowSeconds, out);
-}
-
-// The page as this validation found it.
-MemoryTier::Served MemoryTier::validated(const SeriesRef& series, uint64_t slice, const Ask* asks, uint32_t count, uint32_t nowSeconds,
-                                         Held& held) {
-  const Ask* ask = std::find_if(asks, asks + count, [slice](const Ask& one) { return one.slice == slice; });
-  if (ask == asks + count) return Served::again;
-  if (ask->held == kLarge) return Served::notCached;
-  if (ask->held == kGone || !cache_.find(pageKeyOf(series, slice), nowSeconds, held) || held.version != ask->held) return Served::again;
-  return Served::done;
-}
-
-MemoryTier::Served MemoryTier::serveGet(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
-                                        uint32_t nowSeconds, std::string& response) {
-  Sink out(response);
-  out.u48(applied);
-  for (uint32_t i = 0; i < request.idCount; i++) {
-    const uint64_t id = loadU64BigEndian(request.ids + i * 8);
-    Held held{};
-    const Served served = validated(series, sliceOf(id), asks, count, nowSeconds, held);
-    if (served != Served::done) return served;
-    const PageContent page(held.content, held.count);
-    const uint32_t at = page.lowerBound(id);
-    if (at == page.count() || page.idAt(at) != id) {
-      out.u48(0);
-      out.u32(0);
-      continue;
-    }
-    const RecordView record = page.at(at);
-    out.put(record.bytes.data() + 8, record.bytes.size() - 8);
-  }
-  return Served::done;
-}
-
-// Walks the pages that the directory lists, in the scan's direction, as far as they were validated.
-MemoryTier::Served MemoryTier::serveScan(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count,
-                                         uint32_t nowSeconds, std::string& response) {
-  Held directory{};
-  if (const Served served = validated(series, kDirectorySlice, asks, count, nowSeconds, directory); served != Served::done) return served;
-  scratch_.assign(directory.content);
-  const PageContent slices(scratch_, directory.count);
-  Sink out(response);
-  out.u48(applied);
-  const size_t headAt = out.length();
-  out.u8(0);
-  out.id(0);
-  out.u32(0);
-  uint32_t walked = 0;
-  uint32_t records = 0;
-  size_t bytes = 0;
-  bool more = false;
-  uint64_t next = 0;
-  for (uint32_t i = 0; i < slices.count() && !more; i++) {
-    const uint64_t slice = slices.sliceAt(request.reverse ? i : slices.count() - 1 - i);
-    if (slice < sliceOf(request.from) || slice > sliceOf(request.to)) continue;
-    Held held{};
-    if (const Served served = validated(series, slice, asks, count, nowSeconds, held); served != Served::done) {
-      // A chunk may be empty: the pages before this one have nothing of what is asked for.
-      if (walked == 0) return served;
-      // From where this page begins, in the scan's direction.
-      const uint64_t firstId = (slice * config_.sliceDurationMs) << 16;
-      const uint64_t endMs = (slice + 1) * config_.sliceDurationMs;
-      const uint64_t lastId = endMs > kSliceMask ? UINT64_MAX : (endMs << 16) - 1;
-      more = true;
-      next = request.reverse ? std::min(lastId, request.to) : std::max(firstId, request.from);
-      break;
-    }
-    walked++;
-    const PageContent page(held.content, held.count);
-    const uint32_t from = page.lowerBound(request.from);
-    const uint32_t to = request.to == UINT64_MAX ? page.count() : page.lowerBound(request.to + 1);
-    for (uint32_t step = 0; step < to - from; step++) {
-      const RecordView record = page.at(request.reverse ? to - 1 - step : from + step);
-      if (records == request.limit || (records > 0 && bytes + record.value.size() > kScanChunkBytes)) {
-        more = true;
-        next = record.id;
-        break;
-      }
-      out.put(record.bytes.data(), record.bytes.size());
-      bytes += record.value.size();
-      records++;
-    }
-  }
-  uint8_t head[13];
-  head[0] = more ? 1 : 0;
-  storeU64BigEndian(head + 1, next);
-  storeU32(head + 9, records);
-  out.patch(headAt, head, sizeof head);
-  return Served::done;
-}
 
 void MemoryTier::respond(const Waiter& waiter, std::string_view body) { respondWith(waiter, 0, body); }
 
@@ -541,6 +534,7 @@ void MemoryTier::refuse(const Waiter& waiter, uint8_t error, uint64_t argument, 
 
 void MemoryTier::respondWith(const Waiter& waiter, uint8_t error, std::string_view body) {
   figures_.waiting--;
+  waitingBytes_ -= waiter.bodyBytes;
   const auto found = connections_.find(waiter.connection);
   // Whoever asked has gone.
   if (found == connections_.end()) return;

@@ -4,9 +4,12 @@
 //
 //     take(frame) ──► open validation of a group ──begin──► on the wire ──finish──► verdicts into the cache ──► responses
 //
-// ⚖17 A request is answered by a validation that began after it came: requests join the open one alone, and `begin` closes
-// it. Lanes keep apart what is fast and what may be slow: series whose pages are all held, series that lack some, and,
+// ⚖17 A request is answered by a validation that began after it came: requests join those alone that wait, and `begin` takes
+// one from among them. Lanes keep apart what is fast and what may be slow: series whose pages are all held, series that lack some, and,
 // each alone, those that the storage tier could not answer at once.
+//
+// What may wait is bounded, most of all what the storage tier has to read pages for: when every cache is empty at once, equal
+// requests share one page, and those that find no room are told when to ask again.
 //
 // A response reads one series, as one item of one validation, at one applied index (⚖7). A scan that finds at its end that
 // it needs pages it did not ask about returns what it has, or asks anew.
@@ -39,6 +42,8 @@ class MemoryTier {
 
   // Storage group of each block.
   void setOwners(const uint16_t* owners, size_t groups);
+  // Slices that ended longer ago than this are the storage tier's; 0: none are.
+  void setNewerThan(uint64_t ms) { newerThanMs_ = ms; }
 
   // The requests of a frame, `count` of them, of a connection whose number is never used again.
   void take(uint32_t connection, std::string_view requests, uint32_t count, uint32_t nowSeconds);
@@ -48,11 +53,11 @@ class MemoryTier {
   // Series that wait for a validation of this lane to begin.
   size_t waiting(uint16_t group, Lane lane) const;
   // Closes the open validation and writes its body. Returns its number, 0 if nothing waits.
-  uint32_t begin(uint16_t group, Lane lane, Sink& body);
+  uint32_t begin(uint16_t group, Lane lane, uint32_t nowSeconds, Sink& body);
   // The storage tier's answer. Throws a range error if it is malformed: the validation is then over, and has failed.
   void finish(uint32_t validation, std::string_view answer, uint32_t nowSeconds);
-  // There was none: whoever waits is told, with this error.
-  void fail(uint32_t validation, uint8_t error, std::string_view message);
+  // There was none: whoever waits is told, with this error and its argument.
+  void fail(uint32_t validation, uint8_t error, uint64_t argument, std::string_view message);
 
   // Connections that have responses, each once; clears the list.
   void takeDirty(std::vector<uint32_t>& out);
@@ -60,6 +65,7 @@ class MemoryTier {
   void flush(uint32_t connection, uint32_t epoch, Sink& out);
 
   const PageCache& cache() const { return cache_; }
+  PageCache& cache() { return cache_; }
   struct Figures {
     uint64_t requests = 0;
     // Requests that joined another of the same pages, and those that need more than one validation.
@@ -67,6 +73,8 @@ class MemoryTier {
     uint64_t again = 0;
     // Requests that are the storage tier's to answer.
     uint64_t notCached = 0;
+    // Requests refused because too much waits already.
+    uint64_t overloaded = 0;
     uint64_t validations = 0;
     uint64_t series = 0;
     // By verdict: unchanged, absent, records, page, large.
@@ -77,6 +85,12 @@ class MemoryTier {
   Figures figures() const { return figures_; }
 
  private:
+  static constexpr uint8_t kGet = 2;
+  static constexpr uint64_t kNothingHeld = kSliceMask;
+  // In place of a validated version: the cache does not hold the page any more, or it is too large for it.
+  static constexpr uint64_t kGone = UINT64_MAX;
+  static constexpr uint64_t kLarge = UINT64_MAX - 1;
+
   struct Connection {
     // Responses, back to back.
     std::string out;
@@ -107,6 +121,8 @@ class MemoryTier {
     uint32_t waiters;
   };
   struct Validation {
+    // Of its queue: each one's is the next one's less one.
+    uint64_t sequence = 0;
     uint16_t group = 0;
     Lane lane = Lane::held;
     std::vector<Item> items;
@@ -117,13 +133,15 @@ class MemoryTier {
   };
   struct JoinSlot {
     uint64_t key;
+    // Of the validation; one that has begun is joined no more, and its slots are free.
+    uint64_t sequence;
     uint32_t item;
-    uint32_t stamp;
   };
   struct Queue {
+    // Those that have not begun.
     std::deque<std::unique_ptr<Validation>> validations;
     std::vector<JoinSlot> joins;
-    uint32_t stamp = 1;
+    uint64_t next = 1;
     size_t series = 0;
   };
   // A request taken apart, and the pages that it needs as far as is known.
@@ -141,16 +159,21 @@ class MemoryTier {
   };
   enum class Served { done, again, notCached };
 
+  // The oldest slice that is not the storage tier's.
+  uint64_t oldestSlice(uint32_t nowSeconds) const;
   uint64_t sliceOf(uint64_t id) const { return (id >> 16) / config_.sliceDurationMs; }
+  void lookAhead(Reader requests, uint32_t count);
   Request parse(uint8_t operation, std::string_view body) const;
   void submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds);
   bool plan(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
   bool planGet(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
   bool planScan(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
   bool ask(const SeriesRef& series, uint64_t slice, uint32_t nowSeconds, Held* held);
-  void enqueue(uint16_t group, Lane lane, const SeriesRef& series, Waiter waiter, std::string_view body);
+  bool enqueue(uint16_t group, Lane lane, const SeriesRef& series, Waiter waiter, std::string_view body);
   Validation& openIn(Queue& queue, uint16_t group, Lane lane);
-  uint32_t joinOrAdd(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt);
+  JoinSlot* joinSlot(Queue& queue, const SeriesRef& series, bool& found);
+  uint32_t addItem(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt);
+  void refreshAsks(Validation& validation, uint32_t nowSeconds);
   void moveToPatient(const Validation& from, const Item& item);
 
   void finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds);
@@ -171,16 +194,21 @@ class MemoryTier {
   const TierConfig config_;
   PageCache cache_;
   std::vector<uint16_t> owners_;
+  uint64_t newerThanMs_ = 0;
   std::deque<Queue> queues_;
   std::unordered_map<uint32_t, Connection> connections_;
   std::vector<uint32_t> dirty_;
   std::unordered_map<uint32_t, std::unique_ptr<Validation>> begun_;
   std::vector<std::unique_ptr<Validation>> spare_;
   uint32_t nextValidation_ = 1;
+  // Pages of the requests that come next in the frame in hand.
+  std::vector<PageKey> ahead_;
   // Of the request in hand.
   std::vector<Ask> asks_;
   bool lacks_ = false;
   PageBuilder builder_;
+  // Bodies of the requests that wait.
+  size_t waitingBytes_ = 0;
   // Scratch, kept for its room.
   std::vector<Ask> validated_;
   std::string response_;

@@ -49,6 +49,7 @@ export interface NativeTierStats {
   readonly joined: number
   readonly again: number
   readonly notCached: number
+  readonly overloaded: number
   readonly validations: number
   readonly series: number
   readonly later: number
@@ -103,6 +104,7 @@ export interface Native {
   digest(engine: number, block: number): string
   requestTable(engine: number, block: number): { answers: number; oldestIndex: number; horizon: number }
   proposeHorizon(engine: number, block: number, maxAnswers: number, beforeMs: number): number
+  setRestoreGeneration(engine: number, generation: number): void
   rotationDue(engine: number): boolean
   rotate(engine: number): void
   /** Undefined if nothing is frozen. */
@@ -121,14 +123,17 @@ export interface Native {
   tierOpen(options: NativeTierOptions): number
   tierClose(tier: number): void
   tierOwners(tier: number, owners: Uint8Array, groups: number): void
+  tierNewerThan(tier: number, ms: number): void
   tierTake(tier: number, connection: number, frame: Uint8Array, offset: number, length: number, count: number, nowSeconds: number): void
   tierForget(tier: number, connection: number): void
   tierWaiting(tier: number, group: number, lane: number): number
-  tierBegin(tier: number, group: number, lane: number, out: Uint8Array): number
+  tierBegin(tier: number, group: number, lane: number, nowSeconds: number, out: Uint8Array): number
   tierFinish(tier: number, validation: number, answer: Uint8Array, offset: number, length: number, nowSeconds: number): void
-  tierFail(tier: number, validation: number, error: number, message: string): void
+  tierFail(tier: number, validation: number, error: number, argument: number, message: string): void
   tierDirty(tier: number): number[]
   tierFlush(tier: number, connection: number, epoch: number, out: Uint8Array): number
+  tierCopyHot(tier: number, ring: number, position: number, owners: Uint8Array, owner: number): { position: number; pages: Uint8Array }
+  tierPutHot(tier: number, pages: Uint8Array, nowSeconds: number): number
   tierStats(tier: number): NativeTierStats
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void

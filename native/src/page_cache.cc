@@ -1,16 +1,24 @@
 #include "page_cache.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace thermocline {
 namespace {
 
 constexpr uint64_t kMagic = 0x4543414345474150;  // "PAGECACE"
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr uint32_t kEntryMagic = 0x45474150;
 constexpr uint32_t kPaddingMagic = 0x20444150;
 // Positions and sizes are multiples of it.
 constexpr uint64_t kUnit = 8;
 // Bytes of a ring's data for each slot of the index: a page of one short record takes more.
 constexpr uint64_t kBytesPerSlot = 160;
+// Finds that make an entry hot: whoever fetched it finds it once.
+constexpr uint32_t kHot = 2;
+// Of one call of copyHot.
+constexpr size_t kCopyBytes = 1024 * 1024;
+constexpr size_t kCopyEntries = 8192;
 constexpr int kPositionBits = 44;
 constexpr uint64_t kPositionMask = (uint64_t{1} << kPositionBits) - 1;
 
@@ -77,7 +85,7 @@ uint64_t PageCache::checkOf(const Entry& entry) {
                              entry.key.low,
                              entry.version,
                              (static_cast<uint64_t>(entry.count) << 32) | entry.contentBytes,
-                             (static_cast<uint64_t>(entry.kind) << 32) | entry.size,
+                             (static_cast<uint64_t>(entry.block) << 48) | (static_cast<uint64_t>(entry.kind) << 32) | entry.size,
                              entry.writtenSeconds};
   return XXH3_64bits_withSeed(&entry + 1, entry.contentBytes, XXH3_64bits(words, sizeof words));
 }
@@ -107,6 +115,7 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
       break;
     }
     ring.hits++;
+    if (entry->found < kHot) entry->found++;
     memmove(&row.slots[1], &row.slots[0], i * sizeof(uint64_t));
     row.slots[0] = slot;
     const uint64_t age = ring.state->head - position;
@@ -120,6 +129,7 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
     }
     held.version = entry->version;
     held.kind = static_cast<HeldKind>(entry->kind);
+    held.block = entry->block;
     held.count = entry->count;
     held.writtenSeconds = entry->writtenSeconds;
     held.content = {reinterpret_cast<const char*>(entry + 1), entry->contentBytes};
@@ -127,6 +137,18 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
   }
   ring.misses++;
   return false;
+}
+
+void PageCache::expectEntry(const PageKey& key) const {
+  const Ring& ring = rings_[key.high >> 58];
+  for (const uint64_t slot : rowOf(ring, key).slots) {
+    if (slot == 0 || slot >> kPositionBits != tagOf(key)) continue;
+    const uint8_t* entry = ring.data + ((slot & kPositionMask) % capacity_) * kUnit;
+    // Its head, and where what it holds begins.
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + sizeof(Entry));
+    return;
+  }
 }
 
 bool PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
@@ -139,7 +161,8 @@ bool PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
   head.version = page.version;
   head.count = page.count;
   head.contentBytes = static_cast<uint32_t>(page.content.size());
-  head.kind = static_cast<uint32_t>(page.kind);
+  head.kind = static_cast<uint16_t>(page.kind);
+  head.block = page.block;
   head.writtenSeconds = nowSeconds;
   note(ring, key, append(ring, head, page.content.data()));
   return true;
@@ -208,6 +231,81 @@ void PageCache::makeRoom(Ring& ring, uint64_t end) {
     state.tail += what[1] / kUnit;
   }
   if (state.tail > state.head) state.tail = state.head;
+}
+
+// ---- For peers that warm up
+
+// Is this entry the one that a look-up would find?
+bool PageCache::isNoted(const Ring& ring, const PageKey& key, uint64_t position) const {
+  const Row& row = rowOf(ring, key);
+  return std::any_of(std::begin(row.slots), std::end(row.slots), [&](uint64_t slot) { return slot == slotOf(key, position); });
+}
+
+// Without any of what `find` notes.
+bool PageCache::holds(const PageKey& key) const {
+  const Ring& ring = rings_[key.high >> 58];
+  const Row& row = rowOf(ring, key);
+  return std::any_of(std::begin(row.slots), std::end(row.slots), [&](uint64_t slot) {
+    const uint64_t position = slot & kPositionMask;
+    if (slot == 0 || slot >> kPositionBits != tagOf(key) || !isHeld(ring, position)) return false;
+    const Entry* entry = entryAt(ring, position);
+    return (capacity_ - position % capacity_) * kUnit >= sizeof(Entry) && entry->magic == kEntryMagic && isSame(entry->key, key);
+  });
+}
+
+// Where the first entry at or after the position begins: the index knows where entries begin.
+uint64_t PageCache::firstFrom(const Ring& ring, uint64_t position) const {
+  uint64_t first = ring.state->head;
+  for (uint64_t row = 0; row < rowsPerRing_; row++) {
+    for (const uint64_t slot : ring.rows[row].slots) {
+      const uint64_t at = slot & kPositionMask;
+      if (slot != 0 && at >= position && at < first && isHeld(ring, at)) first = at;
+    }
+  }
+  return first;
+}
+
+uint64_t PageCache::copyHot(size_t number, uint64_t position, const uint16_t* owners, uint16_t owner, std::string& out) {
+  Ring& ring = rings_[number];
+  const uint64_t head = ring.state->head;
+  const uint64_t middle = head > capacity_ / 2 ? head - capacity_ / 2 : 0;
+  // A position of the caller's is one that was returned, if the cache has gone on since it may be written over.
+  if (position == 0 || position < middle || position > head) position = firstFrom(ring, middle);
+  const size_t end = out.size() + kCopyBytes;
+  for (size_t steps = 0; position < head; steps++) {
+    if (steps == kCopyEntries || out.size() >= end) return position;
+    const uint64_t left = (capacity_ - position % capacity_) * kUnit;
+    uint32_t what[2] = {0, 0};
+    if (left >= sizeof what) memcpy(what, ring.data + (position % capacity_) * kUnit, sizeof what);
+    const bool isEntry = what[0] == kEntryMagic && what[1] >= sizeof(Entry);
+    // Of a process that died: nothing tells where the next one begins.
+    if ((!isEntry && what[0] != kPaddingMagic) || what[1] > left || what[1] < kUnit || what[1] % kUnit != 0) return 0;
+    Entry* entry = entryAt(ring, position);
+    if (isEntry && entry->found >= kHot && owners[entry->block] == owner && isNoted(ring, entry->key, position) && isWhole(*entry)) {
+      out.append(reinterpret_cast<const char*>(entry), sizeof(Entry) + entry->contentBytes);
+    }
+    position += what[1] / kUnit;
+  }
+  return 0;
+}
+
+uint32_t PageCache::putHot(std::string_view entries, uint32_t nowSeconds) {
+  Reader reader(entries, "pages of a peer");
+  std::vector<uint64_t> aligned;
+  uint32_t count = 0;
+  while (reader.left() > 0) {
+    Entry head;
+    memcpy(&head, reader.take(sizeof head), sizeof head);
+    if (head.magic != kEntryMagic || head.contentBytes > kMostContentBytes) reader.throwMalformed("has something else than a page");
+    const std::string_view content = reader.bytes(head.contentBytes);
+    aligned.resize((sizeof head + content.size() + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+    memcpy(aligned.data(), &head, sizeof head);
+    memcpy(reinterpret_cast<uint8_t*>(aligned.data()) + sizeof head, content.data(), content.size());
+    if (checkOf(*reinterpret_cast<const Entry*>(aligned.data())) != head.check) reader.throwMalformed("has a page that is damaged");
+    if (holds(head.key)) continue;
+    if (put(head.key, nowSeconds, {head.version, static_cast<HeldKind>(head.kind), head.block, head.count, 0, content})) count++;
+  }
+  return count;
 }
 
 PageCache::RingFigures PageCache::figures(size_t number) const {

@@ -11,6 +11,9 @@
 // An entry carries a checksum over itself. It is checked when an entry of an earlier process is first found: that process
 // may have died while it wrote. What this process has written it has written whole.
 //
+// For a peer that warms up, a ring is read from its middle to its head: what was found since it passed the middle has been
+// copied to the head, so that what is hot is there. Entries travel as they stand, checksums and all.
+//
 // The file is bound to its owner (cluster, restore generation) and to this run of the machine. Nothing in it is believed
 // without validation: what is old in it costs a round trip, no more.
 #pragma once
@@ -36,6 +39,8 @@ inline PageKey pageKeyOf(const SeriesRef& series, uint64_t slice) {
 struct Held {
   uint64_t version;
   HeldKind kind;
+  // That the series belongs to.
+  uint16_t block;
   // Records of a page, slices of a directory.
   uint32_t count;
   // When it was put or last moved to the head; put sets it.
@@ -56,8 +61,18 @@ class PageCache {
   PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot);
 
   bool find(const PageKey& key, uint32_t nowSeconds, Held& held);
+  // Has the index row of a page that is about to be looked for fetched into the processor's caches; then, once it is there, the entry.
+  void expectRow(const PageKey& key) const { __builtin_prefetch(&rowOf(rings_[key.high >> 58], key)); }
+  void expectEntry(const PageKey& key) const;
   // Takes the place of what was there. False if a ring does not hold several of its size: what was there stays.
   bool put(const PageKey& key, uint32_t nowSeconds, const Held& page);
+
+  // Appends entries of a ring that were found more than once, from `position` on, 0 for where the hot ones begin: those
+  // whose block belongs to `owner` by the table. Does a bounded piece of work, and returns where to go on, 0 at the end.
+  uint64_t copyHot(size_t ring, uint64_t position, const uint16_t* owners, uint16_t owner, std::string& out);
+  // Puts what another cache has copied out, except what is held already. Returns how many entries were put. Throws a range
+  // error if it is malformed or damaged; what came before stays.
+  uint32_t putHot(std::string_view entries, uint32_t nowSeconds);
 
   struct RingFigures {
     uint64_t hits = 0;
@@ -87,12 +102,13 @@ class PageCache {
     uint64_t version;
     uint32_t count;
     uint32_t contentBytes;
-    uint32_t kind;
+    uint16_t kind;
+    uint16_t block;
     uint32_t writtenSeconds;
     uint64_t check;
-    // Not under the checksum: the process that has written or checked it.
+    // Not under the checksum: the process that has written or checked it, and how often it was found since.
     uint32_t boot;
-    uint32_t reserved;
+    uint32_t found;
   };
   static_assert(sizeof(Entry) == 64);
   // Counted in units of kUnit.
@@ -129,6 +145,9 @@ class PageCache {
   uint64_t append(Ring& ring, const Entry& head, const void* content);
   void makeRoom(Ring& ring, uint64_t end);
   void note(Ring& ring, const PageKey& key, uint64_t position);
+  bool holds(const PageKey& key) const;
+  bool isNoted(const Ring& ring, const PageKey& key, uint64_t position) const;
+  uint64_t firstFrom(const Ring& ring, uint64_t position) const;
 
   const MappedFile file_;
   const uint32_t boot_;

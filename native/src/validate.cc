@@ -34,12 +34,9 @@ struct Head {
   uint16_t items;
 };
 
-// There is no restore yet: all history is of generation 0.
-constexpr uint32_t kRestoreGeneration = 0;
-
-Head readHead(Reader& reader) {
+Head readHead(Reader& reader, uint32_t restoreGeneration) {
   Head head;
-  head.sameGeneration = reader.u32() == kRestoreGeneration;
+  head.sameGeneration = reader.u32() == restoreGeneration;
   reader.u8();
   head.items = reader.u16();
   return head;
@@ -127,7 +124,7 @@ void answerPage(SortedStore& store, const ReadView& view, const SeriesRef& serie
 // `u16 items | (u8 state | …)*`. Items that would have to wait are answered as such.
 void Engine::validate(std::string_view request, const double* needs, size_t count, Sink& out) {
   Reader reader(request, "a validation");
-  const Head head = readHead(reader);
+  const Head head = readHead(reader, restoreGeneration_);
   if (head.items != count) reader.throwMalformed("has another number of items than it says");
   out.u16(head.items);
   for (uint32_t i = 0; i < head.items; i++) {
@@ -240,7 +237,7 @@ class ValidateTask final : public Task {
  private:
   Item parse() {
     Reader reader(bytes_, "a validation");
-    const Head head = readHead(reader);
+    const Head head = readHead(reader, engine_.restoreGeneration_);
     sameGeneration_ = head.sameGeneration;
     if (head.items != 1) reader.throwMalformed("that is patient has more than one series");
     const Item item = readItem(reader);

@@ -25,5 +25,8 @@ export const LOG_FIELDS = {
   writes: 'Writes of the log that were read in the replay.',
   entries: 'Entries in them that were not on disk yet and were taken in again.',
   lastWrite: 'Number of the last whole write that the log held at the start.',
+  pages: 'Pages that a memory node took over from its peers.',
+  bytes: 'Their bytes.',
+  tookMs: 'How long that took.',
   cutTail: 'True if the log ended in a write that was never finished, as after a power cut.',
 } as const

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect } from '@thermocline/client'
 import { formatFlags, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
@@ -44,7 +45,7 @@ async function inspect(args: readonly string[]): Promise<void> {
 async function serveMemory(): Promise<void> {
   const config = readMemoryConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
-  const node = new MemoryNode(config, { clock: osClock, randomHex: (bytes) => randomBytes(bytes).toString('hex'), log })
+  const node = new MemoryNode(config, { clock: osClock, randomHex: (bytes) => randomBytes(bytes).toString('hex'), connect, log })
   const http = createMemoryHttp(node, config)
   node.httpAddress = await http.listen(config.http)
   stopOnSignals(log, async () => {

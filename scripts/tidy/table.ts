@@ -57,4 +57,4 @@ export const PURE: readonly RegExp[] = [
 ]
 
 /** Only these may import the real world; everything else is handed it. */
-export const OS_IMPORTERS: readonly string[] = ['node/src/main.ts', 'node/src/inspect.ts']
+export const OS_IMPORTERS: readonly string[] = ['node/src/main.ts', 'node/src/inspect.ts', 'node/bench/unvalidated-node.ts']

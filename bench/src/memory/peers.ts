@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startCluster } from '../cluster.ts'
+import { type Cluster, startCluster } from '../cluster.ts'
 import { startMembers } from '../peers/etcd.ts'
 import { setUpEtcd } from '../peers/etcd-setup.ts'
 import { startMemcached } from './memcached-server.ts'
@@ -23,7 +23,10 @@ const CACHE = '1GiB'
 
 /** Ours: one memory node before three replicas, through the client library. */
 export async function startOurs(folder: string, version: string, say: Say): Promise<TargetParts> {
-  const cluster = await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE])
+  return thermoclineParts(await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE]), version)
+}
+
+export function thermoclineParts(cluster: Cluster, version: string): TargetParts {
   return {
     name: 'thermocline',
     version,

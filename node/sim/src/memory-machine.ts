@@ -31,7 +31,6 @@ export class MemoryMachine {
   private tier: Tier | undefined
   /** Of the process that runs: what an earlier one began is nobody's. */
   private life = 0
-  private targets = 0
   private inFlight = new Map<number, number>()
   private readonly waiting = new Map<number, OnAnswer>()
   private connection = 0
@@ -61,7 +60,7 @@ export class MemoryMachine {
       sliceDurationMs: this.sliceMs,
       restoreGeneration: 0,
     })
-    this.targets = this.tier.setPlacement(placementOf(1), 1, this.cluster.options.replicaCount)
+    this.tier.setOwners(placementOf(1).owner, 1)
     this.inFlight = new Map()
     if (this.tier.stats().warm === 1) this.hits.keptFiles++
     scheduler.hasReactions = true
@@ -132,29 +131,26 @@ export class MemoryMachine {
   private pump(): void {
     const { tier } = this
     if (tier === undefined) return
-    for (let target = 0; target < this.targets; target++) {
-      for (let lane = 0; lane < LANES; lane++) {
-        const slot = target * LANES + lane
-        while ((this.inFlight.get(slot) ?? 0) < IN_FLIGHT) {
-          const begun = tier.begin(target, lane)
-          if (begun === undefined) break
-          this.inFlight.set(slot, (this.inFlight.get(slot) ?? 0) + 1)
-          this.validate(slot, target, begun.number, begun.body.slice())
-        }
+    for (let lane = 0; lane < LANES; lane++) {
+      while ((this.inFlight.get(lane) ?? 0) < IN_FLIGHT) {
+        const begun = tier.begin(0, lane, this.nowSeconds())
+        if (begun === undefined) break
+        this.inFlight.set(lane, (this.inFlight.get(lane) ?? 0) + 1)
+        this.validate(lane, begun.number, begun.body.slice())
       }
     }
     this.respond(tier)
   }
 
-  /** To the replica of that number, or another; the answer comes once, late, or not at all. */
-  private validate(slot: number, target: number, number: number, body: Uint8Array): void {
+  /** To any replica; the answer comes once, late, or not at all. */
+  private validate(lane: number, number: number, body: Uint8Array): void {
     const { scheduler, life } = this
     const { random } = scheduler
     let isOver = false
     const end = (run: (tier: Tier) => void): void => {
       if (isOver || this.life !== life || this.tier === undefined) return
       isOver = true
-      this.inFlight.set(slot, (this.inFlight.get(slot) ?? 1) - 1)
+      this.inFlight.set(lane, (this.inFlight.get(lane) ?? 1) - 1)
       run(this.tier)
       this.pump()
     }
@@ -164,8 +160,7 @@ export class MemoryMachine {
         tier.fail(number, 'unavailable', 'no answer in time')
       }),
     )
-    const replica = random.chance(0.1) ? random.below(this.cluster.machines.length) : target
-    const process = random.pick(this.cluster.livesOf(replica))
+    const process = random.pick(this.cluster.livesOf(random.below(this.cluster.machines.length)))
     scheduler.at(random.between(0.1, 2), () => {
       if (process?.replica === undefined || !process.isAlive) {
         end((tier) => tier.fail(number, 'unavailable', 'nobody there'))

@@ -135,6 +135,10 @@ class NativeEngine implements Engine {
     return native.proposeHorizon(this.id, block, maxAnswers, beforeMs)
   }
 
+  setRestoreGeneration(generation: number): void {
+    native.setRestoreGeneration(this.id, generation)
+  }
+
   rotationDue(): boolean {
     return native.rotationDue(this.id)
   }

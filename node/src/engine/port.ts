@@ -123,6 +123,9 @@ export interface Engine {
    */
   proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number
 
+  /** The generation of the cluster’s history, as the topology names it: what a cache holds from another one counts for nothing. */
+  setRestoreGeneration(generation: number): void
+
   /** True if C0 has reached its size: rotate, sync the log past the marks of everything applied, then flush (⚖11). */
   rotationDue(): boolean
   /** Freezes C0. Throws if a frozen one is not flushed yet. */

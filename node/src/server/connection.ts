@@ -201,19 +201,21 @@ export class Connection implements ReplyTarget {
     endFrame(out, this.frameAt)
     this.count = 0
     this.out = undefined
-    this.send(out.written())
-    if (spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
+    const isFree = this.send(out.written())
+    if (isFree && spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
   }
 
-  /** Sends whole frames; the bytes are copied. */
-  send(frames: Uint8Array): void {
+  /** Sends whole frames. False if the kernel did not take all of them at once: the socket keeps the bytes, which must not change. */
+  send(frames: Uint8Array): boolean {
     const { socket } = this
-    if (this.isClosed) return
-    socket.write(Buffer.from(frames))
-    if (socket.writableLength > ABANDON_BYTES) {
-      this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes: socket.writableLength })
+    if (this.isClosed) return true
+    socket.write(frames)
+    const unsentBytes = socket.writableLength
+    if (unsentBytes > ABANDON_BYTES) {
+      this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes })
       socket.destroy()
-    } else if (socket.writableLength > PAUSE_BYTES) socket.pause()
+    } else if (unsentBytes > PAUSE_BYTES) socket.pause()
+    return unsentBytes === 0
   }
 
   private goodbye(code: ThermoclineError['code'], message: string): void {
@@ -221,9 +223,9 @@ export class Connection implements ReplyTarget {
     this.host.warn('a client connection was closed', { code, message })
   }
 
-  /** Says goodbye because the node stops. */
-  close(): void {
-    if (!this.isClosed) this.end('unavailable', 'the node is stopping')
+  /** Says goodbye; the client may come again. */
+  close(reason: string): void {
+    if (!this.isClosed) this.end('unavailable', reason)
   }
 
   /** Sends what is ready and a goodbye; what the client still sends is read and dropped until it hangs up, or for a while. */

@@ -122,11 +122,16 @@ export class DataServer {
     for (const connection of dirty) connection.flush()
   }
 
+  /** Says goodbye to all clients; new ones may come. */
+  dropClients(reason: string): void {
+    for (const connection of this.connections) connection.close(reason)
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.server.close(() => resolve())
     })
-    for (const connection of this.connections) connection.close()
+    this.dropClients('the node is stopping')
     const timer = setTimeout(() => {
       for (const socket of this.sockets) socket.destroy()
     }, CLOSE_GRACE_MS)

@@ -4,10 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { ByteReader, ByteWriter, blockOf, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, blockOf, ERRORS, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
 import { createMemoryStore, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, ModelBlock, type ModelRecord, peek, readGet, readScan, scanRequest } from '../engine/model.ts'
-import { LANES, Lane, Tier } from './tier.ts'
+import { LANES, Lane, RINGS, Tier } from './tier.ts'
 
 const SLICE_MS = 1000
 const CACHE_BYTES = 32 * 1024 * 1024
@@ -36,7 +36,7 @@ interface Response {
 
 function openTier(changes: { path?: string; boot?: number; owner?: string; restoreGeneration?: number } = {}): Tier {
   const tier = new Tier({ owner: 'cluster', cacheBytes: CACHE_BYTES, boot: 1, sliceDurationMs: SLICE_MS, restoreGeneration: 0, ...changes })
-  tier.setPlacement(placementOf(1), 1, 1)
+  tier.setOwners(placementOf(1).owner, 1)
   return tier
 }
 
@@ -128,19 +128,22 @@ class Run {
 
   private async validate(): Promise<void> {
     for (let lane = 0; lane < LANES; lane++) {
-      const begun = this.tier.begin(0, lane)
+      const begun = this.tier.begin(0, lane, 100)
       if (begun === undefined) continue
       const body = begun.body.slice()
-      const count = (body[5] as number) | ((body[6] as number) << 8)
-      if (lane === Lane.patient) {
-        this.tier.finish(begun.number, await this.engine.validateAsync(body, 0, body.length), 100)
-        continue
-      }
-      const needs = new Float64Array(count).map(() => (this.random(5) === 0 ? -1 : 0))
-      const answer = new Uint8Array(2_000_000)
-      const length = this.engine.validate(body, 0, body.length, needs, count, answer)
-      this.tier.finish(begun.number, answer.subarray(0, length), 100)
+      const isPatient = lane === Lane.patient
+      const later = () => this.random(5) === 0
+      const answer = isPatient ? await this.engine.validateAsync(body, 0, body.length) : this.validateNow(body, later)
+      this.tier.finish(begun.number, answer, 100)
     }
+  }
+
+  /** What the engine answers at once; `later` says which series it does not answer. */
+  validateNow(body: Uint8Array, later = () => false): Uint8Array {
+    const count = (body[5] as number) | ((body[6] as number) << 8)
+    const needs = new Float64Array(count).map(() => (later() ? -1 : 0))
+    const answer = new Uint8Array(2_000_000)
+    return answer.subarray(0, this.engine.validate(body, 0, body.length, needs, count, answer))
   }
 
   async check(): Promise<void> {
@@ -264,7 +267,7 @@ test('requests that arrive after a validation began wait for the next (⚖17), a
   send(1)
   send(2)
   assert.equal(run.tier.waiting(0, Lane.missing), 1)
-  const first = run.tier.begin(0, Lane.missing)
+  const first = run.tier.begin(0, Lane.missing, 1)
   const answer = await run.engine.validateAsync((first as { body: Uint8Array }).body, 0, (first as { body: Uint8Array }).body.length)
   send(3)
   await run.write('alice', 1n << 16n, 5)
@@ -273,11 +276,115 @@ test('requests that arrive after a validation began wait for the next (⚖17), a
     responsesOf(run.tier).map(({ correlation }) => correlation),
     [2, 1],
   )
-  const second = run.tier.begin(0, Lane.missing)
+  const second = run.tier.begin(0, Lane.missing, 1)
   assert.ok(second !== undefined)
   run.tier.fail(second.number, 'unavailable', 'nobody answers')
   const [failed] = responsesOf(run.tier)
   assert.deepEqual([failed?.correlation, failed?.error], [3, 9])
+  run.tier.close()
+})
+
+test('a cache that is warmed by a peer has what is found there, of the blocks that are asked for', async () => {
+  const hot = new Run(21)
+  for (const series of SERIES) {
+    for (let at = 1; at <= 3; at++) await hot.write(series, BigInt(at * SLICE_MS) << 16n, 100)
+    // Once to fetch the page, and once more to find it; the third page is fetched and never found.
+    for (const at of [1, 2, 3, 1, 2]) await hot.ask(Operation.get, getRequest(series, [BigInt(at * SLICE_MS) << 16n]))
+  }
+  const owners = Uint16Array.from({ length: 65_536 }, (_, block) => (block === blockOfSeries('carol') ? 1 : 0))
+  const pages = []
+  for (let ring = 0; ring < RINGS; ring++) {
+    let position = 0
+    do {
+      const piece = hot.tier.copyHot(ring, position, owners, 0)
+      position = piece.position
+      if (piece.pages.length > 0) pages.push(piece.pages)
+    } while (position !== 0)
+  }
+  const warmed = openTier({ boot: 9 })
+  assert.equal(
+    pages.reduce((sum, one) => sum + warmed.putHot(one, 100), 0),
+    4,
+  )
+  assert.equal(
+    pages.reduce((sum, one) => sum + warmed.putHot(one, 100), 0),
+    0,
+  )
+  hot.tier.close()
+  hot.tier = warmed
+  for (const series of SERIES) for (const at of [1, 2, 3]) await hot.ask(Operation.get, getRequest(series, [BigInt(at * SLICE_MS) << 16n]))
+  const { unchanged, page } = warmed.stats()
+  assert.deepEqual([unchanged, page], [4, 5])
+  const damaged = (pages[0] as Uint8Array).slice()
+  damaged[damaged.length - 1] = (damaged[damaged.length - 1] as number) ^ 1
+  assert.throws(() => warmed.putHot(damaged, 100), { code: 'bad_frame' })
+  assert.throws(() => warmed.putHot(damaged.subarray(0, 70), 100), { code: 'bad_frame' })
+  warmed.close()
+})
+
+test('a scan ends where slices are the storage tier’s, and what is older is left to it', async () => {
+  const run = new Run(22)
+  for (let at = 90; at <= 99; at++) await run.write('alice', BigInt(at * SLICE_MS) << 16n, 1000)
+  const scan = (from: bigint, to: bigint, isReverse: boolean) => run.ask(Operation.scan, scanRequest('alice', from, to, 100, isReverse))
+  run.tier.setNewerThan(5 * SLICE_MS)
+  const found: number[] = []
+  let next = 2n ** 64n - 1n
+  for (let chunk = 0; chunk < 3; chunk++) {
+    const { error, body } = await scan(0n, next, true)
+    if (error === ERRORS.not_cached.number) break
+    const { records, more, next: from } = readScan(body)
+    found.push(...records.map(({ id }) => Number(id >> 16n) / SLICE_MS))
+    assert.ok(more)
+    next = from
+  }
+  assert.deepEqual(found, [99, 98, 97, 96, 95])
+  assert.equal(next >> 16n, BigInt(95 * SLICE_MS - 1))
+  assert.equal((await scan(0n, next, true)).error, ERRORS.not_cached.number)
+  assert.equal((await scan(BigInt(90 * SLICE_MS) << 16n, 2n ** 64n - 1n, false)).error, ERRORS.not_cached.number)
+  assert.equal((await scan(BigInt(96 * SLICE_MS) << 16n, 2n ** 64n - 1n, false)).error, 0)
+  run.tier.close()
+})
+
+test('of what lacks pages only so much waits; equal requests share one page, and the rest are told when to come again', async () => {
+  const run = new Run(23)
+  await run.write('alice', 1n << 16n, 10)
+  let correlation = 0
+  const send = (slice: number) => {
+    const body = getRequest('alice', [BigInt(slice * SLICE_MS) << 16n])
+    const frame = frameOf([{ correlation: ++correlation, operation: Operation.get, body }])
+    run.tier.take(1, frame, 0, frame.length, 1, 100)
+  }
+  for (let slice = 0; slice < 512; slice++) send(slice)
+  // They join what has not begun, however long ago it was opened.
+  for (let slice = 0; slice < 512; slice++) send(slice)
+  assert.deepEqual([run.tier.waiting(0, Lane.missing), run.tier.stats().joined], [512, 512])
+  assert.equal(responsesOf(run.tier).length, 0)
+  send(512)
+  const [refused] = responsesOf(run.tier)
+  assert.deepEqual([refused?.correlation, refused?.error], [1025, ERRORS.overloaded.number])
+  const retryAfterMs = new ByteReader((refused as Response).body.subarray(6)).u48()
+  assert.ok(retryAfterMs > 0 && retryAfterMs < 1000)
+  while (run.tier.waiting(0, Lane.missing) > 0) {
+    const { number, body } = run.tier.begin(0, Lane.missing, 100) as { number: number; body: Uint8Array }
+    run.tier.finish(number, run.validateNow(body), 100)
+  }
+  assert.equal(responsesOf(run.tier).filter(({ error }) => error === 0).length, 1024)
+  run.tier.close()
+})
+
+test('a page that came while a request for it waited is not fetched again', async () => {
+  const run = new Run(24)
+  await run.write('alice', 1n << 16n, 10)
+  const frame = frameOf([{ correlation: 1, operation: Operation.get, body: getRequest('alice', [1n << 16n]) }])
+  const finish = async () => {
+    const { number, body } = run.tier.begin(0, Lane.missing, 100) as { number: number; body: Uint8Array }
+    run.tier.take(1, frame, 0, frame.length, 1, 100)
+    run.tier.finish(number, await run.engine.validateAsync(body, 0, body.length), 100)
+  }
+  run.tier.take(1, frame, 0, frame.length, 1, 100)
+  await finish()
+  await finish()
+  assert.deepEqual([run.tier.stats().page, run.tier.stats().unchanged], [1, 1])
   run.tier.close()
 })
 
@@ -295,7 +402,7 @@ test('what is malformed is told, and a connection that is gone gets nothing', ()
   const frame = frameOf([{ correlation: 1, operation: Operation.get, body: getRequest('a', [1n]) }])
   tier.take(2, frame, 0, frame.length, 1, 100)
   tier.forget(2)
-  const begun = tier.begin(0, Lane.missing)
+  const begun = tier.begin(0, Lane.missing, 1)
   tier.fail((begun as { number: number }).number, 'unavailable', '')
   assert.deepEqual(tier.dirty(), [])
   assert.throws(() => tier.finish(77, new Uint8Array(2), 100), /no validation of that number/)

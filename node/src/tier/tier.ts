@@ -1,10 +1,10 @@
 /**
  * The memory tier's state: the cache, the requests that wait, the validations that they travel in. No IO and no clock of its
- * own: frames of requests go in, bodies of `Operation.validate` come out by lane and target, their answers go in, and frames
+ * own: frames of requests go in, bodies of `Operation.validate` come out by lane and storage group, their answers go in, and frames
  * of responses come out (native/src/memory_tier.h).
  */
 import { type NativeTierOptions, type NativeTierStats, native } from '@thermocline/native'
-import { ERRORS, type ErrorCode, type Placement, replicaOrder } from '@thermocline/protocol'
+import { ERRORS, type ErrorCode, type Placement } from '@thermocline/protocol'
 
 /** What keeps fast validations from waiting for slow ones. */
 export const Lane = {
@@ -18,9 +18,13 @@ export const Lane = {
 
 export const LANES = 3
 
+/** Of a cache; a page’s hash names its ring. */
+export const RINGS = 64
+
 const HEAD_BYTES = 4
 /** More than any validation takes: native/src/memory_tier.cc bounds it. */
 const VALIDATION_BYTES = 4 * 1024 * 1024
+const FRAMES_BYTES = 256 * 1024
 
 export interface Begun {
   readonly number: number
@@ -32,25 +36,21 @@ export class Tier {
   private readonly id: number
   private readonly out = new Uint8Array(VALIDATION_BYTES)
   private readonly head = new DataView(this.out.buffer)
-  private frames = new Uint8Array(256 * 1024)
+  private frames = new Uint8Array(FRAMES_BYTES)
 
   /** @throws an error with code `disk_full`, `locked` or `ERR_OUT_OF_RANGE`. */
   constructor(options: NativeTierOptions) {
     this.id = native.tierOpen(options)
   }
 
-  /**
-   * Whom each block is asked of: the storage replica that is its first choice, which knows first what was written. Before
-   * that is known nothing may be taken. Validations gather by this number. @returns how many there are.
-   */
-  setPlacement({ owner, slot }: Pick<Placement, 'owner' | 'slot'>, groups: number, replicas: number): number {
-    const targets = new Uint16Array(owner.length)
-    for (let block = 0; block < targets.length; block++) {
-      const first = replicaOrder(slot[block] as number, replicas)[0] as number
-      targets[block] = (owner[block] as number) * replicas + first
-    }
-    native.tierOwners(this.id, new Uint8Array(targets.buffer), groups * replicas)
-    return groups * replicas
+  /** The storage group of each block: validations gather by it. Before that is known nothing may be taken. */
+  setOwners(owner: Placement['owner'], groups: number): void {
+    native.tierOwners(this.id, new Uint8Array(Uint16Array.from(owner).buffer), groups)
+  }
+
+  /** What is older than this is the storage tier's; 0: nothing is. */
+  setNewerThan(ms: number): void {
+    native.tierNewerThan(this.id, ms)
   }
 
   /** The requests of a frame after its head. @throws an error with code `bad_frame`: the connection is lost. */
@@ -64,13 +64,13 @@ export class Tier {
   }
 
   /** Series that wait for a validation to begin. */
-  waiting(target: number, lane: number): number {
-    return native.tierWaiting(this.id, target, lane)
+  waiting(group: number, lane: number): number {
+    return native.tierWaiting(this.id, group, lane)
   }
 
   /** Closes the open validation: who comes from now on waits for the next (⚖17). Undefined if nothing waits. */
-  begin(target: number, lane: number): Begun | undefined {
-    const number = native.tierBegin(this.id, target, lane, this.out)
+  begin(group: number, lane: number, nowSeconds: number): Begun | undefined {
+    const number = native.tierBegin(this.id, group, lane, nowSeconds, this.out)
     return number === 0 ? undefined : { number, body: this.out.subarray(HEAD_BYTES, HEAD_BYTES + this.head.getUint32(0, true)) }
   }
 
@@ -79,8 +79,9 @@ export class Tier {
     native.tierFinish(this.id, validation, answer, 0, answer.length, nowSeconds)
   }
 
-  fail(validation: number, code: ErrorCode, message: string): void {
-    native.tierFail(this.id, validation, ERRORS[code].number, message)
+  /** There is no answer. @param argument of the error: for `overloaded`, when to ask again, in ms. */
+  fail(validation: number, code: ErrorCode, message: string, argument = 0): void {
+    native.tierFail(this.id, validation, ERRORS[code].number, argument, message)
   }
 
   /** Connections that have responses since the last call. */
@@ -88,12 +89,30 @@ export class Tier {
     return native.tierDirty(this.id)
   }
 
-  /** Frames of all responses of a connection; valid until the next call. */
+  /** Frames of all responses of a connection; valid until the next call, or for good if they are kept. */
   flush(connection: number, epoch: number): Uint8Array {
     const written = native.tierFlush(this.id, connection, epoch, this.frames)
     if (written >= 0) return this.frames.subarray(0, written)
     this.frames = new Uint8Array(2 * (-2 - written))
     return this.frames.subarray(0, native.tierFlush(this.id, connection, epoch, this.frames))
+  }
+
+  /** Whoever got the frames of the last flush has not done with them. */
+  keepFrames(): void {
+    this.frames = new Uint8Array(FRAMES_BYTES)
+  }
+
+  /**
+   * Hot pages of a ring whose blocks `owner` has by the table, and where to go on: from position 0 to position 0, in pieces of
+   * bounded work. Pages travel as they stand in the cache.
+   */
+  copyHot(ring: number, position: number, owners: Placement['owner'], owner: number): { position: number; pages: Uint8Array } {
+    return native.tierCopyHot(this.id, ring, position, new Uint8Array(Uint16Array.from(owners).buffer), owner)
+  }
+
+  /** What `copyHot` of another tier of this owner gave. @returns how many were new. @throws an error with code `bad_frame`. */
+  putHot(pages: Uint8Array, nowSeconds: number): number {
+    return native.tierPutHot(this.id, pages, nowSeconds)
   }
 
   stats(): NativeTierStats {

@@ -4,10 +4,10 @@ import { connectPool, inGroups } from '../../client-pool.ts'
 import { VALUE_BYTES } from '../../workloads.ts'
 import { PAGES_PER_SERIES, type PageValue, type Store } from './store.ts'
 
-const BASE_MS = 1_732_233_600_000
-const SLICE_MS = 24 * 60 * 60 * 1000
+export const BASE_MS = 1_732_233_600_000
+export const SLICE_MS = 24 * 60 * 60 * 1000
 
-const seriesOf = (page: number): string => `bench-${Math.floor(page / PAGES_PER_SERIES)}`
+export const seriesOf = (page: number): string => `bench-${Math.floor(page / PAGES_PER_SERIES)}`
 const idOf = (page: number): { ms: number; seq: number } => ({ ms: BASE_MS + (page % PAGES_PER_SERIES) * SLICE_MS, seq: 0 })
 const keyOf = (page: number) => ({ series: seriesOf(page), id: idOf(page) })
 

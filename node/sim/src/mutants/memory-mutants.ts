@@ -2,42 +2,41 @@
 import type { Mutant } from './mutants.ts'
 
 const TIER = '../../native/src/memory_tier.cc'
-const ENQUEUE = '  enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body);\n'
-const OPEN = '  Validation& validation = openIn(queue, group, lane);\n  waiter.bodyAt'
+const ENQUEUE = '  if (enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body)) return;\n'
+const JOIN = '  bool joins = false;\n  JoinSlot* slot'
 
 export const MEMORY_MUTANTS: readonly Mutant[] = [
   {
     name: 'serve-without-validation',
     file: TIER,
-    find: `${ENQUEUE}}\n\n// ---- What to ask`,
+    find: ENQUEUE,
     replace: `  if (!lacks_) {
     std::string answer;
     const Served served = serve(request, series, 1, asks_.data(), static_cast<uint32_t>(asks_.size()), nowSeconds, answer);
     if (served == Served::done) return respond(waiter, answer);
   }
-${ENQUEUE}}\n\n// ---- What to ask`,
+${ENQUEUE}`,
     caughtBy: ['linearizable'],
     why: '⚖17: what is held is served without asking the storage tier',
   },
   {
     name: 'join-a-begun-validation',
     file: TIER,
-    find: OPEN,
+    find: JOIN,
     replace: `  for (auto& [number, begun] : begun_) {
     for (Item& item : begun->items) {
       const bool same = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
                         memcmp(&begun->asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
       if (!same) continue;
       waiter.bodyAt = static_cast<uint32_t>(begun->bodies.size());
-      waiter.bodyBytes = static_cast<uint32_t>(body.size());
       begun->bodies.append(body);
       waiter.next = item.waiters;
       begun->waiters.push_back(waiter);
       item.waiters = static_cast<uint32_t>(begun->waiters.size());
-      return;
+      return true;
     }
   }
-${OPEN}`,
+${JOIN}`,
     caughtBy: ['linearizable'],
     why: '⚖17: a request is answered by a validation that began before it came',
   },

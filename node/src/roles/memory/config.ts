@@ -15,6 +15,8 @@ export interface MemoryConfig {
   readonly cacheBytes: number
   /** Undefined: in process memory. */
   readonly cacheDir: string | undefined
+  /** An empty cache is filled with what peers hold hottest. */
+  readonly prefetch: boolean
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -53,6 +55,11 @@ export const MEMORY_FLAGS = {
     fallback: '/dev/shm',
     about: 'Where the cache’s file lives: a tmpfs, so that it outlives the process. Empty keeps it in process memory.',
   },
+  prefetch: {
+    env: 'THERMOCLINE_PREFETCH',
+    fallback: 'on',
+    about: 'on: a cache that begins empty takes over what its peers hold hottest, before the node is ready; off: it does not.',
+  },
   'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
 } as const satisfies Flags
 
@@ -73,6 +80,7 @@ const schema = z.strictObject({
   http: address,
   cache: size(MIN_CACHE_BYTES),
   'cache-dir': z.string(),
+  prefetch: z.enum(['on', 'off'], 'expected on or off'),
   'log-level': logLevel,
 })
 
@@ -98,6 +106,7 @@ export function readMemoryConfig(
     http: data.http,
     cacheBytes: data.cache,
     cacheDir: data['cache-dir'] === '' ? undefined : data['cache-dir'],
+    prefetch: data.prefetch === 'on',
     logLevel: data['log-level'],
   })
 }

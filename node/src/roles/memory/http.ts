@@ -4,6 +4,7 @@ import { fastify } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { VERSION } from '../../version.ts'
 import type { MemoryConfig } from './config.ts'
+import { addHotPages } from './hot-pages.ts'
 import type { MemoryNode } from './memory-node.ts'
 
 const PREFIX = 'thermocline_memory_'
@@ -34,7 +35,11 @@ export function createMemoryHttp(node: MemoryNode, config: MemoryConfig): Memory
   app.get('/healthz', () => 'ok')
   app.get('/readyz', (_request, reply) => {
     if (node.state === 'serving') return 'ok'
-    return reply.status(503).send(`${node.state}: the storage tier has not told its topology yet`)
+    return reply
+      .status(503)
+      .send(
+        `${node.state}: ${node.state === 'warming' ? 'it takes over what its peers hold hottest' : 'the storage tier has not told its topology yet'}`,
+      )
   })
   app.get('/metrics', async (_request, reply) => reply.type(figures.registry.contentType).send(await figures.text()))
   app.get('/v1/admin/status', () => ({
@@ -50,6 +55,7 @@ export function createMemoryHttp(node: MemoryNode, config: MemoryConfig): Memory
     cache: node.stats(),
   }))
   app.get('/v1/admin/topology', (_request, reply) => node.topology() ?? reply.status(404).send())
+  addHotPages(app, node)
   return {
     listen: async (address) => {
       const { host, port } = splitAddress(address)

@@ -2,23 +2,31 @@
  * The memory role: a cache of the storage tier whose every read is validated there, and a client of it. It holds nothing
  * that counts: killed, it costs latency.
  *
- *     starting ──the storage tier gives its topology──► serving ──SIGTERM──► stopping
+ *     starting ──the storage tier gives its topology──► warming ──peers gave what is hot──► serving ──SIGTERM──► stopping
+ *
+ * While it warms it serves whoever asks already; it is not ready.
  *
  * Requests gather in the tier while validations are on their way; a few of each lane and group are, so that batches grow with
  * the load, as rounds of the storage tier do.
  */
 import { join } from 'node:path'
-import { type Client, connect } from '@thermocline/client'
+import type { Client } from '@thermocline/client'
 import { type ByteReader, ERRORS, Operation, type ProcessId, placementOf, ThermoclineError, type Topology } from '@thermocline/protocol'
-import type { Clock } from '../../io/ports.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { LANES, Tier } from '../../tier/tier.ts'
 import type { MemoryConfig } from './config.ts'
+import { WarmUp, type WarmUpState } from './warm-up.ts'
+import type { MemoryWorld } from './world.ts'
 
-/** Validations on their way at a time, by lane and storage replica. */
-const IN_FLIGHT = [2, 2, 32] as const
+/**
+ * Validations on their way at a time, by lane and storage group. What is held travels in one: the next gathers meanwhile, so that
+ * batches grow with the load. One that is late holds up no other.
+ */
+const IN_FLIGHT = [1, 2, 32] as const
+const LATE_IN_FLIGHT = 8
+const LATE_MS = 5
 const VALIDATE_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 10_000
 const CONNECT_AGAIN_MS = 500
@@ -27,29 +35,25 @@ const MAX_TOPOLOGY_WAIT_MS = 60_000
 const FIRST_BLOCK_AT = 7
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 1000
-
-export interface MemoryWorld {
-  readonly clock: Clock
-  readonly randomHex: (bytes: number) => string
-  readonly log: {
-    info(fields: Record<string, unknown>, message: string): void
-    warn(fields: Record<string, unknown>, message: string): void
-  }
-}
+/** Where the storage tier has not said when to ask again. */
+const RETRY_AFTER_MS = 50
 
 export class MemoryNode {
   private readonly config: MemoryConfig
   private readonly world: MemoryWorld
   private readonly server: DataServer
   private readonly process: ProcessId
-  private tier: Tier | undefined
+  private openTier: Tier | undefined
+  private readonly warmingUp: WarmUp
   private client: Client | undefined
   private current: Topology | undefined
   private readonly numbers = new Map<Connection, number>()
   private readonly connections = new Map<number, Connection>()
   private nextNumber = 1
-  /** By storage replica and lane. */
-  private inFlight: number[] = []
+  /** By storage group and lane. */
+  private readonly lanes: LaneState[] = []
+  private replicas = 1
+  private isLookDue = false
   private isPumpDue = false
   private isStopping = false
   private readonly stopped = new AbortController()
@@ -66,11 +70,13 @@ export class MemoryNode {
       incarnation: { number: 0, nonce: world.randomHex(8) },
       boot: 1,
     }
+    this.warmingUp = new WarmUp(world)
     this.server = new DataServer({
       clusterId: () => config.clusterId,
       process: () => this.process,
       epoch: () => this.current?.epoch ?? 0,
       sliceDurationMs: () => this.current?.sliceDurationMs ?? 0,
+      warmUpLeftMs: () => this.warmingUp.now().leftMs,
       submit: (operation, body, _timeoutMs, target, token) => {
         if (operation === Operation.topology) this.answerTopology(body, (error, answer) => target.reply(token, error, answer))
         else if (operation === Operation.get || operation === Operation.scan)
@@ -84,8 +90,28 @@ export class MemoryNode {
     })
   }
 
-  get state(): 'starting' | 'serving' | 'stopping' {
-    return this.isStopping ? 'stopping' : this.tier === undefined ? 'starting' : 'serving'
+  get state(): 'starting' | 'warming' | 'serving' | 'stopping' {
+    if (this.isStopping) return 'stopping'
+    if (this.openTier === undefined) return 'starting'
+    return this.warmingUp.isPrefetching ? 'warming' : 'serving'
+  }
+
+  warmUp(): WarmUpState {
+    return this.warmingUp.now()
+  }
+
+  /** Names this process. */
+  get nonce(): string {
+    return this.process.incarnation.nonce
+  }
+
+  get tier(): Tier | undefined {
+    return this.openTier
+  }
+
+  /** Whose pages the cache holds; undefined before that is known. */
+  get owner(): string | undefined {
+    return this.current === undefined ? undefined : this.ownerOf(this.current)
   }
 
   /**
@@ -105,7 +131,7 @@ export class MemoryNode {
     const { clusterId, storage, group, machine } = this.config
     while (!this.isStopping) {
       try {
-        return await connect({
+        return await this.world.connect({
           endpoints: storage,
           clusterId,
           name: `memory g${group}-${machine}`,
@@ -127,32 +153,75 @@ export class MemoryNode {
   }
 
   private install(topology: Topology): void {
-    if (topology.epoch <= (this.current?.epoch ?? 0)) return
+    const before = this.current
+    if (topology.epoch <= (before?.epoch ?? 0)) return
     this.current = topology
-    this.tier ??= this.openTier(topology)
+    if (before !== undefined && this.ownerOf(before) !== this.ownerOf(topology)) this.forgetAll()
+    if (this.openTier === undefined) {
+      this.openTier = this.open(topology)
+      if (this.openTier.stats().warm === 1) this.warmingUp.skip()
+      else void this.warm(this.openTier, topology)
+    }
     const groups = topology.groups.length
-    const targets = this.tier.setPlacement(placementOf(groups), groups, topology.groups[0]?.replicas.length ?? 1)
-    while (this.inFlight.length < targets * LANES) this.inFlight.push(0)
+    this.openTier.setOwners(placementOf(groups).owner, groups)
+    this.openTier.setNewerThan(topology.memory?.newerThanMs ?? 0)
+    while (this.lanes.length < groups * LANES) this.lanes.push({ inFlight: 0, begunMs: 0 })
+    this.replicas = topology.groups[0]?.replicas.length ?? 1
     this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
   }
 
-  private openTier({ sliceDurationMs }: Topology): Tier {
+  private ownerOf({ sliceDurationMs, restoreGeneration }: Topology): string {
+    return `${this.config.clusterId}/${sliceDurationMs}/${restoreGeneration}`
+  }
+
+  private open(topology: Topology): Tier {
     const { clusterId, group, machine, cacheBytes, cacheDir } = this.config
     const name = `thermocline-${clusterId.slice(0, 12)}-m${group}-${machine}.pages`
     return new Tier({
       path: cacheDir === undefined ? undefined : join(cacheDir, name),
-      owner: `${clusterId}/${sliceDurationMs}`,
+      owner: this.ownerOf(topology),
       cacheBytes,
       boot: Number.parseInt(this.world.randomHex(4), 16),
-      sliceDurationMs,
-      restoreGeneration: 0,
+      sliceDurationMs: topology.sliceDurationMs,
+      restoreGeneration: topology.restoreGeneration,
     })
+  }
+
+  /** The cluster has another history now. Who waits here asks again, elsewhere or anew. */
+  private forgetAll(): void {
+    this.world.log.warn({}, 'the cluster was restored: the cache begins anew')
+    this.server.dropClients('the cluster was restored; ask again')
+    this.openTier?.close()
+    this.openTier = undefined
+    this.lanes.length = 0
+  }
+
+  /** Machines of the same group hold the same; where there are none, others may have held these blocks before. */
+  private async warm(tier: Tier, { memory, ...topology }: Topology): Promise<void> {
+    const { group, prefetch } = this.config
+    const groups = memory?.groups ?? []
+    const own = groups[group] ?? []
+    const peers = own.length > 1 || groups.length < 2 ? own : groups.flat()
+    const plan = {
+      owner: this.ownerOf(topology),
+      asker: this.nonce,
+      groups: Math.max(groups.length, group + 1),
+      group,
+      peers: prefetch ? peers.map(({ http }) => http) : [],
+      warmUpMs: memory?.warmUpMs ?? 0,
+    }
+    try {
+      await this.warmingUp.run(tier, plan, this.stopped.signal)
+    } catch (error) {
+      // The tier was closed meanwhile.
+      if ((error as { code?: string }).code !== 'ERR_ENGINE_CLOSED') throw error
+    }
   }
 
   // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private takeFrame(connection: Connection, reader: ByteReader, count: number): void {
-    const { tier } = this
+    const tier = this.openTier
     if (tier === undefined || this.isStopping || hasOthers(reader, count)) {
       connection.takeRequests(reader, count)
       return
@@ -178,7 +247,7 @@ export class MemoryNode {
     if (number === undefined) return
     this.numbers.delete(connection)
     this.connections.delete(number)
-    this.tier?.forget(number)
+    this.openTier?.forget(number)
   }
 
   private answerTopology(body: Uint8Array, answer: (error: number, body: Uint8Array) => void): void {
@@ -216,46 +285,71 @@ export class MemoryNode {
   }
 
   private pump(): void {
-    const tier = this.tier as Tier
-    for (let slot = 0; slot < this.inFlight.length; slot++) {
+    const tier = this.openTier
+    if (tier === undefined) return
+    const nowMs = this.world.clock.nowMs()
+    for (let slot = 0; slot < this.lanes.length; slot++) {
       const lane = slot % LANES
-      const target = (slot - lane) / LANES
-      while ((this.inFlight[slot] as number) < (IN_FLIGHT[lane] as number) && tier.waiting(target, lane) > 0) {
-        const begun = tier.begin(target, lane)
+      const group = (slot - lane) / LANES
+      const state = this.lanes[slot] as LaneState
+      while (tier.waiting(group, lane) > 0) {
+        if (!mayBegin(state, lane, nowMs)) {
+          this.lookAgain()
+          break
+        }
+        const begun = tier.begin(group, lane, this.nowSeconds())
         if (begun === undefined) break
-        this.inFlight[slot] = (this.inFlight[slot] as number) + 1
-        void this.validate(slot, begun.number, begun.body.slice())
+        state.inFlight++
+        state.begunMs = nowMs
+        void this.validate(state, group, begun.number, begun.body.slice())
       }
     }
   }
 
-  private async validate(slot: number, number: number, body: Uint8Array): Promise<void> {
-    const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
-    const tier = this.tier as Tier
-    try {
-      const answer = await (this.client as Client).validate(body, block, { timeoutMs: VALIDATE_TIMEOUT_MS })
-      tier.finish(number, answer, this.nowSeconds())
-    } catch (error) {
-      this.failed(number, error)
-    }
-    this.inFlight[slot] = (this.inFlight[slot] as number) - 1
-    this.pumpSoon()
+  /** Something waits behind a validation that may turn out to be late. */
+  private lookAgain(): void {
+    if (this.isLookDue) return
+    this.isLookDue = true
+    setTimeout(() => {
+      this.isLookDue = false
+      if (!this.isStopping) this.pumpSoon()
+    }, LATE_MS)
   }
 
-  /** The storage tier did not answer: whoever waits asks it himself. */
-  private failed(number: number, error: unknown): void {
-    if (error instanceof ThermoclineError) this.tier?.fail(number, 'unavailable', `the storage tier: ${error.code}: ${error.message}`)
-    else if ((error as { code?: string }).code === 'bad_frame')
+  private async validate(state: LaneState, group: number, number: number, body: Uint8Array): Promise<void> {
+    const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
+    const tier = this.openTier as Tier
+    const isOpen = (): boolean => this.openTier === tier
+    // One replica for all of a group's, another one for each machine: its rounds are few and large.
+    const replica = (group + this.config.machine) % this.replicas
+    try {
+      const answer = await (this.client as Client).validate(body, block, replica, { timeoutMs: VALIDATE_TIMEOUT_MS })
+      if (isOpen()) tier.finish(number, answer, this.nowSeconds())
+    } catch (error) {
+      if (isOpen()) this.failed(tier, number, error)
+    }
+    state.inFlight--
+    if (isOpen()) this.pumpSoon()
+  }
+
+  /** The storage tier did not answer: whoever waits asks it himself, unless it has too much to do already. */
+  private failed(tier: Tier, number: number, error: unknown): void {
+    if (error instanceof ThermoclineError) {
+      const isOverloaded = error.code === 'overloaded'
+      const message = `the storage tier: ${error.code}: ${error.message}`
+      tier.fail(number, isOverloaded ? 'overloaded' : 'unavailable', message, isOverloaded ? (error.retryAfterMs ?? RETRY_AFTER_MS) : 0)
+    } else if ((error as { code?: string }).code === 'bad_frame')
       this.world.log.warn({ error: String(error) }, 'an answer to a validation is malformed')
     else throw error
   }
 
   private flush(): void {
-    const tier = this.tier as Tier
+    const tier = this.openTier
+    if (tier === undefined) return
     const epoch = this.current?.epoch ?? 0
     for (const number of tier.dirty()) {
       const connection = this.connections.get(number)
-      if (connection !== undefined) connection.send(tier.flush(number, epoch))
+      if (connection?.send(tier.flush(number, epoch)) === false) tier.keepFrames()
     }
   }
 
@@ -270,7 +364,7 @@ export class MemoryNode {
   }
 
   stats(): ReturnType<Tier['stats']> | undefined {
-    return this.tier?.stats()
+    return this.openTier?.stats()
   }
 
   get clients(): number {
@@ -281,13 +375,23 @@ export class MemoryNode {
     if (this.isStopping) return
     this.isStopping = true
     const untilMs = this.world.clock.nowMs() + DRAIN_MS
-    while ((this.tier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs)
+    while ((this.openTier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs)
       await new Promise((resolve) => setTimeout(resolve, 10))
     this.stopped.abort()
     await this.server.close()
     await this.client?.close()
-    this.tier?.close()
+    this.openTier?.close()
   }
+}
+
+interface LaneState {
+  inFlight: number
+  /** When the last validation began. */
+  begunMs: number
+}
+
+function mayBegin({ inFlight, begunMs }: LaneState, lane: number, nowMs: number): boolean {
+  return inFlight < (IN_FLIGHT[lane] as number) || (inFlight < LATE_IN_FLIGHT && nowMs - begunMs >= LATE_MS)
 }
 
 /** Something else than gets and scans among the requests? */

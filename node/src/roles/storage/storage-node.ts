@@ -170,6 +170,7 @@ export class StorageNode implements DataService, AdminService {
     this.placement = placementOf(current.groups.length)
     this.world.network.setAddresses(group.replicas.map((replica) => replica.data))
     this.replica?.members.update()
+    this.engine?.setRestoreGeneration(current.restoreGeneration)
     this.openingReplica ??= this.joinAndOpen(current, group.replicas.length)
     // A volume that has to rejoin waits for other replicas: nobody may wait for that.
     if (this.volume.rejoin === undefined && this.isNamed(this.volume.replica, this.volume.incarnation)) await this.openingReplica
@@ -266,6 +267,7 @@ export class StorageNode implements DataService, AdminService {
       incarnation: `${volume.clusterId}/${volume.group}/${volume.replica}/${volume.incarnation.number}:${volume.incarnation.nonce}`,
     })
     this.engine = engine
+    engine.setRestoreGeneration((this.store.current ?? topology).restoreGeneration)
     const replica = this.makeReplica(engine, replicaCount)
     await replica.start()
     this.replica = replica

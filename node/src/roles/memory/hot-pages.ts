@@ -1,0 +1,81 @@
+/**
+ * How a cache that begins empty gets what its peers hold hottest: ring by ring, over the HTTP port. Pages travel as they stand in
+ * the peer's cache, with their checksums; nothing of them is believed without validation, so that an old one costs no more than
+ * a missing one.
+ */
+import { MAX_GROUPS, placementOf } from '@thermocline/protocol'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { RINGS, type Tier } from '../../tier/tier.ts'
+
+export const HOT_PAGES_PATH = '/v1/cache/pages'
+const POSITION_BYTES = 8
+const FETCH_TIMEOUT_MS = 5000
+const STARTING = 503
+
+const whole = (most: number) => z.coerce.number().int().min(0).max(most)
+
+const querySchema = z.strictObject({
+  /** Whose pages they are: cluster, slices and history of both sides must be the same. */
+  owner: z.string().max(200),
+  /** Names the process that asks. */
+  asker: z.string().max(64),
+  /** Of so many memory groups, the one whose blocks are asked for. */
+  groups: whole(MAX_GROUPS).min(1),
+  group: whole(MAX_GROUPS - 1),
+  ring: whole(RINGS - 1),
+  position: whole(Number.MAX_SAFE_INTEGER),
+})
+
+export type HotPagesQuery = z.infer<typeof querySchema>
+
+export interface HotPagesHost {
+  readonly owner: string | undefined
+  readonly nonce: string
+  readonly tier: Tier | undefined
+}
+
+/** `GET /v1/cache/pages`: u64 position to go on from, 0 at the ring's end, then pages. */
+export function addHotPages(app: FastifyInstance, host: HotPagesHost): void {
+  app.get(HOT_PAGES_PATH, (request, reply) => {
+    const parsed = querySchema.safeParse(request.query)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      return reply.status(400).send({ error: 'invalid_argument', message: `${issue?.path.join('.')}: ${issue?.message}` })
+    }
+    const { owner, asker, groups, group, ring, position } = parsed.data
+    const { tier } = host
+    if (tier === undefined) return reply.status(STARTING).send({ error: 'unavailable', message: 'the memory node is starting' })
+    if (owner !== host.owner)
+      return reply.status(409).send({ error: 'wrong_cluster', message: `owner: ${owner}; this cache is of ${host.owner}` })
+    if (asker === host.nonce) return reply.status(409).send({ error: 'wrong_role', message: 'asker: it is this process itself' })
+    const hot = tier.copyHot(ring, position, placementOf(groups).owner, group)
+    const body = Buffer.alloc(POSITION_BYTES + hot.pages.length)
+    body.writeBigUInt64LE(BigInt(hot.position))
+    body.set(hot.pages, POSITION_BYTES)
+    return reply.type('application/octet-stream').send(body)
+  })
+}
+
+export interface HotPages {
+  readonly position: number
+  readonly pages: Uint8Array
+}
+
+/** The peer does not answer, and may later. */
+export class NotNow extends Error {}
+
+/** A piece of a peer's ring. @throws NotNow; Error if the peer has nothing for this cache. */
+export async function fetchHotPages(http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
+  const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)] as [string, string]))
+  const response = await fetch(`http://${http}${HOT_PAGES_PATH}?${parameters}`, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]),
+  }).catch((cause: unknown) => {
+    throw new NotNow(`${http}: it does not answer`, { cause })
+  })
+  if (response.status === STARTING) throw new NotNow(`${http}: ${await response.text()}`)
+  if (!response.ok) throw new Error(`${http}: ${response.status} ${(await response.text()).slice(0, 500)}`)
+  const body = new Uint8Array(await response.arrayBuffer())
+  if (body.length < POSITION_BYTES) throw new Error(`${http}: an answer of ${body.length} bytes; expected at least ${POSITION_BYTES}`)
+  return { position: Number(new DataView(body.buffer).getBigUint64(0, true)), pages: body.subarray(POSITION_BYTES) }
+}

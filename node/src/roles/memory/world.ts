@@ -1,0 +1,14 @@
+/** What a memory node needs of the process that it runs in. */
+import type { Client, ConnectOptions } from '@thermocline/client'
+import type { Clock } from '../../io/ports.ts'
+
+export interface MemoryWorld {
+  readonly clock: Clock
+  readonly randomHex: (bytes: number) => string
+  /** To the storage tier. */
+  readonly connect: (options: ConnectOptions) => Promise<Client>
+  readonly log: {
+    info(fields: Record<string, unknown>, message: string): void
+    warn(fields: Record<string, unknown>, message: string): void
+  }
+}
