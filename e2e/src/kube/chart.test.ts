@@ -258,7 +258,10 @@ async function takesMemoryGroups(lab: Lab): Promise<void> {
   await eventually(() => lab.kubectl(apply, { stdin: manifest({}) }))
   const made = await lab.kubectlJson<{ spec: Record<string, unknown> }>(['get', 'mmg', 'main', '--namespace', NAMESPACE])
   const { replicas, cache, trafficPercent, warmUp, groups } = made.spec
-  assert.deepEqual([replicas, cache, trafficPercent, warmUp, groups], [2, { size: '1Gi' }, 100, { duration: '30s' }, undefined])
+  assert.deepEqual(
+    [replicas, cache, trafficPercent, warmUp, groups],
+    [2, { size: '1Gi' }, 100, { duration: '30s', prefetch: true }, undefined],
+  )
   const wrong: readonly [string, object][] = [
     ['spec.replicas', { replicas: 17 }],
     ['spec.trafficPercent', { trafficPercent: 101 }],

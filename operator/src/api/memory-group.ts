@@ -46,6 +46,10 @@ export const memoryGroupSpecSchema = z.strictObject({
       duration: duration('How long the traffic of a machine that begins with an empty cache takes to grow to that of its peers.').default(
         '30s',
       ),
+      prefetch: z
+        .boolean()
+        .default(true)
+        .meta({ description: 'A machine that begins with an empty cache takes over what its peers hold hottest, before it is ready.' }),
     })
     .prefault({})
     .meta({ description: 'How a new machine is warmed.' }),

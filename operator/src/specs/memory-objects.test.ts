@@ -40,6 +40,7 @@ test('a machine is told who it is, where the storage tier is, and what it may us
     `--cluster=${CLUSTER_ID}`,
     '--storage=orders-storage.shop.svc.cluster.local:7400',
     `--cache=${2 * 1024 ** 3}`,
+    '--prefetch=on',
   ])
     assert.ok(container?.args.includes(wanted), wanted)
 })
@@ -79,7 +80,13 @@ test('traffic, split point, warm-up, replicas and groups are no part of the pods
     assert.equal(memoryTemplateHash(tierWith(spec)), hash, JSON.stringify(spec))
     assert.deepEqual(setOf(spec).spec.template.metadata.annotations, setOf().spec.template.metadata.annotations)
   }
-  for (const spec of [{ image: 'i:2' }, { cache: { size: '2Gi' } }, { resources: {} }, { zones: { policy: 'Required' } }])
+  for (const spec of [
+    { image: 'i:2' },
+    { cache: { size: '2Gi' } },
+    { resources: {} },
+    { zones: { policy: 'Required' } },
+    { warmUp: { prefetch: false } },
+  ])
     assert.notEqual(memoryTemplateHash(tierWith(spec)), hash, JSON.stringify(spec))
   assert.equal(memoryTemplateHash({ ...tierWith(), defaultImage: 'thermocline:2' } as ReturnType<typeof tierWith>), hash)
   assert.notEqual(memoryTemplateHash({ ...tierWith(), clusterId: 'cd'.repeat(16) }), hash)

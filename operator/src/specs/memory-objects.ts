@@ -14,12 +14,21 @@ import { NODE_PORTS } from './services.ts'
 
 /**
  * Names what the resource says of pods, and the cluster that they cache: while it stays the same no pod is made anew. Replicas, groups,
- * traffic, split point and warm-up are not in it.
+ * traffic, split point and the duration of the warm-up are not in it.
  */
 export function memoryTemplateHash({ spec, clusterId }: Pick<MemoryTier, 'spec' | 'clusterId'>): string {
-  const { image, imagePullPolicy, podTemplate: overlay, resources, zones, cache } = spec
+  const { image, imagePullPolicy, podTemplate: overlay, resources, zones, cache, warmUp } = spec
   const cacheBytes = parseBytes(cache.size)
-  return hashOf({ image, imagePullPolicy, overlay, resources: saidOfResources(resources), zones, cacheBytes, clusterId })
+  return hashOf({
+    image,
+    imagePullPolicy,
+    overlay,
+    resources: saidOfResources(resources),
+    zones,
+    cacheBytes,
+    clusterId,
+    prefetch: warmUp.prefetch,
+  })
 }
 
 /** Shared by all groups. Has no rights: a node asks Kubernetes nothing. */

@@ -42,5 +42,6 @@ function memoryArguments(tier: MemoryTier, group: number): string[] {
     `--http=0.0.0.0:${DEFAULT_HTTP_PORT}`,
     `--cache-dir=${CACHE_PATH}`,
     `--cache=${parseBytes(spec.cache.size)}`,
+    `--prefetch=${spec.warmUp.prefetch ? 'on' : 'off'}`,
   ]
 }

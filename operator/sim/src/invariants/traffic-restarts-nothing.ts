@@ -45,8 +45,16 @@ interface Template {
 const templateOf = ({ spec }: KubeObject): Template => (spec as { template: Template }).template
 
 function saidOf({ spec }: KubeObject): string {
-  const { image, imagePullPolicy, podTemplate, resources, zones, cache } = spec as Readonly<Record<string, unknown>>
-  return canonical({ image, imagePullPolicy, podTemplate, resources, zones, cache })
+  const { image, imagePullPolicy, podTemplate, resources, zones, cache, warmUp } = spec as Readonly<Record<string, unknown>>
+  return canonical({
+    image,
+    imagePullPolicy,
+    podTemplate,
+    resources,
+    zones,
+    cache,
+    prefetch: (warmUp as { prefetch?: boolean } | undefined)?.prefetch,
+  })
 }
 
 /** Made from what the resource says now; it may have said something else when it was read. */
