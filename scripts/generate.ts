@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { dashboardFiles } from './dashboards/files.ts'
 import { cliPage } from './reference/cli.ts'
 import { httpApiPage } from './reference/http-api.ts'
-import { crdManifests, paxosGroupPage } from './reference/paxosgroup.ts'
+import { crdManifests, resourcePages } from './reference/resources.ts'
 import { errorsPage, flagsPage, logFieldsPage, metricsPage, portsPage } from './reference/tables.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -21,7 +21,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/ports.md': portsPage(),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/http-api.md': await httpApiPage(),
-  'docs/reference/paxosgroup.md': paxosGroupPage(),
+  ...resourcePages(),
   ...crdManifests(),
   ...dashboardFiles(),
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ThermoclineError } from '@thermocline/protocol'
 import { readConfig } from './config.ts'
+import { readMemoryConfig } from './roles/memory/config.ts'
 
 const needed = ['--data', '/d', '--replica', '1', '--cluster', 'ab'.repeat(16)]
 
@@ -31,6 +32,12 @@ const wrong: readonly [string[], RegExp][] = [
 ]
 
 for (const [args, message] of wrong) {
+  test('a memory node takes its number from its host’s name, too', () => {
+    const args = ['--machine', 'hostname', '--cluster', 'ab'.repeat(16), '--storage', 's:7400']
+    assert.equal(readMemoryConfig(args, {}, 'cache-m0-3').machine, 3)
+    assert.throws(() => readMemoryConfig(args, {}, 'laptop'), /--machine: "hostname, which is laptop": expected a whole number/)
+  })
+
   test(`refused: ${args.slice(-2).join(' ')}`, () => {
     assert.throws(
       () => readConfig(args, {}),

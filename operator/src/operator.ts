@@ -4,12 +4,15 @@
  */
 import type { NodeAdmin } from './cluster-admin/node-admin.ts'
 import type { OperatorConfig } from './config.ts'
+import type { ReconcileContext } from './controllers/context.ts'
+import { MemoryGroupController } from './controllers/memory-group/controller.ts'
 import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
-import { allInformers, makeWatches } from './controllers/paxos-group/watches.ts'
+import { allInformers, makeWatches } from './controllers/watches.ts'
 import {
   Applier,
   Elector,
   EventRecorder,
+  type Informer,
   type Kube,
   podDisruptionBudgetsOf,
   RESOURCES,
@@ -43,7 +46,8 @@ export interface OperatorParts {
 }
 
 export class Operator {
-  private readonly controller: PaxosGroupController
+  private readonly controllers: readonly (PaxosGroupController | MemoryGroupController)[]
+  private readonly informers: readonly Informer[]
   private readonly events: EventRecorder
   private readonly elector: Elector
 
@@ -57,27 +61,26 @@ export class Operator {
       budgets,
       onRestart: (resource) => metrics.watchRestarted(resource),
     })
+    this.informers = allInformers(watches)
     const written = [RESOURCES.statefulSets, RESOURCES.services, RESOURCES.serviceAccounts, budgets]
-    metrics.expect(new Set(allInformers(watches).map(({ name }) => name)), written.map(resourceName))
-    this.controller = new PaxosGroupController(
-      {
-        ...world,
-        watches,
-        admin,
-        applier: new Applier(kube, log, (resource) => metrics.wrote(resource)),
-        events: this.events,
-        metrics,
-        budgets,
-        policyVersion: `policy/${facts.policyVersion}`,
-        topologies: new Map(),
-        secretsWrittenMs: new Map(),
-        tokenKey,
-        clusterDomain: settings.clusterDomain,
-        defaultImage: settings.image,
-        isLeading: () => this.elector.isLeading,
-      },
-      settings.workers,
-    )
+    metrics.expect(new Set(this.informers.map(({ name }) => name)), written.map(resourceName))
+    const context: ReconcileContext = {
+      ...world,
+      watches,
+      admin,
+      applier: new Applier(kube, log, (resource) => metrics.wrote(resource)),
+      events: this.events,
+      metrics,
+      budgets,
+      policyVersion: `policy/${facts.policyVersion}`,
+      topologies: new Map(),
+      secretsWrittenMs: new Map(),
+      tokenKey,
+      clusterDomain: settings.clusterDomain,
+      defaultImage: settings.image,
+      isLeading: () => this.elector.isLeading,
+    }
+    this.controllers = [new PaxosGroupController(context, settings.workers), new MemoryGroupController(context, settings.workers)]
     this.elector = new Elector(
       { ...world, kube: leases },
       {
@@ -87,7 +90,8 @@ export class Operator {
         onLeading: () => {
           metrics.setLeader(true)
           log.info({}, 'leads')
-          void this.controller.start()
+          for (const informer of this.informers) informer.start()
+          for (const controller of this.controllers) void controller.start()
         },
         onLost,
       },
@@ -104,7 +108,8 @@ export class Operator {
 
   /** The Lease is given back last: nothing of ours writes any more. */
   async stop(): Promise<void> {
-    await this.controller.stop()
+    await Promise.all(this.controllers.map((controller) => controller.stop()))
+    await Promise.all(this.informers.map((informer) => informer.stop()))
     await this.events.stop()
     await this.elector.stop()
   }

@@ -42,9 +42,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end }}
 
-{{/* The pods of every PaxosGroup. */}}
-{{- define "thermocline.nodeSelector" -}}
-app.kubernetes.io/managed-by: thermocline-operator
+{{/* The nodes' pods, as a selector's matchExpressions. Those of one cluster, by the name of its PaxosGroup: the storage tier's carry it
+as their instance, the memory tier's as thermocline.dev/paxosgroup. */}}
+{{- define "thermocline.nodeExpressions" -}}
+- {key: app.kubernetes.io/name, operator: In, values: [thermocline]}
+- {key: app.kubernetes.io/component, operator: In, values: [storage, memory]}
 {{- end }}
 
 {{/* repository, then @digest or :tag, of a dict with these and what stands in for empty ones. */}}

@@ -6,7 +6,7 @@ import { runProgram } from './run-program.ts'
 export function addOperator(program: Command): void {
   program
     .command('operator')
-    .description('look after PaxosGroups in Kubernetes; its flags stand in operator/README.md, and the chart sets them')
+    .description('look after PaxosGroups and MemoryGroups in Kubernetes; its flags stand in operator/README.md, and the chart sets them')
     .allowUnknownOption()
     .helpOption(false)
     .argument('[flags...]')

@@ -26,8 +26,8 @@ export function addSupportBundle(program: Command): void {
     program
       .command('support-bundle')
       .description('collect what a helper needs into one .tar.gz: objects, logs, status, metrics; no secrets')
-      .option('--namespace <name>', 'Kubernetes: where the PaxosGroups are (default: wherever there are any)')
-      .option('--name <name>', 'Kubernetes: only this PaxosGroup')
+      .option('--namespace <name>', 'Kubernetes: where the resources are (default: wherever there are any)')
+      .option('--name <name>', 'Kubernetes: only this PaxosGroup, and the MemoryGroups that name it')
       .option('--operator-namespace <name>', 'Kubernetes: where the operator is (default: thermocline-system)')
       .option('--kubeconfig <file>', 'Kubernetes: a kubeconfig (default: as kubectl)')
       .option('--context <name>', 'Kubernetes: a context of the kubeconfig (default: its current one)')

@@ -60,9 +60,15 @@ test('what a server does not know it is not given: rules in CEL, policy/v1, the 
   for (const server of SERVERS) {
     const objects = await render('many-namespaces', ['--kube-version', server])
     const minor = Number(server.split('.')[1])
-    const [crd] = named(objects, 'CustomResourceDefinition')
-    assert.equal(hasRules(crd as Rendered), minor >= 25, server)
-    assert.equal((crd as Rendered).metadata.annotations?.['helm.sh/resource-policy'], 'keep')
+    const crds = named(objects, 'CustomResourceDefinition')
+    assert.deepEqual(
+      crds.map(({ metadata }) => metadata.name),
+      ['memorygroups.thermocline.dev', 'paxosgroups.thermocline.dev'],
+    )
+    for (const crd of crds) {
+      assert.equal(hasRules(crd), minor >= 25, server)
+      assert.equal(crd.metadata.annotations?.['helm.sh/resource-policy'], 'keep')
+    }
     assert.deepEqual(
       named(objects, 'PodDisruptionBudget').map(({ apiVersion }) => apiVersion),
       [minor >= 21 ? 'policy/v1' : 'policy/v1beta1'],
@@ -79,6 +85,29 @@ test('what a server does not know it is not given: rules in CEL, policy/v1, the 
     dashboards.map((text) => (JSON.parse(text) as { uid: string }).uid),
     ['thermocline-operator', 'thermocline-storage'],
   )
+})
+
+test('policies and the monitor select the pods of both tiers, by the labels that these have', async () => {
+  const tier = (component: string, more: object = {}): object => ({
+    matchLabels: { 'app.kubernetes.io/name': 'thermocline', 'app.kubernetes.io/component': component, ...more },
+  })
+  const selectorsOf = async (...sets: string[]): Promise<unknown[]> => {
+    const more = sets.flatMap((set) => ['--set', set])
+    const policies = named(await render('many-namespaces', [...more, ...MONITORING]), 'NetworkPolicy')
+    return policies.filter(({ metadata }) => metadata.namespace === 'shop').map(({ spec }) => spec?.podSelector)
+  }
+  assert.deepEqual(await selectorsOf(), [tier('storage'), tier('memory')])
+  assert.deepEqual(await selectorsOf('networkPolicy.instances[0].namespace=shop,networkPolicy.instances[0].name=orders'), [
+    tier('storage', { 'app.kubernetes.io/instance': 'orders' }),
+    tier('memory', { 'thermocline.dev/paxosgroup': 'orders' }),
+  ])
+  const [, nodes] = named(await render('many-namespaces', MONITORING), 'PodMonitor')
+  assert.deepEqual(nodes?.spec?.selector, {
+    matchExpressions: [
+      { key: 'app.kubernetes.io/name', operator: 'In', values: ['thermocline'] },
+      { key: 'app.kubernetes.io/component', operator: 'In', values: ['storage', 'memory'] },
+    ],
+  })
 })
 
 test('alerts as they are rendered are rules that Prometheus takes', async () => {
@@ -147,11 +176,13 @@ describe('a real API server', { skip: skipWithoutLab(), timeout: 240_000 }, () =
     assert.match(await served(), /"replacedAfter"/)
     const notes = await lab.helm(['upgrade', 'thermocline', CHART, ...place])
     assert.match(notes, /kind: PaxosGroup/)
+    assert.match(notes, /kind: MemoryGroup/)
     assert.match(await served(), /"replaceAfter"/)
     assert.doesNotMatch(await served(), /"replacedAfter"/)
     assert.equal(await key(), first)
 
     await takesResources(lab)
+    await takesMemoryGroups(lab)
     await grantsNoMore(lab)
 
     await lab.helm(['uninstall', 'thermocline', ...place])
@@ -213,6 +244,44 @@ async function takesResources(lab: Lab): Promise<void> {
   assert.match(await lab.kubectl(['get', 'pxg', '--namespace', NAMESPACE]), /GROUPS +READY +VOTERS +PHASE/)
 }
 
+/** The same of the memory tier, and that an autoscaler finds what to scale. */
+async function takesMemoryGroups(lab: Lab): Promise<void> {
+  const apply = ['apply', '--server-side', '--filename', '-']
+  const manifest = (spec: object): string =>
+    JSON.stringify({
+      apiVersion: 'thermocline.dev/v1alpha1',
+      kind: 'MemoryGroup',
+      metadata: { name: 'main', namespace: NAMESPACE },
+      spec: { paxosGroupRef: { name: 'main' }, ...spec },
+    })
+  await lab.kubectl(['wait', '--for=condition=Established', 'crd/memorygroups.thermocline.dev'])
+  await eventually(() => lab.kubectl(apply, { stdin: manifest({}) }))
+  const made = await lab.kubectlJson<{ spec: Record<string, unknown> }>(['get', 'mmg', 'main', '--namespace', NAMESPACE])
+  const { replicas, cache, trafficPercent, warmUp, groups } = made.spec
+  assert.deepEqual(
+    [replicas, cache, trafficPercent, warmUp, groups],
+    [2, { size: '1Gi' }, 100, { duration: '30s', prefetch: true }, undefined],
+  )
+  const wrong: readonly [string, object][] = [
+    ['spec.replicas', { replicas: 17 }],
+    ['spec.trafficPercent', { trafficPercent: 101 }],
+    ['spec.cache.size', { cache: { size: 'much' } }],
+    ['spec.newerThan', { newerThan: 'soon' }],
+    ['paxosGroupRef', { paxosGroupRef: {} }],
+  ]
+  for (const [field, spec] of wrong) {
+    await eventually(async () => {
+      const { code, stderr } = await lab.tryKubectl(apply, { stdin: manifest(spec) })
+      assert.notEqual(code, 0, field)
+      assert.ok(stderr.includes(field), `${field}: ${stderr}`)
+    })
+  }
+  await lab.kubectl(['scale', 'memorygroup', 'main', '--replicas', '4', '--namespace', NAMESPACE])
+  assert.match(await lab.kubectl(['get', 'mmg', '--namespace', NAMESPACE]), /STORAGE +GROUPS +REPLICAS +READY +TRAFFIC +PHASE/)
+  const scaled = await lab.kubectl(['get', 'mmg', 'main', '--namespace', NAMESPACE, '--output', 'jsonpath={.spec.replicas}'])
+  assert.equal(scaled, '4')
+}
+
 /** Asks the server's authorizer for the operator's service account. */
 async function grantsNoMore(lab: Lab): Promise<void> {
   const as = `--as=system:serviceaccount:${NAMESPACE}:thermocline-operator`
@@ -230,6 +299,8 @@ async function grantsNoMore(lab: Lab): Promise<void> {
     [true, 'create', 'pods/eviction', NAMESPACE],
     [false, 'create', 'pods', NAMESPACE],
     [false, 'create', 'pods/exec', NAMESPACE],
+    [true, 'list', 'memorygroups.thermocline.dev', NAMESPACE],
+    [false, 'patch', 'memorygroups.thermocline.dev', NAMESPACE],
     [true, 'patch', 'leases.coordination.k8s.io/thermocline-operator', NAMESPACE],
     [false, 'patch', 'leases.coordination.k8s.io/another', NAMESPACE],
     [true, 'list', 'nodes', NAMESPACE],

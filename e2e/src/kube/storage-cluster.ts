@@ -13,6 +13,13 @@ export const OPERATOR_NAMESPACE = 'thermocline-system'
 export const NAME = 'orders'
 export const SERVICE = `${NAME}-storage.default.svc.cluster.local:7400`
 export const REPLICAS = 3
+/** What the operator does for MemoryGroups alone. */
+export const MEMORY_RIGHTS: readonly Right[] = [
+  'get memorygroups',
+  'patch memorygroups/status',
+  'delete services',
+  'delete poddisruptionbudgets',
+]
 const IN_NAMESPACE = ['--namespace', OPERATOR_NAMESPACE] as const
 const OPERATORS = [...IN_NAMESPACE, '--selector', 'app.kubernetes.io/component=operator'] as const
 const LEASE = 'thermocline-operator'

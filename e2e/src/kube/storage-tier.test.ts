@@ -17,6 +17,7 @@ import { OperatorWatch } from './operator-watch.ts'
 import {
   claimOfReplica,
   conditionOf,
+  MEMORY_RIGHTS,
   NAME,
   OPERATOR_NAMESPACE,
   podOfReplica,
@@ -354,7 +355,7 @@ async function pathOfClaim(claim: string): Promise<string> {
   return await lab.kubectl(['get', 'pv', volume, '--output', 'jsonpath={.spec.local.path}'])
 }
 
-/** Granted for what does not happen here: the last only on servers with the admission plugin that asks for it. */
-const RARE: readonly Right[] = ['update paxosgroups/finalizers']
+/** Granted for what does not happen here: `update …/finalizers` only on servers with the admission plugin that asks for it. */
+const RARE: readonly Right[] = ['update paxosgroups/finalizers', 'update memorygroups/finalizers', ...MEMORY_RIGHTS]
 
 const numberOf = (node: string): number => Number(node.replace(/^n/, ''))

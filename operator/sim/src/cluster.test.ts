@@ -107,6 +107,26 @@ test('a new template changes no pod until it is deleted; its volume stays', asyn
   assert.notEqual(currentRevision, updateRevision)
 })
 
+test('a rolling update goes from the last to the first, waits for each, and stops at the partition', async () => {
+  const { store, minutes, pod, process } = setUp()
+  const rolling = (partition: number) => ({ updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition } } })
+  store.apply(RESOURCES.statefulSets, set(rolling(0)))
+  await minutes(1)
+  const uids = ALL.map((name) => pod(name)?.metadata.uid)
+  const isNew = (): boolean[] => ALL.map((name, at) => pod(name)?.metadata.uid !== uids[at])
+  store.apply(RESOURCES.statefulSets, set(rolling(1), 'i:2'))
+  await minutes(2)
+  assert.deepEqual(isNew(), [false, true, true])
+  const last = process('s-1')
+  if (last !== undefined) last.ready = false
+  store.apply(RESOURCES.statefulSets, set(rolling(0), 'i:2'))
+  await minutes(2)
+  assert.deepEqual(isNew(), [false, true, true])
+  if (last !== undefined) last.ready = true
+  await minutes(1)
+  assert.deepEqual(isNew(), [true, true, true])
+})
+
 test('fewer replicas leave claims; a claim goes after its pod, and its data with it', async () => {
   const { store, minutes, claims, readyPods, process, at } = setUp()
   store.apply(RESOURCES.statefulSets, set())

@@ -2,10 +2,11 @@
 import { ANNOTATIONS, claimName, LABELS, podName } from '../../src/api/names.ts'
 import { type PaxosGroupSpec, type PaxosGroupStatus, paxosGroupSpecSchema } from '../../src/api/paxos-group.ts'
 import { parseBytes, parseDuration } from '../../src/api/quantity.ts'
-import { viewStatefulSet } from '../../src/controllers/paxos-group/views.ts'
-import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { viewStatefulSet } from '../../src/controllers/views.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
+import { unsettledMemory } from './memory-convergence.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { volumesOf } from './slots.ts'
 
@@ -17,7 +18,7 @@ export function unsettled(run: OperatorRun): string | undefined {
     const why = wanted === 'gone' || wanted === 'retained' ? unsettledEnd(run, name, wanted) : unsettledResource(run, name, wanted)
     if (why !== undefined) return `${name}: ${why}`
   }
-  return undefined
+  return unsettledMemory(run)
 }
 
 /**

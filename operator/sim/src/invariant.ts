@@ -4,6 +4,7 @@
  */
 import type { Topology } from '@thermocline/protocol'
 import type { SimCluster } from './cluster.ts'
+import type { SimNode } from './sim-node.ts'
 import type { Ask } from './sim-operator.ts'
 import type { StorageTier } from './storage-tier.ts'
 import type { Change } from './store.ts'
@@ -11,7 +12,7 @@ import type { ThermoclineNode } from './thermocline-node.ts'
 
 /** The whole truth. */
 export interface RunView {
-  readonly cluster: SimCluster<ThermoclineNode>
+  readonly cluster: SimCluster<SimNode>
   readonly tier: StorageTier
 }
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ALL_FAULTS, NO_FAULTS } from './faults.ts'
 import { type RunOptions, type RunResult, runSeed } from './operator-run.ts'
-import { changeOutsideWindows, changeWhileOneStarts, everyStep, restlessZones, secondLoss } from './scenarios.ts'
+import { changeOutsideWindows, changeWhileOneStarts, everyStep, restlessReplicas, restlessZones, secondLoss } from './scenarios.ts'
 import { NO_ADMIN_FAULTS } from './sim-node-admin.ts'
 import { STEPS } from './sim-operator.ts'
 
@@ -71,6 +71,10 @@ test('a replica starts while another is away: a change waits', async () => {
 
 test('a change outside of the maintenance windows waits', async () => {
   for (let seed = 1; seed <= 5; seed++) await pass({ seed, quietMs: MINUTE, script: changeOutsideWindows }, ' of closed windows')
+})
+
+test('memory machines come and go faster than anybody hears of it: none ends while clients are sent to it', async () => {
+  for (let seed = 1; seed <= 8; seed++) await pass({ seed, quietMs: MINUTE, script: restlessReplicas }, ' of restless replicas')
 })
 
 test('a second loss in a group: nothing is touched, and people are asked', async () => {

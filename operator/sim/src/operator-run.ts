@@ -2,7 +2,7 @@
  * One seeded run of the whole operator against the simulated cluster: people and faults do as the seed says, the invariants
  * watch every event; then faults end, and everything has to come to rest as the resources say.
  */
-import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import { WATCH_SILENCE_MS } from '../../src/runtime/bounds.ts'
 import type { Log } from '../../src/runtime/ports.ts'
 import { SimCluster } from './cluster.ts'
@@ -12,10 +12,10 @@ import type { Invariant, RunView } from './invariant.ts'
 import { allInvariants } from './invariants/mod.ts'
 import type { Random } from './random.ts'
 import { performScript } from './script.ts'
+import type { SimNode } from './sim-node.ts'
 import { ADMIN_FAULTS, type AdminFaults, NO_ADMIN_FAULTS } from './sim-node-admin.ts'
 import { type Ask, SimOperator } from './sim-operator.ts'
 import { StorageTier } from './storage-tier.ts'
-import type { ThermoclineNode } from './thermocline-node.ts'
 import { Violation } from './violation.ts'
 
 const SECOND = 1000
@@ -61,7 +61,7 @@ export interface RunResult {
 
 export class OperatorRun implements RunView {
   readonly tier = new StorageTier()
-  readonly cluster: SimCluster<ThermoclineNode>
+  readonly cluster: SimCluster<SimNode>
   readonly random: Random
   readonly operators: (SimOperator | undefined)[] = []
   /** What each resource has to come to. */

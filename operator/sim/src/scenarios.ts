@@ -3,6 +3,7 @@ import { LABELS } from '../../src/api/names.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { unsettled } from './convergence.ts'
 import { NO_FAULTS } from './faults.ts'
+import { createMemoryGroup, editMemory } from './memory-script.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { allVote, createResource, edit, grow, hasForeignData, nodeOf, plantForeign, podsOf, relabel, removeResource } from './script.ts'
@@ -42,6 +43,10 @@ export async function everyStep(run: OperatorRun): Promise<void> {
   for (const { metadata } of store.all(RESOURCES.nodes)) {
     if (fleet.isReachable(metadata.name)) store.amend(RESOURCES.nodes, metadata, { metadata: { labels: { [ZONE_LABEL]: 'z9' } } })
   }
+  await settle()
+  createMemoryGroup(run, 'cache', NAME, { groups: 2, replicas: 3 })
+  await settle()
+  editMemory(run, 'cache', { groups: 1, replicas: 1 })
   await settle()
   removeResource(run, NAME)
 }
@@ -119,6 +124,36 @@ export async function changeWhileOneStarts(run: OperatorRun): Promise<void> {
     cluster.restoreNode(node)
     await run.wait(LONG_MS, () => allVote(run, NAME))
   }
+}
+
+/**
+ * Memory machines come and go faster than anybody hears of it, while zones change, what nodes say is old, and one of them is cut off for
+ * a while. At first all nodes serve for so long that whatever they list counts.
+ */
+export async function restlessReplicas(run: OperatorRun): Promise<void> {
+  const { cluster, random, tier } = run
+  createResource(run, NAME, { groups: 1 })
+  createMemoryGroup(run, 'cache', NAME, { replicas: 4, groups: 2 })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  await run.wait(8 * MINUTE)
+  if (random.chance(0.5)) run.adminFaults = { noAnswer: 0.1, slow: 0.5, answerLost: 0.1 }
+  if (random.chance(0.5)) run.faults = { ...run.faults, latencyMs: [1, 4000] }
+  for (const operator of run.operators) operator?.setFaults({ ...NO_FAULTS, ...run.faults }, run.adminFaults)
+  for (let at = 0; at < 2 * ROUNDS && run.error === undefined; at++) {
+    if (random.chance(0.2)) relabel(run)
+    if (random.chance(0.4)) {
+      const node = random.pick(tier.nodes())?.start.node ?? 'n1'
+      run.tell(`isolate node ${node}`)
+      cluster.isolateNode(node)
+      run.later(random.between([2 * SECOND, random.chance(0.7) ? 10 * SECOND : 3 * MINUTE]), () => cluster.restoreNode(node))
+    }
+    editMemory(run, 'cache', { replicas: random.below(3), groups: random.pick([1, 2, null]) })
+    // Just when the last machines are about to end.
+    await run.wait(random.between([SECOND, random.chance(0.7) ? 15 * SECOND : 2 * MINUTE]))
+    editMemory(run, 'cache', { replicas: 4 })
+    await run.wait(random.between([SECOND, MINUTE]))
+  }
+  await run.wait(3 * MINUTE)
 }
 
 /** A change while the maintenance window is closed: it waits until the window is taken away. */

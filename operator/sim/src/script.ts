@@ -1,9 +1,10 @@
 /** What people and the world do in a run, drawn from its seed. */
 import { ANNOTATIONS, groupName, LABELS, podName } from '../../src/api/names.ts'
 import { parseBytes } from '../../src/api/quantity.ts'
-import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { MEMORY_GROUPS, PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import type { KubeObject, MergePatch } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
+import { createMemoryGroup, disturbMemory, drawMemorySpec, mendMemory, removeMemoryGroup } from './memory-script.ts'
 import { ZONE_LABEL } from './node-fleet.ts'
 import type { OperatorRun } from './operator-run.ts'
 import { volumesOf } from './slots.ts'
@@ -26,17 +27,25 @@ const MEND_MS = [20 * SECOND, 3 * MINUTE] as const
 export async function performScript(run: OperatorRun): Promise<void> {
   const { random } = run
   const names = random.chance(0.15) ? ['orders', 'users'] : ['orders']
+  const hasMemory = random.chance(0.45)
+  if (hasMemory && random.chance(0.3)) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
   for (const name of names) createResource(run, name, drawSpec(run))
   await run.wait(random.chance(IMPATIENCE) ? random.between([1000, MINUTE]) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
+  const isMade = run.cluster.store.all(MEMORY_GROUPS).length > 0
+  if (hasMemory && !isMade) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
+  if (hasMemory) await run.wait(random.between(GAP_MS))
   const count = Math.floor(random.between(ACTS))
   for (let at = 0; at < count && run.error === undefined; at++) {
     const [, act] = drawAct(run)
-    act(run, random.pick(names))
+    if (hasMemory && random.chance(0.5)) disturbMemory(run)
+    else act(run, random.pick(names))
     await run.wait(random.between(GAP_MS))
   }
   // Whatever was to return has returned.
   await run.wait(Math.max(0, run.underWayUntilMs - run.cluster.scheduler.nowMs) + SECOND)
   for (const name of names) mend(run, name)
+  mendMemory(run)
+  if (hasMemory && random.chance(0.2)) removeMemoryGroup(run, 'cache')
   if (random.chance(0.12)) removeResource(run, random.pick(names))
   else if (random.chance(0.06)) removeNamespace(run)
 }

@@ -1,8 +1,11 @@
 /** The nodes' admin API over the simulated cluster, by address; with faults. */
 import type { Topology } from '@thermocline/protocol'
 import type { NodeAdmin } from '../../src/cluster-admin/node-admin.ts'
+import type { MemoryFacts } from '../../src/plan/memory-observed.ts'
 import type { NodeFacts } from '../../src/plan/observed.ts'
 import type { SimCluster } from './cluster.ts'
+import { MemoryMachine } from './memory-machine.ts'
+import type { SimNode } from './sim-node.ts'
 import { podAt } from './slots.ts'
 import type { ThermoclineNode } from './thermocline-node.ts'
 
@@ -23,15 +26,23 @@ const LATENCY_MS = [1, 20] as const
 
 export class SimNodeAdmin implements NodeAdmin {
   faults: AdminFaults = NO_ADMIN_FAULTS
-  private readonly cluster: SimCluster<ThermoclineNode>
+  private readonly cluster: SimCluster<SimNode>
 
-  constructor(cluster: SimCluster<ThermoclineNode>) {
+  constructor(cluster: SimCluster<SimNode>) {
     this.cluster = cluster
   }
 
   async facts(address: string): Promise<NodeFacts | undefined> {
     try {
       return await this.ask(address, (node) => node.facts())
+    } catch {
+      return undefined
+    }
+  }
+
+  async memoryFacts(address: string): Promise<MemoryFacts | undefined> {
+    try {
+      return await this.exchange(address, (node) => (node instanceof MemoryMachine ? node.facts() : undefined))
     } catch {
       return undefined
     }
@@ -67,12 +78,20 @@ export class SimNodeAdmin implements NodeAdmin {
     )
   }
 
-  private nodeAt(address: string): ThermoclineNode | undefined {
+  private nodeAt(address: string): SimNode | undefined {
     const pod = podAt(this.cluster.store, address)
     return pod === undefined ? undefined : this.cluster.processOf(pod.metadata)
   }
 
+  /** Of a storage node. */
   private ask<T>(address: string, work: (node: ThermoclineNode) => T, answerLost = 0): Promise<T> {
+    const refuse = (): never => {
+      throw new Error('not_found')
+    }
+    return this.exchange(address, (node) => (node instanceof MemoryMachine ? refuse() : work(node)), answerLost)
+  }
+
+  private exchange<T>(address: string, work: (node: SimNode) => T, answerLost = 0): Promise<T> {
     const { scheduler } = this.cluster
     const { random } = scheduler
     return new Promise((resolve, reject) => {

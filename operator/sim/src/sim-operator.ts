@@ -12,8 +12,8 @@ import { OperatorMetrics } from '../../src/telemetry/metrics.ts'
 import { SILENT, type SimCluster } from './cluster.ts'
 import type { Faults } from './faults.ts'
 import type { SimKube } from './sim-kube.ts'
+import type { SimNode } from './sim-node.ts'
 import { type AdminFaults, SimNodeAdmin } from './sim-node-admin.ts'
-import type { ThermoclineNode } from './thermocline-node.ts'
 
 /** A request as it is sent. */
 export interface Ask {
@@ -25,7 +25,7 @@ export interface Ask {
 }
 
 export interface SimOperatorOptions {
-  readonly cluster: SimCluster<ThermoclineNode>
+  readonly cluster: SimCluster<SimNode>
   readonly name: string
   readonly image: string
   /** Without, what has no namespace is forbidden to it. */
@@ -165,6 +165,10 @@ export const STEPS = [
   'mark claim',
   'set volume aside',
   'write status',
+  'write memory status',
+  'limit memory',
+  'lift memory limit',
+  'adjust StatefulSet',
   'set finalizer',
   'apply ServiceAccount',
   'apply Secret',
@@ -177,6 +181,8 @@ export const STEPS = [
   'remove pod',
   'delete PersistentVolumeClaim',
   'delete StatefulSet',
+  'delete PodDisruptionBudget',
+  'delete Service',
   'delete ConfigMap',
 ] as const
 
@@ -193,7 +199,7 @@ function stepOf(verb: string, args: readonly unknown[]): string | undefined {
     case 'apply':
       return `apply ${(args[1] as KubeObject).kind}`
     case 'applyStatus':
-      return 'write status'
+      return kind === 'MemoryGroup' ? 'write memory status' : 'write status'
     case 'patch':
       return patchStep(kind, args[2] as MergePatch)
     case 'delete':
@@ -204,9 +210,15 @@ function stepOf(verb: string, args: readonly unknown[]): string | undefined {
 }
 
 function patchStep(kind: string | undefined, { data, metadata }: MergePatch): string {
-  if (kind === 'ConfigMap') return (data as { volumes?: string } | undefined)?.volumes === undefined ? 'name epoch' : 'fill slots'
+  if (kind === 'ConfigMap') return configMapStep((data ?? {}) as Readonly<Record<string, string | null>>)
+  if (kind === 'StatefulSet') return 'adjust StatefulSet'
   if (kind === 'PersistentVolumeClaim') return metadata === undefined ? 'grow claim' : 'mark claim'
   return 'set finalizer'
+}
+
+function configMapStep({ volumes, memoryLimit }: Readonly<Record<string, string | null>>): string {
+  if (memoryLimit !== undefined) return memoryLimit === null ? 'lift memory limit' : 'limit memory'
+  return volumes === undefined ? 'name epoch' : 'fill slots'
 }
 
 function deleteStep(kind: string | undefined, options: { propagation?: string; gracePeriodSeconds?: number }): string {

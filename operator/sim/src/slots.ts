@@ -1,6 +1,6 @@
 /** Which slot an object belongs to, and the votes of the slot's group as they truly are. */
 import { bootstrapName, LABELS, podName } from '../../src/api/names.ts'
-import { PAXOS_GROUPS } from '../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { quorumOf } from '../../src/specs/cluster.ts'

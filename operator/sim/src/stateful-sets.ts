@@ -1,7 +1,8 @@
 /**
- * The StatefulSet controller: pods and claims by ordinal, all at once (Parallel), and none replaced by itself (OnDelete);
- * other policies are not simulated. Like the real one it adopts orphans that its selector matches, leaves claims alone, and
- * with OnDelete never moves `status.currentRevision`.
+ * The StatefulSet controller: pods and claims by ordinal, all at once (Parallel), and replaced by nobody (OnDelete), or by itself
+ * from the last to the first, each once those after it are ready (RollingUpdate, down to the partition); other policies are not
+ * simulated. Like the real one it adopts orphans that its selector matches, leaves claims alone, and with OnDelete never moves
+ * `status.currentRevision`. A pod below the partition that is made anew is of the newest template, unlike a real one.
  */
 import { hashOf } from '../../src/runtime/apply.ts'
 import type { KubeObject, ObjectMeta } from '../../src/runtime/ports.ts'
@@ -23,7 +24,7 @@ interface StatefulSetSpec {
   readonly selector: LabelSelector
   readonly template: Template
   readonly podManagementPolicy?: string
-  readonly updateStrategy?: { readonly type?: string }
+  readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } }
   readonly volumeClaimTemplates?: readonly { readonly metadata: ObjectMeta; readonly spec: object }[]
 }
 
@@ -35,8 +36,9 @@ export function runStatefulSets(store: Store): void {
 
 function runStatefulSet(store: Store, set: KubeObject): void {
   const spec = set.spec as StatefulSetSpec
-  if (spec.podManagementPolicy !== 'Parallel' || spec.updateStrategy?.type !== 'OnDelete') {
-    throw new Error(`StatefulSet ${set.metadata.name}: only podManagementPolicy Parallel with updateStrategy OnDelete is simulated`)
+  const { type, rollingUpdate } = spec.updateStrategy ?? {}
+  if (spec.podManagementPolicy !== 'Parallel' || (type !== 'OnDelete' && type !== 'RollingUpdate')) {
+    throw new Error(`StatefulSet ${set.metadata.name}: only podManagementPolicy Parallel with OnDelete or RollingUpdate is simulated`)
   }
   const revision = `${set.metadata.name}-${hashOf(spec.template).slice(0, 10)}`
   const replicas = spec.replicas ?? 1
@@ -45,7 +47,21 @@ function runStatefulSet(store: Store, set: KubeObject): void {
   for (const pod of podsOf(store, set)) {
     if (ordinalOf(pod) >= replicas && pod.metadata.deletionTimestamp === undefined) store.delete(RESOURCES.pods, pod.metadata)
   }
+  if (type === 'RollingUpdate') rollOut(store, set, revision, rollingUpdate?.partition ?? 0)
   writeStatus(store, set, revision)
+}
+
+/** One that is not of the newest template goes, unless one after it is not back yet. */
+function rollOut(store: Store, set: KubeObject, revision: string, partition: number): void {
+  const pods = podsOf(store, set).filter((pod) => ordinalOf(pod) >= partition)
+  for (const pod of pods.toSorted((a, b) => ordinalOf(b) - ordinalOf(a))) {
+    const isEnding = pod.metadata.deletionTimestamp !== undefined
+    if (!isEnding && pod.metadata.labels?.[REVISION_LABEL] !== revision) {
+      store.delete(RESOURCES.pods, pod.metadata)
+      return
+    }
+    if (isEnding || !isReady(pod)) return
+  }
 }
 
 function runOrdinal(store: Store, set: KubeObject, spec: StatefulSetSpec, ordinal: number, revision: string): void {

@@ -3,13 +3,15 @@
  * judged by, and that it never sees.
  */
 import type { Topology } from '@thermocline/protocol'
-import { adminSecretName, LABELS } from '../../src/api/names.ts'
+import { adminSecretName, LABELS, MEMORY } from '../../src/api/names.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
 import { TOKEN_KEY } from '../../src/specs/pod.ts'
 import type { SimCluster } from './cluster.ts'
+import { MemoryMachine } from './memory-machine.ts'
 import type { Start } from './pod-process.ts'
 import type { Random } from './random.ts'
+import type { SimNode } from './sim-node.ts'
 import { ThermoclineNode } from './thermocline-node.ts'
 
 const TICK_MS = 500
@@ -27,18 +29,25 @@ export interface Vote {
 
 export class StorageTier {
   events: TierEvents | undefined
-  private cluster: SimCluster<ThermoclineNode> | undefined
+  private cluster: SimCluster<SimNode> | undefined
   private readonly running = new Set<ThermoclineNode>()
+  /** Memory nodes that run. */
+  readonly machines = new Set<MemoryMachine>()
   /** By namespace/pod name. */
   private readonly votes = new Map<string, Vote>()
 
   /** The cluster whose pods run nodes of this tier. */
-  attach(cluster: SimCluster<ThermoclineNode>): void {
+  attach(cluster: SimCluster<SimNode>): void {
     this.cluster = cluster
     cluster.scheduler.every(TICK_MS, () => this.tick())
   }
 
-  readonly start = (start: Start): ThermoclineNode => {
+  readonly start = (start: Start): SimNode => {
+    if (start.pod.metadata.labels?.[LABELS.component] === MEMORY) {
+      const machine = new MemoryMachine(this, start)
+      this.machines.add(machine)
+      return machine
+    }
     const node = new ThermoclineNode(this, start)
     this.running.add(node)
     return node
@@ -52,7 +61,7 @@ export class StorageTier {
     return this.attached.scheduler.random
   }
 
-  private get attached(): SimCluster<ThermoclineNode> {
+  private get attached(): SimCluster<SimNode> {
     if (this.cluster === undefined) throw new Error('attach a cluster first')
     return this.cluster
   }
@@ -68,6 +77,10 @@ export class StorageTier {
   forget(node: ThermoclineNode): void {
     this.running.delete(node)
     this.changed()
+  }
+
+  forgetMachine(machine: MemoryMachine): void {
+    this.machines.delete(machine)
   }
 
   installed(node: ThermoclineNode, topology: Topology): void {

@@ -41,6 +41,8 @@ export class ThermoclineNode implements PodProcess {
   readonly token: string | undefined
   state: NodeFacts['state'] = 'joining'
   isStopped = false
+  /** Once it serves. */
+  servingSinceMs = Number.POSITIVE_INFINITY
   private readonly tier: StorageTier
   readonly volume: SimVolume | undefined
   private exited = false
@@ -221,6 +223,7 @@ export class ThermoclineNode implements PodProcess {
 
   private serve(): void {
     this.state = 'serving'
+    this.servingSinceMs = this.tier.nowMs
     this.tier.changed()
   }
 

@@ -3,9 +3,10 @@
  * unions of types, no `additionalProperties: false` and no `$schema`, and wants a type everywhere.
  */
 import { z } from 'zod'
-import { API_GROUP, API_VERSION, PAXOS_GROUP } from './names.ts'
+import { memoryGroupSpecSchema, memoryGroupStatusSchema } from './memory-group.ts'
+import { API_GROUP, API_VERSION, MEMORY_GROUP, PAXOS_GROUP } from './names.ts'
 import { paxosGroupSpecSchema, paxosGroupStatusSchema } from './paxos-group.ts'
-import { PAXOS_GROUP_RULES, type Rule } from './rules.ts'
+import { MEMORY_GROUP_RULES, PAXOS_GROUP_RULES, type Rule } from './rules.ts'
 
 /** JSON, as it stands in a manifest. */
 export type Json = { readonly [key: string]: unknown }
@@ -73,56 +74,114 @@ interface CrdOptions {
   readonly withCel: boolean
 }
 
-/** The definition of PaxosGroup. */
-export function paxosGroupCrd({ withCel }: CrdOptions): Json {
-  const { kind, plural, singular, shortName } = PAXOS_GROUP
-  const root: Json = {
+interface Column {
+  readonly name: string
+  readonly type: 'integer' | 'string' | 'date'
+  readonly jsonPath: string
+  readonly description: string
+  /** Above 0: shown with `--output wide` only. */
+  readonly priority?: number
+}
+
+/** A kind of ours: all that its definition and its page are made from. */
+export interface Kind {
+  readonly names: { readonly kind: string; readonly plural: string; readonly singular: string; readonly shortName: string }
+  readonly description: string
+  readonly spec: z.ZodType
+  readonly status: z.ZodType
+  readonly rules: readonly Rule[]
+  readonly scale: { readonly specReplicasPath: string; readonly statusReplicasPath: string; readonly labelSelectorPath: string }
+  readonly columns: readonly Column[]
+}
+
+const column = (name: string, type: Column['type'], jsonPath: string, description: string, priority = 0): Column => ({
+  name,
+  type,
+  jsonPath,
+  description,
+  ...(priority === 0 ? {} : { priority }),
+})
+
+export const PAXOS_GROUP_KIND: Kind = {
+  names: PAXOS_GROUP,
+  description: 'The storage tier of a Thermocline cluster.',
+  spec: paxosGroupSpecSchema,
+  status: paxosGroupStatusSchema,
+  rules: PAXOS_GROUP_RULES,
+  scale: { specReplicasPath: '.spec.groups', statusReplicasPath: '.status.groups', labelSelectorPath: '.status.selector' },
+  columns: [
+    column('Groups', 'integer', '.status.groups', 'Storage groups in force'),
+    column('Ready', 'string', '.status.ready', 'Replicas that are ready, of all'),
+    column('Voters', 'string', '.status.votersSummary', 'Replicas that vote in every block, of all'),
+    column('Phase', 'string', '.status.phase', 'What the operator is at'),
+    column('Epoch', 'integer', '.status.topologyEpoch', 'Version of the topology in force'),
+    column('Age', 'date', '.metadata.creationTimestamp', 'How old the resource is'),
+    column('Available', 'string', '.status.conditions[?(@.type=="Available")].status', 'Whether every group has a majority', 1),
+    column('Image', 'string', '.spec.image', 'Image of the nodes', 1),
+  ],
+}
+
+export const MEMORY_GROUP_KIND: Kind = {
+  names: MEMORY_GROUP,
+  description: 'The memory tier of a Thermocline cluster: a cache of its storage tier.',
+  spec: memoryGroupSpecSchema,
+  status: memoryGroupStatusSchema,
+  rules: MEMORY_GROUP_RULES,
+  scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.status.selector' },
+  columns: [
+    column('Storage', 'string', '.spec.paxosGroupRef.name', 'The PaxosGroup that it is a cache of'),
+    column('Groups', 'integer', '.status.groups', 'Memory groups in force'),
+    column('Replicas', 'integer', '.status.replicas', 'Machines of each group'),
+    column('Ready', 'string', '.status.ready', 'Machines that are ready, of all'),
+    column('Traffic', 'integer', '.spec.trafficPercent', 'Of the reads that could go there, how many in a hundred do'),
+    column('Phase', 'string', '.status.phase', 'What the operator is at'),
+    column('Age', 'date', '.metadata.creationTimestamp', 'How old the resource is'),
+    column('Available', 'string', '.status.conditions[?(@.type=="Available")].status', 'Whether every group has a machine that serves', 1),
+    column('Epoch', 'integer', '.status.topologyEpoch', 'Version of the topology in which its settings are in force', 1),
+    column('Image', 'string', '.spec.image', 'Image of the nodes', 1),
+  ],
+}
+
+export const KINDS_OF_OURS: readonly Kind[] = [PAXOS_GROUP_KIND, MEMORY_GROUP_KIND]
+
+export const crdNameOf = ({ names }: Kind): string => `${names.plural}.${API_GROUP}`
+
+/** The schema of a whole resource. */
+export function resourceSchema({ description, spec, status }: Kind): Json {
+  return {
     type: 'object',
-    description: 'The storage tier of a Thermocline cluster.',
+    description,
     required: ['spec'],
     properties: {
       apiVersion: { type: 'string' },
       kind: { type: 'string' },
       metadata: { type: 'object' },
-      spec: { ...structuralSchema(paxosGroupSpecSchema), description: 'What is wanted.' },
-      status: { ...structuralSchema(paxosGroupStatusSchema), description: 'What is there, as the operator last saw it.' },
+      spec: { ...structuralSchema(spec), description: 'What is wanted.' },
+      status: { ...structuralSchema(status), description: 'What is there, as the operator last saw it.' },
     },
   }
-  const column = (name: string, type: string, jsonPath: string, description: string, priority = 0): Json => ({
-    name,
-    type,
-    jsonPath,
-    description,
-    ...(priority === 0 ? {} : { priority }),
-  })
+}
+
+/** The definition of a kind. */
+export function crdOf(kind: Kind, { withCel }: CrdOptions): Json {
+  const { plural, singular, shortName, kind: name } = kind.names
+  const root = resourceSchema(kind)
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${API_GROUP}` },
+    metadata: { name: crdNameOf(kind) },
     spec: {
       group: API_GROUP,
       scope: 'Namespaced',
-      names: { kind, listKind: `${kind}List`, plural, singular, shortNames: [shortName], categories: ['thermocline'] },
+      names: { kind: name, listKind: `${name}List`, plural, singular, shortNames: [shortName], categories: ['thermocline'] },
       versions: [
         {
           name: API_VERSION,
           served: true,
           storage: true,
-          schema: { openAPIV3Schema: withCel ? withRules(root, PAXOS_GROUP_RULES) : root },
-          subresources: {
-            status: {},
-            scale: { specReplicasPath: '.spec.groups', statusReplicasPath: '.status.groups', labelSelectorPath: '.status.selector' },
-          },
-          additionalPrinterColumns: [
-            column('Groups', 'integer', '.status.groups', 'Storage groups in force'),
-            column('Ready', 'string', '.status.ready', 'Replicas that are ready, of all'),
-            column('Voters', 'string', '.status.votersSummary', 'Replicas that vote in every block, of all'),
-            column('Phase', 'string', '.status.phase', 'What the operator is at'),
-            column('Epoch', 'integer', '.status.topologyEpoch', 'Version of the topology in force'),
-            column('Age', 'date', '.metadata.creationTimestamp', 'How old the resource is'),
-            column('Available', 'string', '.status.conditions[?(@.type=="Available")].status', 'Whether every group has a majority', 1),
-            column('Image', 'string', '.spec.image', 'Image of the nodes', 1),
-          ],
+          schema: { openAPIV3Schema: withCel ? withRules(root, kind.rules) : root },
+          subresources: { status: {}, scale: kind.scale },
+          additionalPrinterColumns: kind.columns,
         },
       ],
     },

@@ -3,6 +3,7 @@
 export const API_GROUP = 'thermocline.dev'
 export const API_VERSION = 'v1alpha1'
 export const PAXOS_GROUP = { kind: 'PaxosGroup', plural: 'paxosgroups', singular: 'paxosgroup', shortName: 'pxg' } as const
+export const MEMORY_GROUP = { kind: 'MemoryGroup', plural: 'memorygroups', singular: 'memorygroup', shortName: 'mmg' } as const
 
 /** The one field manager of everything that the operator applies. */
 export const FIELD_MANAGER = 'thermocline-operator'
@@ -12,9 +13,11 @@ export const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'thermocline-operato
 export const LABELS = {
   name: 'app.kubernetes.io/name',
   component: 'app.kubernetes.io/component',
-  /** The PaxosGroup's name. */
+  /** The resource's name. */
   instance: 'app.kubernetes.io/instance',
-  /** The storage group's number. */
+  /** On what a MemoryGroup makes: the PaxosGroup that it serves. */
+  paxosGroup: 'thermocline.dev/paxosgroup',
+  /** The number of the storage or memory group. */
   group: 'thermocline.dev/group',
   /** The replica's number, on pods and claims. */
   replica: 'thermocline.dev/replica',
@@ -32,6 +35,10 @@ export const ANNOTATIONS = {
 } as const
 
 export const FINALIZER = 'thermocline.dev/volumes'
+
+/** `component` of what a resource of each kind makes. */
+export const STORAGE = 'storage'
+export const MEMORY = 'memory'
 
 /** What a Kubernetes label value and the name of a StatefulSet's pod leave for the resource's name. */
 export const MAX_NAME_LENGTH = 40
@@ -51,3 +58,15 @@ export const clientServiceName = (name: string): string => `${name}-storage`
 /** Where a replica is reached by others, through the headless Service: never by IP, and its name is an address, not an identity. */
 export const hostOf = (at: { name: string; namespace: string; clusterDomain: string }, group: number, replica: number): string =>
   `${podName(at.name, group, replica)}.${groupName(at.name, group)}.${at.namespace}.svc.${at.clusterDomain}`
+
+/** The StatefulSet and headless Service of one memory group. */
+export const memoryName = (name: string, group: number): string => `${name}-m${group}`
+export const machinePodName = (name: string, group: number, machine: number): string => `${memoryName(name, group)}-${machine}`
+/** The ServiceAccount of memory nodes. */
+export const memoryAccountName = (name: string): string => `${name}-memory`
+/** Where a memory machine is reached, through the headless Service. */
+export const machineHostOf = (at: { name: string; namespace: string; clusterDomain: string }, group: number, machine: number): string =>
+  `${machinePodName(at.name, group, machine)}.${memoryName(at.name, group)}.${at.namespace}.svc.${at.clusterDomain}`
+/** Where clients of a PaxosGroup begin. */
+export const clientHostOf = (at: { name: string; namespace: string; clusterDomain: string }): string =>
+  `${clientServiceName(at.name)}.${at.namespace}.svc.${at.clusterDomain}`

@@ -3,13 +3,7 @@
  * operator's own validation and of the reference page; `make check` compares them.
  */
 import { z } from 'zod'
-import { BYTES_PATTERN, DURATION_PATTERN } from './quantity.ts'
-
-const bytes = (description: string) => z.string().regex(new RegExp(BYTES_PATTERN), 'expected a quantity like 10Gi').meta({ description })
-const duration = (description: string) =>
-  z.string().max(32).regex(new RegExp(DURATION_PATTERN), 'expected a duration like 24h, 90m or 7d').meta({ description })
-
-const resourceList = z.record(z.string(), z.union([z.string(), z.number()])).meta({ 'x-kubernetes-quantities': true })
+import { bytes, conditions, duration, image, imagePullPolicy, podTemplate, resourceRequirements, zones } from './node-fields.ts'
 
 export const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const
 
@@ -36,25 +30,10 @@ export const paxosGroupSpecSchema = z.strictObject({
     .max(5)
     .default(3)
     .meta({ description: 'Replicas of each group, 3 or 5. Cannot be changed: a quorum of the old ones would not know the new ones.' }),
-  image: z.string().min(1).max(500).optional().meta({ description: 'Image of the nodes; the operator’s own by default.' }),
-  imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').meta({ description: 'As for any pod.' }),
-  zones: z
-    .strictObject({
-      topologyKey: z
-        .string()
-        .min(1)
-        .max(316)
-        .default('topology.kubernetes.io/zone')
-        .meta({ description: 'The node label that names a zone.' }),
-      policy: z
-        .enum(['Required', 'Preferred'])
-        .default('Preferred')
-        .meta({ description: 'Required: a replica waits rather than share a zone. Preferred: it shares one if it must.' }),
-    })
-    .prefault({})
-    .meta({ description: 'How the replicas of a group are spread.' }),
-  resources: z
-    .strictObject({ requests: resourceList.optional(), limits: resourceList.optional() })
+  image,
+  imagePullPolicy,
+  zones: zones('replica'),
+  resources: resourceRequirements
     .prefault({ requests: { cpu: '250m', memory: '768Mi' }, limits: { memory: '768Mi' } })
     .meta({ description: 'CPU and memory of a replica. The memory limit is what the node divides among its parts.' }),
   storage: z
@@ -82,19 +61,7 @@ export const paxosGroupSpecSchema = z.strictObject({
     .strictObject({ logBytes: bytes('Log kept on each replica for others to catch up from, at least 64Mi.').default('256Mi') })
     .prefault({})
     .meta({ description: 'Bounds of each replica.' }),
-  podTemplate: z
-    .strictObject({
-      metadata: z
-        .strictObject({ labels: z.record(z.string(), z.string()).optional(), annotations: z.record(z.string(), z.string()).optional() })
-        .optional()
-        .meta({ description: 'Labels and annotations added to the pods.' }),
-      spec: z.record(z.string(), z.unknown()).optional().meta({
-        'x-kubernetes-preserve-unknown-fields': true,
-        description: 'Any part of a pod’s spec, merged strategically: lists by name.',
-      }),
-    })
-    .optional()
-    .meta({ description: 'What is laid over the pods that the operator makes.' }),
+  podTemplate,
   paused: z.boolean().default(false).meta({ description: 'The operator observes and reports, and changes nothing.' }),
   maintenance: z
     .strictObject({ windows: z.array(window).max(20).default([]).meta({ description: 'Empty: at any time.' }) })
@@ -115,17 +82,6 @@ export const paxosGroupSpecSchema = z.strictObject({
   replaceAfter: duration('How long a replica must be gone for good before its volume is given up and it starts anew as a learner.').default(
     '5m',
   ),
-})
-
-export const CONDITION_TYPES = ['Accepted', 'Available', 'Progressing', 'Degraded', 'Upgrading'] as const
-
-const condition = z.strictObject({
-  type: z.enum(CONDITION_TYPES),
-  status: z.enum(['True', 'False', 'Unknown']),
-  observedGeneration: z.number().int().min(0).optional(),
-  lastTransitionTime: z.iso.datetime(),
-  reason: z.string().max(1024),
-  message: z.string().max(32_768),
 })
 
 const replicaStatus = z.strictObject({
@@ -167,10 +123,7 @@ export const paxosGroupStatusSchema = z.strictObject({
   ready: z.string().optional().meta({ description: 'Ready replicas of all, for people.' }),
   votersSummary: z.string().optional().meta({ description: 'Voters of all replicas, for people.' }),
   selector: z.string().optional().meta({ description: 'Selects the pods, for the scale subresource.' }),
-  conditions: z
-    .array(condition)
-    .optional()
-    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] }),
+  conditions,
   groupStatuses: z
     .array(groupStatus)
     .optional()
@@ -180,8 +133,6 @@ export const paxosGroupStatusSchema = z.strictObject({
 
 export type PaxosGroupSpec = z.infer<typeof paxosGroupSpecSchema>
 export type PaxosGroupStatus = z.infer<typeof paxosGroupStatusSchema>
-export type Condition = z.infer<typeof condition>
-export type ConditionType = (typeof CONDITION_TYPES)[number]
 export type ReplicaStatus = z.infer<typeof replicaStatus>
 export type GroupStatus = z.infer<typeof groupStatus>
 export type Job = z.infer<typeof job>

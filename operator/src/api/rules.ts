@@ -5,6 +5,8 @@
  * Sizes are compared by the operator alone (plan/acceptance.ts): CEL reads quantities from 1.29 on, and a definition with a function
  * that a server does not know is refused as a whole. Its durations know no days: what is written with some is left to the operator.
  */
+import { MAX_WARM_UP_MS } from '@thermocline/protocol'
+import { MAX_NAME_LENGTH } from './names.ts'
 import { parseDuration } from './quantity.ts'
 
 export interface Rule {
@@ -29,6 +31,19 @@ export function isSliceDuration(text: string): boolean {
   return ms >= MIN_SLICE_MS && ms <= MAX_SLICE_MS
 }
 
+const MIN_NEWER_THAN_MS = 1000
+/** A hundred years: CEL's durations end not far beyond. */
+const MAX_NEWER_THAN_MS = 36_500 * 86_400_000
+
+export function isNewerThan(text: string): boolean {
+  const ms = parseDuration(text) ?? 0
+  return ms >= MIN_NEWER_THAN_MS && ms <= MAX_NEWER_THAN_MS
+}
+
+export function isWarmUp(text: string): boolean {
+  return (parseDuration(text) ?? Number.POSITIVE_INFINITY) <= MAX_WARM_UP_MS
+}
+
 const unchanged = (path: readonly string[], message: string): Rule => ({
   path,
   cel: 'self == oldSelf',
@@ -37,13 +52,15 @@ const unchanged = (path: readonly string[], message: string): Rule => ({
   holds: (self, oldSelf) => self === oldSelf,
 })
 
+const hasShortName: Rule = {
+  path: [],
+  cel: `size(self.metadata.name) <= ${MAX_NAME_LENGTH}`,
+  message: `metadata.name: is longer than ${MAX_NAME_LENGTH} characters; pods are named after it: choose a shorter one`,
+  holds: (self) => String(((self as Fields).metadata as Fields).name).length <= MAX_NAME_LENGTH,
+}
+
 export const PAXOS_GROUP_RULES: readonly Rule[] = [
-  {
-    path: [],
-    cel: 'size(self.metadata.name) <= 40',
-    message: 'metadata.name: is longer than 40 characters; pods and claims are named after it: choose a shorter one',
-    holds: (self) => String(((self as Fields).metadata as Fields).name).length <= 40,
-  },
+  hasShortName,
   {
     path: ['spec', 'replicas'],
     cel: 'self == 3 || self == 5',
@@ -68,5 +85,28 @@ export const PAXOS_GROUP_RULES: readonly Rule[] = [
       'spec.storage.className: cannot be changed: volumes stay in the class that they were made in; make a second PaxosGroup instead',
     isTransition: true,
     holds: (self, oldSelf) => (self as Fields).className === (oldSelf as Fields).className,
+  },
+]
+
+export const MEMORY_GROUP_RULES: readonly Rule[] = [
+  hasShortName,
+  unchanged(
+    ['spec', 'paxosGroupRef', 'name'],
+    'spec.paxosGroupRef.name: cannot be changed: its machines cache one cluster; make a second MemoryGroup instead',
+  ),
+  {
+    path: ['spec'],
+    cel: `!has(self.newerThan) || self.newerThan.contains('d') || (duration(self.newerThan) >= duration('${MIN_NEWER_THAN_MS}ms') && duration(self.newerThan) <= duration('${MAX_NEWER_THAN_MS / 3_600_000}h'))`,
+    message: 'spec.newerThan: must be from 1s to 36500d; leave it out to have records of any age cached',
+    holds: (self) => {
+      const { newerThan } = self as Fields
+      return newerThan === undefined || String(newerThan).includes('d') || isNewerThan(String(newerThan))
+    },
+  },
+  {
+    path: ['spec', 'warmUp', 'duration'],
+    cel: `!self.contains('d') && duration(self) <= duration('${MAX_WARM_UP_MS}ms')`,
+    message: 'spec.warmUp.duration: must be at most 1h',
+    holds: (self) => !String(self).includes('d') && isWarmUp(String(self)),
   },
 ]

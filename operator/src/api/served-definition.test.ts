@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Json, paxosGroupCrd } from './crd.ts'
+import { type Json, PAXOS_GROUP_KIND, resourceSchema } from './crd.ts'
 import { API_GROUP, API_VERSION, PAXOS_GROUP } from './names.ts'
 import { missingFields, publishedSchema } from './served-definition.ts'
 
-const ours = (): Json => {
-  const { versions } = paxosGroupCrd({ withCel: false }).spec as { versions: [{ schema: { openAPIV3Schema: Json } }] }
-  return structuredClone(versions[0].schema.openAPIV3Schema)
-}
+const ours = (): Json => structuredClone(resourceSchema(PAXOS_GROUP_KIND))
 const NAME = { group: API_GROUP, version: API_VERSION, kind: PAXOS_GROUP.kind }
 type Fields = Record<string, { properties: Fields; items: { properties: Fields } }>
 

@@ -1,6 +1,7 @@
 /** The nodes' admin API, as far as the operator uses it. A node that does not answer in time has said nothing. */
 import { parseTopology, type Topology } from '@thermocline/protocol'
 import { z } from 'zod'
+import type { MemoryFacts } from '../plan/memory-observed.ts'
 import type { NodeFacts } from '../plan/observed.ts'
 
 const REQUEST_TIMEOUT_MS = 2000
@@ -23,11 +24,21 @@ const factsSchema = z.object({
   writes: z.object({ state: z.enum(['accepted', 'disk_full', 'overloaded']) }),
 })
 
+const memoryFactsSchema = z.object({
+  version: z.string(),
+  state: z.string(),
+  clusterId: z.string(),
+  group: z.number().int(),
+  machine: z.number().int(),
+})
+
 /** What the operator asks of nodes; the simulator has its own. `address` is host:port of the HTTP port. */
 export interface NodeAdmin {
   /** Undefined: no answer, or none that can be understood. */
   facts(address: string): Promise<NodeFacts | undefined>
   topology(address: string): Promise<Topology | undefined>
+  /** Of a memory node. */
+  memoryFacts(address: string): Promise<MemoryFacts | undefined>
   /** @throws Error with the node's own words. */
   putTopology(address: string, topology: Topology, token: string): Promise<void>
   /** Moves what is on a foreign volume aside. @throws Error with the node's own words. */
@@ -37,6 +48,11 @@ export interface NodeAdmin {
 export class HttpNodeAdmin implements NodeAdmin {
   async facts(address: string): Promise<NodeFacts | undefined> {
     const parsed = factsSchema.safeParse(await ask(address, '/v1/admin/status').catch(() => undefined))
+    return parsed.success ? parsed.data : undefined
+  }
+
+  async memoryFacts(address: string): Promise<MemoryFacts | undefined> {
+    const parsed = memoryFactsSchema.safeParse(await ask(address, '/v1/admin/status').catch(() => undefined))
     return parsed.success ? parsed.data : undefined
   }
 

@@ -2,30 +2,48 @@
  * Whether a resource can be acted upon. The API server has checked most of it; a server without CEL, an older definition or a
  * comparison with what is there leave the rest to the operator. Each reason names the field, its value and what to do.
  */
+import type { z } from 'zod'
 import { type PaxosGroupSpec, paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from '../api/quantity.ts'
-import { isSliceDuration, PAXOS_GROUP_RULES } from '../api/rules.ts'
+import { isSliceDuration, PAXOS_GROUP_RULES, type Rule } from '../api/rules.ts'
 import type { Observed } from './observed.ts'
 
-export type Acceptance = { readonly spec: PaxosGroupSpec } | { readonly reason: string; readonly message: string }
+export type Acceptance<Spec = PaxosGroupSpec> = { readonly spec: Spec } | Refusal
 
 const MIN_LOG_BYTES = 64 * 1024 * 1024
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
 
 type Fields = Readonly<Record<string, unknown>>
 
-export function acceptSpec(resource: { readonly metadata: { readonly name: string }; readonly spec?: unknown }): Acceptance {
-  const parsed = paxosGroupSpecSchema.safeParse(resource.spec ?? {})
+export interface Judged {
+  readonly metadata: { readonly name: string }
+  readonly spec?: unknown
+}
+
+export function acceptSpec(resource: Judged): Acceptance {
+  return accept(resource, { schema: paxosGroupSpecSchema, rules: PAXOS_GROUP_RULES, check: checkSizes })
+}
+
+interface Means<Spec> {
+  readonly schema: z.ZodType<Spec>
+  readonly rules: readonly Rule[]
+  /** What neither says: what is wrong, in words. */
+  readonly check: (spec: Spec) => string | undefined
+}
+
+/** By its schema, by the rules that a server without CEL leaves out, and by what only the operator compares. */
+export function accept<Spec>(resource: Judged, { schema, rules, check }: Means<Spec>): Acceptance<Spec> {
+  const parsed = schema.safeParse(resource.spec ?? {})
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
     return { reason: 'Invalid', message: `${['spec', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'is not valid'}` }
   }
   const spec = parsed.data
   const full = { ...resource, spec }
-  for (const rule of PAXOS_GROUP_RULES) {
+  for (const rule of rules) {
     if (rule.isTransition !== true && !rule.holds(at(full, rule.path), undefined)) return { reason: 'Invalid', message: rule.message }
   }
-  const message = checkSizes(spec)
+  const message = check(spec)
   return message === undefined ? { spec } : { reason: 'Invalid', message }
 }
 

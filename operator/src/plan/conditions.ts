@@ -1,5 +1,5 @@
 /** Conditions keep the time of their last change of status. */
-import type { Condition, ConditionType } from '../api/paxos-group.ts'
+import type { Condition, ConditionType } from '../api/node-fields.ts'
 import { formatTime } from '../api/time.ts'
 
 export interface Verdict {

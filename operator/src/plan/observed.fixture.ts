@@ -11,6 +11,7 @@ export const DAY_MS = 86_400_000
 
 export function clusterWith(spec: Record<string, unknown> = {}): Cluster {
   return {
+    kind: 'PaxosGroup',
     name: 'orders',
     namespace: 'shop',
     uid: 'uid-1',
@@ -108,6 +109,7 @@ export function observedWith(
     nodes: new Map(slots[0]?.map((_, at) => [`n${at + 1}`, { isReady: true, isUnschedulable: false, zone: `z${at + 1}` }])),
     canSeeNodes: true,
     topology: undefined,
+    memory: 'none',
     ...rest,
   }
 }

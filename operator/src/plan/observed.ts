@@ -1,5 +1,6 @@
 /** What one read pass found, as plain data: the whole input of the plan. */
 import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { MemoryGroupSpec } from '../api/memory-group.ts'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
 
 /** The part of a node's `/v1/admin/status` that decisions rest on. */
@@ -101,6 +102,14 @@ export interface Initial {
   readonly sliceDurationMs: number
 }
 
+/** Machines of a MemoryGroup beyond these are about to end: no topology that is made while this stands lists them. */
+export interface MemoryLimit {
+  /** Of the MemoryGroup. */
+  readonly uid: string
+  readonly groups: number
+  readonly replicas: number
+}
+
 /** The ConfigMap that says what the cluster began with. */
 export interface Bootstrap {
   readonly resourceVersion: string
@@ -109,6 +118,17 @@ export interface Bootstrap {
   readonly initial: Initial | undefined
   /** The highest epoch that a topology may have been given, 0 for none: it outlives the resource, as the volumes do. */
   readonly epoch: number
+  readonly memoryLimit?: MemoryLimit | undefined
+}
+
+/** The MemoryGroup that serves the cluster, as far as the topology depends on it. */
+export interface ObservedMemory {
+  readonly name: string
+  readonly uid: string
+  /** Undefined: it is paused, or says what cannot be; what the topology has of it stays. */
+  readonly spec: MemoryGroupSpec | undefined
+  /** By name. */
+  readonly pods: ReadonlyMap<string, ObservedPod>
 }
 
 export interface Observed {
@@ -124,4 +144,6 @@ export interface Observed {
   readonly canSeeNodes: boolean
   /** The newest topology that any node holds. */
   readonly topology: Topology | undefined
+  /** `unknown`: MemoryGroups could not be read yet; what the topology says of them stays. */
+  readonly memory: ObservedMemory | 'none' | 'unknown'
 }

@@ -8,7 +8,7 @@ import type { Topology } from '@thermocline/protocol'
 import type { PaxosGroupStatus } from '../api/paxos-group.ts'
 import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from '../specs/cluster.ts'
-import { type KubeObject, selectorLabels } from '../specs/object.ts'
+import { type KubeObject, selectorOf } from '../specs/object.ts'
 import { desiredObjects } from '../specs/objects.ts'
 import { specHashOf, templateHashOf } from '../specs/stateful-set.ts'
 import { acceptChanges } from './acceptance.ts'
@@ -103,12 +103,6 @@ export function makePlan(asked: Cluster, observed: Observed, token: string): Pla
     status,
     againAfterMs: Math.max(SHORTEST_POLL_MS, Math.min(pollMs, recovery?.againAfterMs ?? pollMs, rollout.againAfterMs ?? pollMs)),
   }
-}
-
-export function selectorOf(cluster: Pick<Cluster, 'name'>): string {
-  return Object.entries(selectorLabels(cluster))
-    .map(([name, value]) => `${name}=${value}`)
-    .join(',')
 }
 
 /** Groups whose StatefulSet is missing, or was made from a resource that said something else. */

@@ -6,6 +6,7 @@
 import { canonicalTopology, DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Topology } from '@thermocline/protocol'
 import { hostOf } from '../api/names.ts'
 import type { Cluster } from '../specs/cluster.ts'
+import { planMemoryTopology } from './memory-topology.ts'
 import type { Initial, Observed } from './observed.ts'
 
 /** Undefined: nobody answers who could take one, or some node has a newer one than could be read in this pass. */
@@ -13,6 +14,7 @@ export function planTopology(cluster: Cluster, observed: Observed, { volumes, sl
   const { topology: current } = observed
   const epochs = observed.groups.flat().flatMap(({ facts }) => (facts === undefined ? [] : [facts.epoch]))
   if (epochs.length === 0 || Math.max(...epochs) > (current?.epoch ?? 0)) return undefined
+  const memory = planMemoryTopology(cluster, observed, volumes.length)
   const next: Topology = {
     formatVersion: 1,
     clusterId: cluster.clusterId,
@@ -32,6 +34,7 @@ export function planTopology(cluster: Cluster, observed: Observed, { volumes, sl
         }
       }),
     })),
+    ...(memory === undefined ? {} : { memory }),
   }
   if (current !== undefined && canonicalTopology(current) === canonicalTopology(next)) return current
   return { ...next, epoch: Math.max(current?.epoch ?? 0, observed.bootstrap?.epoch ?? 0, observed.status.topologyEpoch ?? 0) + 1 }

@@ -32,8 +32,8 @@ export function decideApply(
   desired: KubeObject,
   current: KubeObject | undefined,
   tolerated: ReadonlySet<string> = new Set(),
+  hash = hashOf(desired),
 ): ApplyDecision {
-  const hash = hashOf(desired)
   const { metadata } = desired
   const object = { ...desired, metadata: { ...metadata, annotations: { ...metadata.annotations, [APPLIED_HASH]: hash } } }
   if (current === undefined) return { act: 'apply', object, why: 'absent', paths: [] }
@@ -65,7 +65,7 @@ export class Applier {
     const key = `${resourceName(resource)} ${keyOf(desired.metadata)}`
     const hash = hashOf(desired)
     const known = this.tolerated.get(key)
-    const decision = decideApply(desired, current, known?.hash === hash ? known.paths : undefined)
+    const decision = decideApply(desired, current, known?.hash === hash ? known.paths : undefined, hash)
     if (decision.act === 'none') return { changed: false, object: current as KubeObject }
     this.onWrite(resourceName(resource))
     const object = await this.kube.apply(resource, decision.object)

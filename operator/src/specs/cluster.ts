@@ -1,10 +1,9 @@
 /** A PaxosGroup as the builders see it: its spec with all defaults, and what the operator knows besides. */
 import type { PaxosGroupSpec } from '../api/paxos-group.ts'
+import type { Owner } from './object.ts'
 
-export interface Cluster {
-  readonly name: string
-  readonly namespace: string
-  readonly uid: string
+export interface Cluster extends Owner {
+  readonly kind: 'PaxosGroup'
   readonly spec: PaxosGroupSpec
   /** 32 hexadecimal digits. */
   readonly clusterId: string

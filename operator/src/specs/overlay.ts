@@ -2,6 +2,7 @@
  * Lays a user's part of a pod over ours, as a strategic merge would: objects merge, lists of named things merge by their key,
  * other lists and values are replaced, null removes.
  */
+import { ANNOTATIONS } from '../api/names.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -44,6 +45,12 @@ export function mergePodTemplate(template: PodTemplate, overlay: PodOverlay): Po
     },
     spec: overlay.spec === undefined ? template.spec : (merge(template.spec, overlay.spec, '') as Json),
   }
+}
+
+/** The pods say what they were made from. */
+export function withTemplateHash(template: PodTemplate, hash: string): PodTemplate {
+  const annotations = { ...template.metadata.annotations, [ANNOTATIONS.templateHash]: hash }
+  return { ...template, metadata: { ...template.metadata, annotations } }
 }
 
 function merge(base: unknown, over: unknown, field: string): unknown {

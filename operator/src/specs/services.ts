@@ -4,7 +4,7 @@ import { clientServiceName, groupName } from '../api/names.ts'
 import type { Cluster } from './cluster.ts'
 import { type KubeObject, metaOf, selectorLabels } from './object.ts'
 
-const PORTS = [
+export const NODE_PORTS = [
   { name: 'data', port: DEFAULT_DATA_PORT, targetPort: 'data', protocol: 'TCP' },
   { name: 'http', port: DEFAULT_HTTP_PORT, targetPort: 'http', protocol: 'TCP' },
 ]
@@ -15,7 +15,7 @@ export function groupService(cluster: Cluster, group: number): KubeObject {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: metaOf(cluster, groupName(cluster.name, group), { group }),
-    spec: { clusterIP: 'None', publishNotReadyAddresses: true, ports: PORTS, selector: selectorLabels(cluster, group) },
+    spec: { clusterIP: 'None', publishNotReadyAddresses: true, ports: NODE_PORTS, selector: selectorLabels(cluster, group) },
   }
 }
 
@@ -25,6 +25,6 @@ export function clientService(cluster: Cluster): KubeObject {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: metaOf(cluster, clientServiceName(cluster.name)),
-    spec: { type: 'ClusterIP', ports: PORTS, selector: selectorLabels(cluster) },
+    spec: { type: 'ClusterIP', ports: NODE_PORTS, selector: selectorLabels(cluster) },
   }
 }

@@ -7,7 +7,9 @@ import type { PaxosGroupSpec } from '../api/paxos-group.ts'
 import { parseBytes } from '../api/quantity.ts'
 import type { Cluster } from './cluster.ts'
 import { hashOf } from './hash.ts'
+import { saidOfResources } from './node-pod.ts'
 import { type KubeObject, metaOf, selectorLabels } from './object.ts'
+import { withTemplateHash } from './overlay.ts'
 import { podTemplate } from './pod.ts'
 
 /**
@@ -27,16 +29,13 @@ export function templateHashOf({ spec }: Pick<Cluster, 'spec'>): string {
   return hashOf(saidOfPods(spec))
 }
 
-/** A size that is merely spelled in another way says nothing new. */
 function saidOfPods({ image, imagePullPolicy, limits, podTemplate: overlay, resources, versionCache, zones }: PaxosGroupSpec): object {
-  const byValue = (list: Readonly<Record<string, string | number>> = {}): object =>
-    Object.fromEntries(Object.entries(list).map(([name, value]) => [name, parseBytes(String(value)) ?? value]))
   return {
     image,
     imagePullPolicy,
     logBytes: parseBytes(limits.logBytes),
     overlay,
-    resources: { requests: byValue(resources.requests), limits: byValue(resources.limits) },
+    resources: saidOfResources(resources),
     versionCacheBytes: parseBytes(versionCache.size),
     zones,
   }
@@ -44,7 +43,6 @@ function saidOfPods({ image, imagePullPolicy, limits, podTemplate: overlay, reso
 
 export function statefulSet(cluster: Cluster, group: number): KubeObject {
   const { spec } = cluster
-  const template = podTemplate(cluster, group)
   const templateHash = templateHashOf(cluster)
   return {
     apiVersion: 'apps/v1',
@@ -59,10 +57,7 @@ export function statefulSet(cluster: Cluster, group: number): KubeObject {
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' },
       selector: { matchLabels: selectorLabels(cluster, group) },
-      template: {
-        ...template,
-        metadata: { ...template.metadata, annotations: { ...template.metadata.annotations, [ANNOTATIONS.templateHash]: templateHash } },
-      },
+      template: withTemplateHash(podTemplate(cluster, group), templateHash),
       volumeClaimTemplates: [claimTemplate(cluster, group)],
     },
   }

@@ -3,7 +3,7 @@
  * the server is and which kinds of ours it knows; where resources of ours are; the objects of each namespace, and the operator's;
  * logs and pages of the pods found. A step that fails leaves a line in the index and the others to be done.
  */
-import { API_GROUP, API_VERSION, PAXOS_GROUP } from '../api/names.ts'
+import { API_GROUP, API_VERSION, MEMORY_GROUP, PAXOS_GROUP } from '../api/names.ts'
 import type { KubeObject, Resource } from '../runtime/ports.ts'
 import { resourceName } from '../runtime/resources.ts'
 import { MAX_NAMESPACES } from './bounds.ts'
@@ -22,6 +22,7 @@ import {
   isNameOfOurs,
   isNodePod,
   isOperators,
+  isOrServes,
   isVolumeOf,
   labelSelectorOf,
   leaseNames,
@@ -91,7 +92,7 @@ class KubernetesCollector {
   private async ownKinds(): Promise<Resource[]> {
     const version = `/apis/${API_GROUP}/${API_VERSION}`
     const served = (await this.context('kubernetes/our-kinds.json', version)) as { resources?: ServedKind[] } | undefined
-    const kinds = (served?.resources ?? [{ name: PAXOS_GROUP.plural, kind: PAXOS_GROUP.kind, namespaced: true }])
+    const kinds = (served?.resources ?? [PAXOS_GROUP, MEMORY_GROUP].map(({ plural, kind }) => ({ name: plural, kind, namespaced: true })))
       .filter(({ name }) => !name.includes('/'))
       .map(({ name, kind, namespaced }) => ({ group: API_GROUP, version: API_VERSION, plural: name, kind, namespaced }))
     await this.to.addAll(
@@ -115,9 +116,9 @@ class KubernetesCollector {
     for (const kind of kinds) {
       const items = await this.find(kind, namespace)
       isKnown &&= items !== undefined
-      for (const { metadata } of items ?? []) {
-        const at = metadata.namespace ?? ''
-        if (name === undefined || metadata.name === name) found.set(at, [...(found.get(at) ?? []), metadata.name])
+      for (const resource of items ?? []) {
+        const { namespace: at = '', name: one } = resource.metadata
+        if (name === undefined || isOrServes(resource, name)) found.set(at, [...new Set([...(found.get(at) ?? []), one])])
       }
     }
     if ([...found.values()].flat().length === 0) {
@@ -157,9 +158,9 @@ class KubernetesCollector {
     const { name } = this.options
     this.to.say(`namespace ${namespace}: ${names.length === 0 ? 'objects' : names.join(', ')}`)
     const folder = ['namespaces', namespace]
-    const ours = { namespace, labelSelector: labelSelectorOf(name) }
+    const ours = { namespace, labelSelector: labelSelectorOf(name === undefined ? undefined : names) }
     const list = (kind: Resource, scope: ListScope = ours) => this.list(folder, kind, scope)
-    const isNamed = ({ metadata }: KubeObject): boolean => name === undefined || metadata.name === name
+    const isNamed = ({ metadata }: KubeObject): boolean => name === undefined || names.includes(metadata.name)
     const [pods] = await Promise.all([
       list(KINDS.pods),
       ...kinds.map((kind) => list(kind, { namespace, keep: isNamed })),

@@ -177,7 +177,7 @@ test('Kubernetes: a name that nobody has, an operator that is elsewhere', async 
   assert.equal(code, 0)
   assert.match(reasons.namespaces ?? '', /there is no resource named orderz in any namespace.*--name/)
   assert.match(reasons.operator ?? '', /no operator was found in namespace elsewhere; --operator-namespace/)
-  assert.ok(server.asked.some((path) => path.includes('instance%3Dorderz')))
+  assert.ok(server.asked.some((path) => path.includes('instance+in+%28orderz%29')))
 })
 
 test('what is wrong with the flags or the kubeconfig is said with what was expected, and leaves no file', async (t) => {

@@ -2,7 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KubeObject } from '../runtime/ports.ts'
 import { pathOf } from './paths.ts'
-import { askedOfNode, eventLines, isNameOfOurs, isOperators, isVolumeOf, leaseNames, logsOf, secretNames, silenceOf } from './selection.ts'
+import {
+  askedOfNode,
+  eventLines,
+  isNameOfOurs,
+  isNodePod,
+  isOperators,
+  isOrServes,
+  isVolumeOf,
+  labelSelectorOf,
+  leaseNames,
+  logsOf,
+  secretNames,
+  silenceOf,
+} from './selection.ts'
 
 const object = (name: string, fields: object = {}, labels: Record<string, string> = {}): KubeObject => ({
   apiVersion: 'v1',
@@ -46,6 +59,7 @@ test('names tell what is ours, gone or not, and not what only begins alike', () 
   for (const name of ['orders', 'orders-g0', 'orders-g12-4', 'data-orders-g0-1', 'orders-bootstrap', 'orders-admin', 'orders-storage']) {
     assert.ok(isNameOfOurs(name, ['other', 'orders']), name)
   }
+  for (const name of ['orders-m0', 'orders-m3-15', 'orders-memory']) assert.ok(isNameOfOurs(name, ['orders']), name)
   for (const name of ['orders-api', 'orders2', 'data-orders', 'g0', 'orders-g0-1-x', '']) assert.ok(!isNameOfOurs(name, ['orders']), name)
   const volume = (namespace: string, name: string) => object('pv', { spec: { claimRef: { namespace, name } } })
   const namespaces = new Map([['ns', ['orders']]])
@@ -54,6 +68,16 @@ test('names tell what is ours, gone or not, and not what only begins alike', () 
       isVolumeOf(one, namespaces),
     ),
     [true, false, false, false],
+  )
+})
+
+test('a resource is asked for with what is there for it', () => {
+  const memory = object('cache', { spec: { paxosGroupRef: { name: 'orders' } } })
+  assert.deepEqual([isOrServes(object('orders'), 'orders'), isOrServes(memory, 'orders'), isOrServes(memory, 'other')], [true, true, false])
+  assert.equal(labelSelectorOf(['orders', 'cache']), 'app.kubernetes.io/name=thermocline,app.kubernetes.io/instance in (orders,cache)')
+  assert.deepEqual(
+    ['storage', 'memory', 'operator'].map((component) => isNodePod(object('p', {}, { 'app.kubernetes.io/component': component }))),
+    [true, true, false],
   )
 })
 

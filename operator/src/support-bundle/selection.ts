@@ -3,12 +3,18 @@
  * Secrets are told by names, so that those of objects that are gone are found, too. Pure.
  */
 import { DEFAULT_HTTP_PORT } from '@thermocline/protocol'
-import { LABELS, VOLUME_NAME } from '../api/names.ts'
+import { LABELS, MEMORY, STORAGE, VOLUME_NAME } from '../api/names.ts'
 import type { KubeObject } from '../runtime/ports.ts'
 
 /** Pods, claims and everything that is applied for a resource. */
-export const labelSelectorOf = (name: string | undefined): string =>
-  name === undefined ? `${LABELS.name}=thermocline` : `${LABELS.name}=thermocline,${LABELS.instance}=${name}`
+export const labelSelectorOf = (names: readonly string[] | undefined): string =>
+  names === undefined ? `${LABELS.name}=thermocline` : `${LABELS.name}=thermocline,${LABELS.instance} in (${names.join(',')})`
+
+/** The resource of that name, and what is there for it: the MemoryGroups of a PaxosGroup. */
+export function isOrServes({ metadata, spec }: KubeObject, name: string): boolean {
+  const { paxosGroupRef } = (spec ?? {}) as { paxosGroupRef?: { name?: string } }
+  return metadata.name === name || paxosGroupRef?.name === name
+}
 
 /** The chart's objects; the name label follows `nameOverride`, the chart's does not. */
 export const OPERATOR_SELECTOR = `${LABELS.component}=operator`
@@ -103,10 +109,11 @@ export const askedOfOperator = (pod: KubeObject): Asked[] => [
 ]
 
 /** Runs a node: jobs and hooks of the same labels do not. */
-export const isNodePod = ({ metadata: { labels = {} } }: KubeObject): boolean => labels[LABELS.component] === 'storage'
+export const isNodePod = ({ metadata: { labels = {} } }: KubeObject): boolean =>
+  labels[LABELS.component] === STORAGE || labels[LABELS.component] === MEMORY
 
 /** What the operator makes of a resource `NAME` is called `NAME-` and one of these; claims have `data-` before that. */
-const MADE = /^(?:g\d+(?:-\d+)?|bootstrap|admin|storage|node)$/
+const MADE = /^(?:[gm]\d+(?:-\d+)?|bootstrap|admin|storage|node|memory)$/
 
 /** Whether an object of this name is one of these resources or was made for one; it may be gone. */
 export function isNameOfOurs(name: string, resources: readonly string[]): boolean {

@@ -5,6 +5,7 @@ import { JOB_TYPES } from '../api/paxos-group.ts'
 
 const PREFIX = 'thermocline_operator_'
 const GROUP_PREFIX = 'thermocline_paxosgroup_'
+const MEMORY_PREFIX = 'thermocline_memorygroup_'
 
 const RECONCILE_RESULTS = ['unchanged', 'changed', 'waiting', 'failed'] as const
 export type ReconcileResult = (typeof RECONCILE_RESULTS)[number]
@@ -18,6 +19,14 @@ export interface PaxosGroupFigures {
   readonly jobs: Readonly<Record<string, number>>
 }
 
+export interface MemoryGroupFigures {
+  readonly machines: number
+  readonly ready: number
+  /** Those that clients are told of. */
+  readonly listed: number
+  readonly conditions: Readonly<Record<string, ConditionStatus>>
+}
+
 const CONDITION_VALUES: Readonly<Record<ConditionStatus, number>> = { True: 1, False: 0, Unknown: -1 }
 
 const NO_JOBS: Readonly<Record<string, number>> = Object.fromEntries(JOB_TYPES.map((type) => [type, 0]))
@@ -29,6 +38,7 @@ export class OperatorMetrics {
   /** Labels set for a resource, so that its figures go when it does. */
   private readonly conditionTypes = new Map<string, Set<string>>()
   private readonly jobTypes = new Map<string, Set<string>>()
+  private readonly memoryConditionTypes = new Map<string, Set<string>>()
 
   private readonly leader = this.gauge(`${PREFIX}leader`, '1 on the operator that leads.', [])
   private readonly reconciles = this.counter(`${PREFIX}reconciles_total`, 'Passes over a resource, by how they ended.', ['kind', 'result'])
@@ -52,6 +62,11 @@ export class OperatorMetrics {
   private readonly replicas = this.gauge(`${GROUP_PREFIX}replicas`, 'Replicas wanted.', ['namespace', 'name'])
   private readonly voters = this.gauge(`${GROUP_PREFIX}voters`, 'Replicas that say they vote in every block.', ['namespace', 'name'])
   private readonly jobs = this.gauge(`${GROUP_PREFIX}jobs`, 'Jobs under way.', ['namespace', 'name', 'type'])
+
+  private readonly memoryCondition = this.gauge(`${MEMORY_PREFIX}condition`, '1 True, 0 False, -1 Unknown.', ['namespace', 'name', 'type'])
+  private readonly machines = this.gauge(`${MEMORY_PREFIX}machines`, 'Machines wanted or there.', ['namespace', 'name'])
+  private readonly readyMachines = this.gauge(`${MEMORY_PREFIX}ready`, 'Machines that are ready.', ['namespace', 'name'])
+  private readonly listedMachines = this.gauge(`${MEMORY_PREFIX}listed`, 'Machines that clients are told of.', ['namespace', 'name'])
 
   constructor() {
     const { depths } = this
@@ -123,6 +138,22 @@ export class OperatorMetrics {
     this.voters.remove(at)
     setByType(this.condition, this.conditionTypes, at, [])
     setByType(this.jobs, this.jobTypes, at, [])
+  }
+
+  setMemoryGroup(namespace: string, name: string, { machines, ready, listed, conditions }: MemoryGroupFigures): void {
+    const at = { namespace, name }
+    this.machines.set(at, machines)
+    this.readyMachines.set(at, ready)
+    this.listedMachines.set(at, listed)
+    const values = Object.entries(conditions).map(([type, status]) => [type, CONDITION_VALUES[status]] as const)
+    setByType(this.memoryCondition, this.memoryConditionTypes, at, values)
+  }
+
+  /** The resource is gone. */
+  forgetMemoryGroup(namespace: string, name: string): void {
+    const at = { namespace, name }
+    for (const gauge of [this.machines, this.readyMachines, this.listedMachines]) gauge.remove(at)
+    setByType(this.memoryCondition, this.memoryConditionTypes, at, [])
   }
 
   private gauge(name: string, help: string, labelNames: readonly string[]): Gauge {

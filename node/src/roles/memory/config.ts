@@ -1,4 +1,5 @@
 /** Flags and environment of `thermocline node --role memory` → one checked, frozen configuration, read once. */
+import { hostname } from 'node:os'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Flags, MAX_GROUPS, MAX_MEMORY_MACHINES, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
 import { address, logLevel, size, whole } from '../../flag-values.ts'
@@ -23,7 +24,11 @@ export interface MemoryConfig {
 export const MEMORY_FLAGS = {
   role: { env: 'THERMOCLINE_ROLE', fallback: 'memory', about: 'What this node does: memory.' },
   group: { env: 'THERMOCLINE_GROUP', fallback: '0', about: `Memory group, 0 to ${MAX_GROUPS - 1}.` },
-  machine: { env: 'THERMOCLINE_MACHINE', fallback: '0', about: `Machine in the group, 0 to ${MAX_MEMORY_MACHINES - 1}.` },
+  machine: {
+    env: 'THERMOCLINE_MACHINE',
+    fallback: '0',
+    about: `Machine in the group, 0 to ${MAX_MEMORY_MACHINES - 1}; hostname: the number that ends the host’s name, as in a StatefulSet.`,
+  },
   cluster: { env: 'THERMOCLINE_CLUSTER', fallback: undefined, about: 'Cluster id, 32 hexadecimal digits. Required.' },
   storage: {
     env: 'THERMOCLINE_STORAGE',
@@ -58,6 +63,8 @@ export const MEMORY_FLAGS = {
   'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
 } as const satisfies Flags
 
+/** Value of --machine. */
+const OF_HOSTNAME = 'hostname'
 const MIN_CACHE_BYTES = 32 * 1024 * 1024
 
 const schema = z.strictObject({
@@ -81,8 +88,14 @@ const schema = z.strictObject({
  * Reads the configuration; flags win over the environment.
  * @throws ThermoclineError `invalid_argument`, naming the flag, its value and what was expected.
  */
-export function readMemoryConfig(args: readonly string[], env: Readonly<Record<string, string | undefined>>): MemoryConfig {
-  const data = readFlags('thermocline node --role memory', MEMORY_FLAGS, schema, args, env)
+export function readMemoryConfig(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  host = hostname(),
+): MemoryConfig {
+  const data = readFlags('thermocline node --role memory', MEMORY_FLAGS, schema, args, env, (given) => {
+    if (given.machine === OF_HOSTNAME) given.machine = /-(\d+)$/.exec(host)?.[1] ?? `${OF_HOSTNAME}, which is ${host}`
+  })
   return Object.freeze({
     role: data.role,
     group: data.group,

@@ -5,7 +5,7 @@
  */
 
 import { ANNOTATIONS } from '../../../src/api/names.ts'
-import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../../src/controllers/watches.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'
 import { RESOURCES } from '../../../src/runtime/resources.ts'
 import { quorumOf } from '../../../src/specs/cluster.ts'

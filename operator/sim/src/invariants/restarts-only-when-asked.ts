@@ -4,7 +4,7 @@
  */
 import { ANNOTATIONS, groupName } from '../../../src/api/names.ts'
 import { parseBytes } from '../../../src/api/quantity.ts'
-import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../../src/controllers/watches.ts'
 import { canonical } from '../../../src/runtime/canonical.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'
 import { RESOURCES } from '../../../src/runtime/resources.ts'

@@ -1,6 +1,6 @@
 /** A pod that votes is restarted for a change only inside the maintenance windows of its resource, if it has some. */
 import { DAYS, type MaintenanceWindow } from '../../../src/api/paxos-group.ts'
-import { PAXOS_GROUPS } from '../../../src/controllers/paxos-group/watches.ts'
+import { PAXOS_GROUPS } from '../../../src/controllers/watches.ts'
 import { isOpen } from '../../../src/plan/maintenance.ts'
 import { canonical } from '../../../src/runtime/canonical.ts'
 import type { KubeObject } from '../../../src/runtime/ports.ts'

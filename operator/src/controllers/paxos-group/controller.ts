@@ -1,11 +1,13 @@
 /** The controller of PaxosGroups: watches, a queue of keys, workers. It runs only on the operator that leads. */
-import { API_GROUP, API_VERSION } from '../../api/names.ts'
+import { PAXOS_GROUP_KIND } from '../../api/crd.ts'
+import { API_GROUP, API_VERSION, STORAGE } from '../../api/names.ts'
 import { type KubeObject, keyOf, Workers } from '../../runtime/mod.ts'
-import type { ReconcileContext } from './context.ts'
-import { DefinitionCheck } from './definition-check.ts'
+import type { ReconcileContext } from '../context.ts'
+import { DefinitionCheck } from '../definition-check.ts'
+import { referenceKeyOf } from '../memory-groups.ts'
+import { isReadyNode } from '../views.ts'
+import { haveSynced, PAXOS_GROUPS, resourceKeyOf, servedKeyOf } from '../watches.ts'
 import { reconcile } from './reconcile.ts'
-import { isReadyNode } from './views.ts'
-import { allInformers, haveSynced, resourceKeyOf } from './watches.ts'
 
 const KIND = 'PaxosGroup'
 const SYNC_POLL_MS = 100
@@ -20,7 +22,7 @@ export class PaxosGroupController {
 
   constructor(context: ReconcileContext, workers: number) {
     this.context = context
-    this.definition = new DefinitionCheck(context, context.metrics)
+    this.definition = new DefinitionCheck(context, context.metrics, PAXOS_GROUP_KIND, PAXOS_GROUPS)
     this.workers = new Workers(context, {
       name: KIND,
       workers,
@@ -36,7 +38,10 @@ export class PaxosGroupController {
     const add = (key: string): void => this.workers.add(key)
     for (const informer of watches.paxosGroups) informer.subscribe(({ metadata }: KubeObject) => keyOf(metadata), add)
     const owned = [watches.statefulSets, watches.pods, watches.claims, watches.services, watches.serviceAccounts, watches.budgets]
-    for (const informer of owned.flat()) informer.subscribe(resourceKeyOf, add)
+    for (const informer of owned.flat()) informer.subscribe(resourceKeyOf(STORAGE), add)
+    // What is cached of it is in its topology.
+    for (const informer of watches.memoryGroups) informer.subscribe(referenceKeyOf, add)
+    for (const informer of watches.memoryPods) informer.subscribe(servedKeyOf, add)
     watches.nodes?.subscribe(
       ({ metadata }) => metadata.name,
       (name) => this.noteNode(name),
@@ -59,7 +64,6 @@ export class PaxosGroupController {
   /** Begins to work once the caches are whole: what is missing from half a cache is not gone. */
   async start(): Promise<void> {
     const { clock, log, watches } = this.context
-    for (const informer of allInformers(watches)) informer.start()
     this.definition.start()
     while (!this.isStopped && !haveSynced(watches)) await new Promise<void>((resolve) => void clock.after(SYNC_POLL_MS, resolve))
     if (this.isStopped) return
@@ -71,6 +75,5 @@ export class PaxosGroupController {
     this.isStopped = true
     this.definition.stop()
     await this.workers.stop()
-    await Promise.all(allInformers(this.context.watches).map((informer) => informer.stop()))
   }
 }

@@ -5,10 +5,10 @@
  */
 import { bootstrapName, LABELS } from '../../api/names.ts'
 import { isConflict, isNotFound, type KubeObject, type Outcome, RESOURCES } from '../../runtime/mod.ts'
-import type { ReconcileContext } from './context.ts'
+import type { ReconcileContext } from '../context.ts'
+import { viewClaim } from '../views.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY } from './observe.ts'
-import { viewClaim } from './views.ts'
 
 const POLL_MS = 1000
 

@@ -1,7 +1,7 @@
 /** Our finalizer: there only while deleting the resource means deleting volumes. */
 import { FINALIZER } from '../../api/names.ts'
 import type { Kube, KubeObject } from '../../runtime/mod.ts'
-import { PAXOS_GROUPS } from './watches.ts'
+import { PAXOS_GROUPS } from '../watches.ts'
 
 export const hasFinalizer = ({ metadata }: KubeObject): boolean => metadata.finalizers?.includes(FINALIZER) === true
 

@@ -6,9 +6,9 @@ import { claimName, podName } from '../../api/names.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Observed, ObservedNode, ObservedReplica } from '../../plan/observed.ts'
 import { type Kube, type KubeObject, RESOURCES } from '../../runtime/mod.ts'
+import { hostOfNode, viewClaim, viewNode, viewPod } from '../views.ts'
+import type { Watches } from '../watches.ts'
 import { askAll, wordsOf } from './observe.ts'
-import { hostOfNode, viewClaim, viewNode, viewPod } from './views.ts'
-import type { Watches } from './watches.ts'
 
 export interface GroupContext {
   readonly kube: Kube

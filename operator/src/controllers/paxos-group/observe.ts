@@ -6,10 +6,10 @@ import { bootstrapName, claimName, groupName, LABELS, podName } from '../../api/
 import type { PaxosGroupSpec, PaxosGroupStatus } from '../../api/paxos-group.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Bootstrap, NodeFacts, Observed, ObservedNode, ObservedPod, ObservedReplica } from '../../plan/observed.ts'
-import type { Informer, ObjectAt } from '../../runtime/mod.ts'
-import { type Clock, type Kube, type KubeObject, RESOURCES } from '../../runtime/mod.ts'
-import { hostOfNode, viewClaim, viewNode, viewPod, viewStatefulSet } from './views.ts'
-import type { Watches } from './watches.ts'
+import { type Clock, type Kube, type ObjectAt, RESOURCES } from '../../runtime/mod.ts'
+import { servingMemory } from '../memory-groups.ts'
+import { hostOfNode, viewClaim, viewNode, viewPod, viewStatefulSet } from '../views.ts'
+import { cached, type Watches } from '../watches.ts'
 
 /** Nodes asked at once. */
 const MAX_ASKED = 64
@@ -55,20 +55,13 @@ export async function observe(context: ObserveContext, subject: Subject): Promis
     nodes,
     canSeeNodes: watches.nodes?.hasSynced === true && watches.volumes?.hasSynced === true,
     topology: await newestTopology(context, `${namespace}/${name}`, facts),
+    memory: servingMemory(watches, { namespace, name }),
   }
 }
 
-export function cached(informers: readonly Informer[], at: ObjectAt): KubeObject | undefined {
-  for (const informer of informers) {
-    const found = informer.get(at)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
+export type Slot = Omit<ObservedReplica, 'facts' | 'foreign'>
 
-type Slot = Omit<ObservedReplica, 'facts' | 'foreign'>
-
-function slotOf(watches: Watches, { namespace, name }: { namespace: string; name: string }, group: number, replica: number): Slot {
+export function slotOf(watches: Watches, { namespace, name }: { namespace: string; name: string }, group: number, replica: number): Slot {
   const pod = cached(watches.pods, { namespace, name: podName(name, group, replica) })
   const claim = cached(watches.claims, { namespace, name: claimName(name, group, replica) })
   const volumeName = (claim?.spec as { volumeName?: string } | undefined)?.volumeName
@@ -82,7 +75,7 @@ function slotOf(watches: Watches, { namespace, name }: { namespace: string; name
   }
 }
 
-function nodesOf({ nodes }: Watches, zoneKey: string): Map<string, ObservedNode> {
+export function nodesOf({ nodes }: Watches, zoneKey: string): Map<string, ObservedNode> {
   return new Map((nodes?.all() ?? []).map((node) => [node.metadata.name, viewNode(node, zoneKey)]))
 }
 
@@ -111,7 +104,11 @@ export function httpAddress({ ip = '' }: Pick<ObservedPod, 'ip'>): string {
   return `${ip.includes(':') ? `[${ip}]` : ip}:${DEFAULT_HTTP_PORT}`
 }
 
-async function newestTopology(context: ObserveContext, key: string, facts: ReadonlyMap<Slot, NodeFacts>): Promise<Topology | undefined> {
+export async function newestTopology(
+  context: Pick<ObserveContext, 'admin' | 'topologies'>,
+  key: string,
+  facts: ReadonlyMap<Slot, NodeFacts>,
+): Promise<Topology | undefined> {
   const known = context.topologies.get(key)
   const [newest] = [...facts].toSorted(([, a], [, b]) => b.epoch - a.epoch)
   if (newest === undefined || newest[1].epoch <= (known?.epoch ?? 0)) return known
@@ -129,9 +126,11 @@ export const CLUSTER_ID_KEY = 'clusterId'
 export const VOLUMES_KEY = 'volumes'
 export const SLICE_KEY = 'sliceDurationMs'
 export const EPOCH_KEY = 'epoch'
+export const MEMORY_LIMIT_KEY = 'memoryLimit'
+const memoryLimitSchema = z.object({ uid: z.string(), groups: z.number().int(), replicas: z.number().int() })
 
 /** @throws Error if what stands there can't be understood: nothing may be filled anew over it. */
-async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise<Bootstrap | undefined> {
+export async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise<Bootstrap | undefined> {
   const found = await kube.get(RESOURCES.configMaps, { namespace, name: bootstrapName(name) })
   if (found === undefined) return undefined
   const data = (found.data ?? {}) as Record<string, string>
@@ -143,10 +142,12 @@ async function readBootstrap(kube: Kube, { namespace, name }: ObjectAt): Promise
   if (!Number.isSafeInteger(epoch) || epoch < 0) throw bad(EPOCH_KEY, 'a whole number')
   const resourceVersion = found.metadata.resourceVersion ?? ''
   const text = data[VOLUMES_KEY]
-  if (text === undefined) return { resourceVersion, clusterId, initial: undefined, epoch }
+  const limit = data[MEMORY_LIMIT_KEY]
+  const memoryLimit = limit === undefined ? undefined : memoryLimitSchema.parse(JSON.parse(limit))
+  if (text === undefined) return { resourceVersion, clusterId, initial: undefined, epoch, memoryLimit }
   const sliceDurationMs = Number(data[SLICE_KEY])
   if (!Number.isSafeInteger(sliceDurationMs) || sliceDurationMs <= 0) throw bad(SLICE_KEY, 'a whole number above 0')
-  return { resourceVersion, clusterId, initial: { volumes: volumesSchema.parse(JSON.parse(text)), sliceDurationMs }, epoch }
+  return { resourceVersion, clusterId, initial: { volumes: volumesSchema.parse(JSON.parse(text)), sliceDurationMs }, epoch, memoryLimit }
 }
 
 /** The cluster whose data the claims of this name hold, if there are any. */

@@ -5,34 +5,14 @@ import type { Initial, Observed } from '../../plan/observed.ts'
 import type { Action } from '../../plan/plan.ts'
 import { mayGiveUp, maySetAside } from '../../plan/recovery.ts'
 import { mayRestart } from '../../plan/rollout.ts'
-import {
-  type Applier,
-  type Clock,
-  type Informer,
-  isConflict,
-  isNotFound,
-  type Kube,
-  type KubeObject,
-  keyOf,
-  RESOURCES,
-  type Resource,
-} from '../../runtime/mod.ts'
-import { cached, EPOCH_KEY, httpAddress, SLICE_KEY, VOLUMES_KEY } from './observe.ts'
+import { type KubeObject, RESOURCES } from '../../runtime/mod.ts'
+import { type ApplyContext, applyObject, gone } from '../apply-object.ts'
+import { EPOCH_KEY, httpAddress, SLICE_KEY, VOLUMES_KEY } from './observe.ts'
 import { observeGroup } from './observe-group.ts'
-import type { Watches } from './watches.ts'
 
-export interface PerformContext {
-  readonly kube: Kube
+export interface PerformContext extends ApplyContext {
   readonly admin: NodeAdmin
-  readonly applier: Applier
-  readonly watches: Watches
-  readonly budgets: Resource
-  readonly clock: Clock
-  /** Secrets are written and never read: when each was, by this process. */
-  readonly secretsWrittenMs: Map<string, number>
 }
-
-const SECRET_AGAIN_MS = 10 * 60 * 1000
 
 /** What a group is to be read anew by. */
 export interface PerformSubject {
@@ -59,7 +39,7 @@ async function performOne(context: PerformContext, subject: PerformSubject, acti
   const { namespace, name } = subject
   switch (action.do) {
     case 'apply':
-      return await apply(context, action.object as KubeObject)
+      return await applyObject(context, action.object as KubeObject)
     case 'fillSlots':
       await kube.patch(
         RESOURCES.configMaps,
@@ -148,49 +128,4 @@ async function restartPod(
   // The budget of a group that has lost its majority would keep a useless pod for ever; its version sees to it that it still is one.
   const { resourceVersion } = replicas[replica]?.pod ?? {}
   return await kube.delete(RESOURCES.pods, at, { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) })
-}
-
-/** Another object has taken its place, or none: what was to go is gone. */
-async function gone(deleted: Promise<boolean>): Promise<boolean> {
-  try {
-    return await deleted
-  } catch (error) {
-    if (isConflict(error) || isNotFound(error)) return false
-    throw error
-  }
-}
-
-async function apply(context: PerformContext, object: KubeObject): Promise<boolean> {
-  const { applier, watches, budgets } = context
-  const { namespace, name } = object.metadata
-  const at = { namespace, name }
-  const applied = async (resource: Resource, informers: readonly Informer[]): Promise<boolean> =>
-    (await applier.apply(resource, object, cached(informers, at))).changed
-  switch (object.kind) {
-    case 'StatefulSet':
-      return await applied(RESOURCES.statefulSets, watches.statefulSets)
-    case 'Service':
-      return await applied(RESOURCES.services, watches.services)
-    case 'ServiceAccount':
-      return await applied(RESOURCES.serviceAccounts, watches.serviceAccounts)
-    case 'PodDisruptionBudget':
-      return await applied(budgets, watches.budgets)
-    case 'Secret':
-      return await applySecret(context, object)
-    default:
-      throw new Error(`a bug: nothing is known of how to apply a ${object.kind}`)
-  }
-}
-
-/**
- * By each process once, and again after a while, should somebody have changed it. One of an earlier resource of the name went
- * with that: whose it is belongs to what was written.
- */
-async function applySecret({ kube, clock, secretsWrittenMs }: PerformContext, object: KubeObject): Promise<boolean> {
-  const key = `${keyOf(object.metadata)} ${JSON.stringify([object.metadata.ownerReferences, object.data])}`
-  const writtenMs = secretsWrittenMs.get(key)
-  if (writtenMs !== undefined && clock.nowMs() - writtenMs < SECRET_AGAIN_MS) return false
-  await kube.apply(RESOURCES.secrets, object)
-  secretsWrittenMs.set(key, clock.nowMs())
-  return writtenMs === undefined
 }

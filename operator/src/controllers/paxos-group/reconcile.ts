@@ -8,16 +8,18 @@ import { adminToken } from '../../cluster-admin/token.ts'
 import { acceptSpec } from '../../plan/acceptance.ts'
 import { type Action, makePlan } from '../../plan/plan.ts'
 import { refusedStatus } from '../../plan/status.ts'
-import { atOfKey, isAlreadyExists, isNotFound, type KubeObject, type Outcome, RESOURCES, randomHex } from '../../runtime/mod.ts'
+import { atOfKey, isAlreadyExists, type KubeObject, type Outcome, RESOURCES, randomHex } from '../../runtime/mod.ts'
 import type { Cluster } from '../../specs/cluster.ts'
 import { metaOf } from '../../specs/object.ts'
-import type { ReconcileContext } from './context.ts'
+import { applyStatus } from '../apply-status.ts'
+import type { ReconcileContext } from '../context.ts'
+import { tellConditions } from '../tell-conditions.ts'
+import { PAXOS_GROUPS } from '../watches.ts'
 import { remove, removeOrphans } from './deletion.ts'
 import { hasFinalizer, setFinalizer } from './finalizer.ts'
 import { CLUSTER_ID_KEY, clusterIdOfClaims, observe, type Subject } from './observe.ts'
 import { type Done, type PerformSubject, perform } from './perform.ts'
-import { tellAction, tellConditions, tellRecoveries } from './tell.ts'
-import { PAXOS_GROUPS } from './watches.ts'
+import { tellAction, tellRecoveries } from './tell.ts'
 
 const CLUSTER_ID_DIGITS = 32
 /** Until the cache shows that they are gone. */
@@ -48,6 +50,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
   const observed = await observe(context, subject)
   const clusterId = observed.bootstrap?.clusterId ?? clusterIdOfClaims(context.watches, at) ?? randomHex(context.random, CLUSTER_ID_DIGITS)
   const cluster: Cluster = {
+    kind: 'PaxosGroup',
     name,
     namespace,
     uid: resource.metadata.uid ?? '',
@@ -126,38 +129,22 @@ async function createBootstrap({ kube }: ReconcileContext, cluster: Cluster): Pr
 
 async function writeStatus(
   { kube, metrics }: Pick<ReconcileContext, 'kube' | 'metrics'>,
-  { apiVersion, kind, metadata: { namespace = '', name } }: KubeObject,
+  resource: KubeObject,
   before: PaxosGroupStatus,
   status: PaxosGroupStatus,
 ): Promise<boolean> {
+  const { namespace = '', name } = resource.metadata
   metrics.setPaxosGroup(namespace, name, {
     replicas: status.groupStatuses?.flatMap(({ replicas }) => replicas).length ?? 0,
     voters: status.voters ?? 0,
     conditions: Object.fromEntries((status.conditions ?? []).map((condition) => [condition.type, condition.status])),
     jobs: countBy((status.jobs ?? []).map(({ type }) => type)),
   })
-  if (JSON.stringify(sorted(before)) === JSON.stringify(sorted(status))) return false
-  try {
-    await kube.applyStatus(PAXOS_GROUPS, { apiVersion, kind, metadata: { namespace, name }, status })
-  } catch (error) {
-    // Deleted meanwhile: the next pass sees that.
-    if (!isNotFound(error)) throw error
-  }
-  return true
+  return await applyStatus(kube, PAXOS_GROUPS, resource, { before, status })
 }
 
 function countBy(types: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const type of types) counts[type] = (counts[type] ?? 0) + 1
   return counts
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, inner]) => [name, sorted(inner)]),
-  )
 }

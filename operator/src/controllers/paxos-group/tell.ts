@@ -1,24 +1,8 @@
-/** What people are told as Events: what turned, what is done, and where each recovery stands. */
+/** What people are told as Events besides conditions that turned: what is done, and where each recovery stands. */
 import type { Job, PaxosGroupStatus } from '../../api/paxos-group.ts'
 import type { Action } from '../../plan/plan.ts'
 import type { KubeObject } from '../../runtime/mod.ts'
-import type { ReconcileContext } from './context.ts'
-
-/** A condition that turned is an event: what went wrong, what came right. */
-export function tellConditions(
-  { events }: Pick<ReconcileContext, 'events'>,
-  object: KubeObject,
-  before: PaxosGroupStatus,
-  now: PaxosGroupStatus,
-): void {
-  for (const { type, status, reason, message } of now.conditions ?? []) {
-    const last = before.conditions?.find((one) => one.type === type)
-    if (last?.status === status && last.reason === reason) continue
-    const isGood = type === 'Accepted' || type === 'Available' ? status === 'True' : type !== 'Degraded' || status !== 'True'
-    if (last === undefined && isGood && type !== 'Available') continue
-    events.record({ object, type: isGood ? 'Normal' : 'Warning', reason, message: `${type} is ${status}: ${message}` })
-  }
-}
+import type { ReconcileContext } from '../context.ts'
 
 /** Each stage of a recovery, and its end. */
 export function tellRecoveries(

@@ -1,16 +1,30 @@
-/** The definition of PaxosGroup as manifests, and the page on its fields; both from the operator's schemas. */
+/** The definitions of our kinds as manifests, and the pages on their fields; both from the operator's schemas. */
 import { stringify } from 'yaml'
-import { type Json, paxosGroupCrd, structuralSchema } from '../../operator/src/api/crd.ts'
-import { paxosGroupSpecSchema, paxosGroupStatusSchema } from '../../operator/src/api/paxos-group.ts'
-import { PAXOS_GROUP_RULES } from '../../operator/src/api/rules.ts'
+import { crdNameOf, crdOf, type Json, KINDS_OF_OURS, type Kind, structuralSchema } from '../../operator/src/api/crd.ts'
+import { MEMORY_GROUP, PAXOS_GROUP } from '../../operator/src/api/names.ts'
 import { code, page, table } from './markdown.ts'
 
-const NOTE = '# Generated from operator/src/api/paxos-group.ts and rules.ts by `make fix`; change those instead.\n'
+/** Where a kind's schema stands, and what its page begins with. */
+const ABOUT: Readonly<Record<string, { readonly source: string; readonly intro: string }>> = {
+  [PAXOS_GROUP.kind]: {
+    source: 'paxos-group.ts',
+    intro: 'the storage tier of a cluster, and the status that the operator writes.',
+  },
+  [MEMORY_GROUP.kind]: {
+    source: 'memory-group.ts',
+    intro: 'the memory tier of a cluster, a cache of its storage tier, and the status that the operator writes.',
+  },
+}
 
 /** Path → content: for people (`kubectl apply`), and for the chart. */
 export function crdManifests(): Record<string, string> {
-  const manifest = (withCel: boolean) => NOTE + stringify(paxosGroupCrd({ withCel }), { lineWidth: 0, aliasDuplicateObjects: false })
-  const file = 'paxosgroups.thermocline.dev.yaml'
+  return Object.assign({}, ...KINDS_OF_OURS.map(manifestsOf)) as Record<string, string>
+}
+
+function manifestsOf(kind: Kind): Record<string, string> {
+  const note = `# Generated from operator/src/api/${ABOUT[kind.names.kind]?.source} and rules.ts by \`make fix\`; change those instead.\n`
+  const manifest = (withCel: boolean) => note + stringify(crdOf(kind, { withCel }), { lineWidth: 0, aliasDuplicateObjects: false })
+  const file = `${crdNameOf(kind)}.yaml`
   const [withCel, withoutCel] = [manifest(true), manifest(false)]
   return {
     [`crds/${file}`]: withCel,
@@ -52,19 +66,25 @@ const fields = (schema: Json, path: string): string =>
     ),
   )
 
-export function paxosGroupPage(): string {
+/** Path → page. */
+export function resourcePages(): Record<string, string> {
+  return Object.fromEntries(KINDS_OF_OURS.map((kind) => [`docs/reference/${kind.names.singular}.md`, pageOf(kind)]))
+}
+
+function pageOf({ names, spec, status, rules }: Kind): string {
+  const { source = '', intro = '' } = ABOUT[names.kind] ?? {}
   return page(
-    'PaxosGroup',
-    '[operator/src/api/paxos-group.ts](../../operator/src/api/paxos-group.ts)',
-    `\`thermocline.dev/v1alpha1\`, short name \`pxg\`: the storage tier of a cluster, and the status that the operator writes. The
+    names.kind,
+    `[operator/src/api/${source}](../../operator/src/api/${source})`,
+    `\`thermocline.dev/v1alpha1\`, short name \`${names.shortName}\`: ${intro} The
 definition is in [crds](../../crds/README.md).`,
     '## Spec',
-    fields(structuralSchema(paxosGroupSpecSchema), 'spec'),
+    fields(structuralSchema(spec), 'spec'),
     '## Rules',
     `The API server checks these from Kubernetes 1.25 on; on older ones the operator does, and says what it refuses in the
 condition \`Accepted\`.`,
-    PAXOS_GROUP_RULES.map(({ cel, message }) => `- ${message} (${code(cel)})`).join('\n'),
+    rules.map(({ cel, message }) => `- ${message} (${code(cel)})`).join('\n'),
     '## Status',
-    fields(structuralSchema(paxosGroupStatusSchema), 'status'),
+    fields(structuralSchema(status), 'status'),
   )
 }

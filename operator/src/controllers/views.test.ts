@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KubeObject } from '../../runtime/mod.ts'
+import type { KubeObject } from '../runtime/mod.ts'
 import { viewClaim, viewNode, viewPod, viewStatefulSet } from './views.ts'
 
 const GIB = 1024 ** 3

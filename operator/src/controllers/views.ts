@@ -1,9 +1,10 @@
 /** Kubernetes' objects → what the plan knows of them. Pure; fields that are missing mean what Kubernetes says they mean. */
-import { ANNOTATIONS, VOLUME_NAME } from '../../api/names.ts'
-import { parseBytes } from '../../api/quantity.ts'
-import { parseTime } from '../../api/time.ts'
-import type { ObservedClaim, ObservedNode, ObservedPod, ObservedStatefulSet } from '../../plan/observed.ts'
-import type { KubeObject } from '../../runtime/mod.ts'
+import { ANNOTATIONS, VOLUME_NAME } from '../api/names.ts'
+import { parseBytes } from '../api/quantity.ts'
+import { parseTime } from '../api/time.ts'
+import type { ObservedMemorySet } from '../plan/memory-observed.ts'
+import type { ObservedClaim, ObservedNode, ObservedPod, ObservedStatefulSet } from '../plan/observed.ts'
+import type { KubeObject } from '../runtime/mod.ts'
 
 const HOST_LABEL = 'kubernetes.io/hostname'
 
@@ -136,6 +137,20 @@ export function viewStatefulSet({ metadata, spec }: KubeObject): ObservedStatefu
     templateHash: metadata.annotations?.[ANNOTATIONS.templateHash],
     specHash: metadata.annotations?.[ANNOTATIONS.specHash],
     claimBytes: parseBytes(template?.spec?.resources?.requests?.storage ?? '0') ?? 0,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+  }
+}
+
+export function viewMemorySet({ metadata, spec }: KubeObject): ObservedMemorySet {
+  const { replicas = 1, updateStrategy } = (spec ?? {}) as {
+    replicas?: number
+    updateStrategy?: { rollingUpdate?: { partition?: number } }
+  }
+  return {
+    uid: metadata.uid ?? '',
+    templateHash: metadata.annotations?.[ANNOTATIONS.templateHash],
+    replicas,
+    partition: updateStrategy?.rollingUpdate?.partition ?? 0,
     isDeleting: metadata.deletionTimestamp !== undefined,
   }
 }

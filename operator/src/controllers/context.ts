@@ -1,9 +1,9 @@
 /** What a pass is handed. */
 import type { Topology } from '@thermocline/protocol'
-import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
-import type { Applier, EventRecorder, Resource, World } from '../../runtime/mod.ts'
-import type { Cluster } from '../../specs/cluster.ts'
-import type { OperatorMetrics } from '../../telemetry/metrics.ts'
+import type { NodeAdmin } from '../cluster-admin/node-admin.ts'
+import type { Applier, EventRecorder, Resource, World } from '../runtime/mod.ts'
+import type { Cluster } from '../specs/cluster.ts'
+import type { OperatorMetrics } from '../telemetry/metrics.ts'
 import type { Watches } from './watches.ts'
 
 export interface ReconcileContext extends World {
