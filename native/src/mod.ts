@@ -84,6 +84,9 @@ type ReadAsync = (engine: number, block: number, request: Uint8Array, offset: nu
 
 export interface Native {
   createMemoryStore(): MemoryStoreHandle
+  /** The number under which the next work on the store waits. */
+  deferNext(store: MemoryStoreHandle): number
+  proceed(store: MemoryStoreHandle, number: number): void
   open(options: NativeOptions, store: MemoryStoreHandle | undefined): number
   close(engine: number): Promise<void>
   apply(engine: number, batch: Uint8Array, length: number, answers: Uint8Array): number
