@@ -34,6 +34,7 @@ export class MemoryFleet {
     again: 0,
     later: 0,
     patientAnswers: 0,
+    prefetched: 0,
     topologies: 0,
     added: 0,
     removed: 0,
@@ -103,10 +104,19 @@ export class MemoryFleet {
         // What a later one says holds.
         if (isNamed(topologies.current, number) !== begins || machine.isRunning === begins) return
         hits[begins ? 'added' : 'removed']++
-        if (begins) machine.start()
-        else machine.crash()
+        if (!begins) machine.crash()
+        else {
+          machine.start()
+          this.warm(machine, next)
+        }
       })
     }
+  }
+
+  private warm(machine: MemoryMachine, { groups }: SimTopology): void {
+    const number = this.machines.indexOf(machine)
+    const group = groups.findIndex((machines) => machines.includes(number))
+    for (const peer of this.machines) if (peer !== machine) machine.prefetch(peer, groups.length, group)
   }
 
   private nextTopology(): SimTopology {

@@ -5,15 +5,17 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ByteReader, ByteWriter, ERRORS, placementOf } from '@thermocline/protocol'
-import { LANES, Tier } from '../../src/tier/tier.ts'
+import { LANES, RINGS, Tier } from '../../src/tier/tier.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SimTopology } from './topologies.ts'
 import type { ValidationLinks } from './validation-links.ts'
 
 const CACHE_BYTES = 1024 * 1024
 const IN_FLIGHT = 2
+const START_SECONDS = 1_700_000_000
 /** A validation is asked of another replica when this one is silent for so long. */
 const ATTEMPT_MS = 80
+const SLOWEST_PREFETCH_MS = 200
 /** How often a stopped process leaves some bytes of its file as no process would write them. */
 const TORN = 0.3
 const TORN_BYTES = 40
@@ -34,6 +36,8 @@ export interface MemoryHits {
   again: number
   later: number
   patientAnswers: number
+  /** Pages taken over from another machine, old as they may be by then. */
+  prefetched: number
 }
 
 export type OnAnswer = (error: number, body: Uint8Array) => void
@@ -91,8 +95,10 @@ export class MemoryMachine {
     if (this.tier !== undefined) this.sortBy(topology, this.tier)
   }
 
-  private sortBy({ storageGroups }: SimTopology, tier: Tier): void {
+  private sortBy({ storageGroups, split }: SimTopology, tier: Tier): void {
     tier.setOwners(placementOf(storageGroups).owner, storageGroups)
+    // Scans end where records are older; all of the simulation's are of the first seconds after 1970.
+    tier.setNewerThan(split === 0n ? 0 : START_SECONDS * 1000 - Number(split >> 16n))
     this.groups = Math.max(this.groups, storageGroups)
   }
 
@@ -111,6 +117,18 @@ export class MemoryMachine {
     this.sortBy(topology as SimTopology, this.tier)
     if (this.tier.stats().warm === 1) this.hits.keptFiles++
     scheduler.hasReactions = true
+  }
+
+  /** Takes over what another machine holds hottest of the blocks of one memory group; it travels a while. */
+  prefetch(from: MemoryMachine, groups: number, group: number): void {
+    const { scheduler, life } = this
+    for (let ring = 0; ring < RINGS; ring++) {
+      const hot = from.tier?.copyHot(ring, 0, placementOf(groups).owner, group)
+      if (hot === undefined || hot.pages.length === 0) continue
+      scheduler.at(scheduler.random.between(1, SLOWEST_PREFETCH_MS), () => {
+        if (this.life === life) this.hits.prefetched += this.tier?.putHot(hot.pages, this.nowSeconds()) ?? 0
+      })
+    }
   }
 
   crash(): void {
@@ -158,7 +176,7 @@ export class MemoryMachine {
   }
 
   private nowSeconds(): number {
-    return 1_700_000_000 + Math.floor(this.scheduler.nowMs / 1000)
+    return START_SECONDS + Math.floor(this.scheduler.nowMs / 1000)
   }
 
   private pump(): void {

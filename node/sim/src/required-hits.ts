@@ -48,6 +48,7 @@ const BRANCHES = [
   'memory.again',
   'memory.later',
   'memory.patientAnswers',
+  'memory.prefetched',
   'memory.topologies',
   'memory.added',
   'memory.removed',

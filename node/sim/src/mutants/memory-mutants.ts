@@ -91,8 +91,8 @@ ${JOIN}`,
   {
     name: 'late-answer-for-a-newer',
     file: TIER,
-    find: '  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, 0, message);\n',
-    replace: `  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, 0, message);
+    find: '  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);\n',
+    replace: `  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
   if (begun_.empty()) nextValidation_ = number;
 `,
     caughtBy: ['linearizable', 'no-crash'],
