@@ -48,10 +48,15 @@ export interface NativeTierStats {
   readonly waiting: number
   readonly joined: number
   readonly again: number
+  readonly answered: number
   readonly notCached: number
+  readonly refused: number
   readonly overloaded: number
   readonly validations: number
   readonly series: number
+  readonly pages: number
+  readonly lookedUp: number
+  readonly found: number
   readonly later: number
   readonly unchanged: number
   readonly absent: number
