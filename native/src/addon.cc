@@ -44,10 +44,10 @@ constexpr napi_type_tag kStoreTag = {0x7d0c1f5a2b984e63, 0x91b3a6c4e8d75f20};
 
 napi_value createStore(napi_env env, napi_callback_info) {
   return js::guarded(env, [&] {
-    auto store = std::make_unique<std::shared_ptr<SortedStore>>(createMemoryStore());
+    auto store = std::make_unique<std::shared_ptr<DeferringStore>>(createMemoryStore());
     napi_value external;
     must(napi_create_external(
-        env, store.get(), [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<SortedStore>*>(data); }, nullptr, &external));
+        env, store.get(), [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<DeferringStore>*>(data); }, nullptr, &external));
     store.release();
     must(napi_type_tag_object(env, external, &kStoreTag));
     return external;
@@ -71,16 +71,41 @@ EngineConfig configOf(napi_env env, napi_value options) {
   return config;
 }
 
-std::shared_ptr<SortedStore> storeOf(napi_env env, napi_value value, const EngineConfig& config) {
-  if (isUndefined(env, value)) return config.path.empty() ? createMemoryStore() : openRocksStore(config.path, config.blockCacheBytes);
+const std::shared_ptr<DeferringStore>& memoryStoreOf(napi_env env, napi_value value) {
   bool tagged = false;
   void* data = nullptr;
   if (napi_check_object_type_tag(env, value, &kStoreTag, &tagged) != napi_ok || !tagged ||
       napi_get_value_external(env, value, &data) != napi_ok) {
     js::throwType("store", "one that createMemoryStore made");
   }
+  return *static_cast<std::shared_ptr<DeferringStore>*>(data);
+}
+
+std::shared_ptr<SortedStore> storeOf(napi_env env, napi_value value, const EngineConfig& config) {
+  if (isUndefined(env, value)) {
+    if (config.path.empty()) return createMemoryStore();
+    return openRocksStore(config.path, config.blockCacheBytes);
+  }
+  const std::shared_ptr<DeferringStore>& store = memoryStoreOf(env, value);
   if (!config.path.empty()) throw EngineError(ErrorKind::type, "ERR_INVALID_ARG_VALUE", "an engine takes a path or a memory store, not both");
-  return *static_cast<std::shared_ptr<SortedStore>*>(data);
+  return store;
+}
+
+// (store) → the number under which the next work on it waits.
+napi_value deferNext(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    return js::number(env, memoryStoreOf(env, arguments[0])->deferNext());
+  });
+}
+
+// (store, number)
+napi_value proceed(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    memoryStoreOf(env, arguments[0])->proceed(arguments.u32(1, "number"));
+    return js::undefined(env);
+  });
 }
 
 napi_value open(napi_env env, napi_callback_info info) {
@@ -116,6 +141,8 @@ napi_value initialise(napi_env env, napi_value exports) {
         env, new Instance(), [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); }, nullptr));
     const Function functions[] = {
         {"createMemoryStore", createStore},
+        {"deferNext", deferNext},
+        {"proceed", proceed},
         {"open", open},
         {"close", close},
         {"lockFile", lockFile},

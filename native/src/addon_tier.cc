@@ -215,10 +215,15 @@ napi_value tierStats(napi_env env, napi_callback_info info) {
     add("waiting", figures.waiting);
     add("joined", figures.joined);
     add("again", figures.again);
+    add("answered", figures.answered);
     add("notCached", figures.notCached);
+    add("refused", figures.refused);
     add("overloaded", figures.overloaded);
     add("validations", figures.validations);
     add("series", figures.series);
+    add("pages", figures.pages);
+    add("lookedUp", figures.lookedUp);
+    add("found", figures.found);
     add("later", figures.later);
     const char* verdicts[] = {"unchanged", "absent", "records", "page", "large"};
     for (size_t i = 0; i < 5; i++) add(verdicts[i], figures.verdicts[i]);

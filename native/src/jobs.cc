@@ -132,9 +132,13 @@ napi_value promiseOfJob(napi_env env, std::unique_ptr<Job> job) {
   must(napi_create_promise(env, &job->deferred, &promise));
   job->handle->pending++;
   Job* raw = job.release();
-  if (raw->handle->store->immediate()) {
-    runJob(env, raw);
-    finishJob(env, napi_ok, raw);
+  const std::shared_ptr<SortedStore> store = raw->handle->store;
+  if (store->immediate()) {
+    const auto work = [env, raw] {
+      runJob(env, raw);
+      finishJob(env, napi_ok, raw);
+    };
+    if (!store->defers(work)) work();
     return promise;
   }
   napi_value name;

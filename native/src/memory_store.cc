@@ -3,8 +3,10 @@
 // over it, as a disk outlives a process.
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 #include <vector>
 
+#include "errors.h"
 #include "store.h"
 
 namespace thermocline {
@@ -49,7 +51,7 @@ class MemoryIterator final : public StoreIterator {
   size_t at_;
 };
 
-class MemoryStore final : public SortedStore {
+class MemoryStore final : public DeferringStore {
  public:
   MemoryStore() { families_.fill(std::make_shared<const Rows>()); }
 
@@ -77,6 +79,23 @@ class MemoryStore final : public SortedStore {
   std::shared_ptr<const StoreSnapshot> snapshot() override { return std::make_shared<MemorySnapshot>(families_); }
   std::unique_ptr<Ingest> ingest() override;
   bool immediate() const override { return true; }
+  bool defers(std::function<void()> work) override {
+    if (!defersNext_) return false;
+    defersNext_ = false;
+    deferred_.emplace(lastDeferred_, std::move(work));
+    return true;
+  }
+  uint32_t deferNext() override {
+    defersNext_ = true;
+    return ++lastDeferred_;
+  }
+  void proceed(uint32_t number) override {
+    const auto found = deferred_.find(number);
+    if (found == deferred_.end()) throwBug("there is no deferred work of that number");
+    const std::function<void()> work = std::move(found->second);
+    deferred_.erase(found);
+    work();
+  }
 
   void figures(const std::function<void(const std::string&, double)>& add) override {
     for (int family = 0; family < kFamilyCount; family++) {
@@ -97,6 +116,9 @@ class MemoryStore final : public SortedStore {
 
   Families families_;
   std::array<std::unique_ptr<StoreIterator>, kFamilyCount> own_;
+  bool defersNext_ = false;
+  uint32_t lastDeferred_ = 0;
+  std::unordered_map<uint32_t, std::function<void()>> deferred_;
 };
 
 class MemoryIngest final : public Ingest {
@@ -159,6 +181,6 @@ std::unique_ptr<Ingest> MemoryStore::ingest() { return std::make_unique<MemoryIn
 
 }  // namespace
 
-std::shared_ptr<SortedStore> createMemoryStore() { return std::make_shared<MemoryStore>(); }
+std::shared_ptr<DeferringStore> createMemoryStore() { return std::make_shared<MemoryStore>(); }
 
 }  // namespace thermocline

@@ -149,7 +149,6 @@ void MemoryTier::submit(const Waiter& waiter, std::string_view body, uint32_t no
   const uint16_t block = static_cast<uint16_t>(XXH64(request.series.data(), request.series.size(), 0) >> 48);
   const SeriesRef series(request.series, block);
   if (!plan(request, series, nowSeconds)) {
-    figures_.notCached++;
     refuse(waiter, kNotCached, 0, kElsewhere);
     return;
   }
@@ -170,6 +169,7 @@ bool MemoryTier::plan(const Request& request, const SeriesRef& series, uint32_t 
 // False if the page is too large for the cache.
 bool MemoryTier::ask(const SeriesRef& series, uint64_t slice, uint32_t nowSeconds, Held* held) {
   Held found{};
+  figures_.lookedUp++;
   if (!cache_.find(pageKeyOf(series, slice), nowSeconds, found)) {
     lacks_ = true;
     asks_.push_back({slice, kNothingHeld});
@@ -180,6 +180,8 @@ bool MemoryTier::ask(const SeriesRef& series, uint64_t slice, uint32_t nowSecond
     if (nowSeconds - found.writtenSeconds < kLargeSeconds) return false;
     lacks_ = true;
     found.version = kNothingHeld;
+  } else {
+    figures_.found++;
   }
   asks_.push_back({slice, found.version});
   if (held != nullptr) *held = found;
@@ -351,6 +353,7 @@ uint32_t MemoryTier::begin(uint16_t group, Lane lane, uint32_t nowSeconds, Sink&
   }
   figures_.validations++;
   figures_.series += validation->items.size();
+  figures_.pages += validation->asks.size();
   const uint32_t number = nextValidation_++;
   if (nextValidation_ == 0) nextValidation_ = 1;
   begun_.emplace(number, std::move(validation));
@@ -461,7 +464,6 @@ void MemoryTier::finishItem(const Validation& validation, const Item& item, Read
       }
       continue;
     }
-    figures_.notCached++;
     refuse(waiter, kNotCached, 0, kElsewhere);
   }
 }
@@ -534,6 +536,7 @@ void MemoryTier::refuse(const Waiter& waiter, uint8_t error, uint64_t argument, 
 
 void MemoryTier::respondWith(const Waiter& waiter, uint8_t error, std::string_view body) {
   figures_.waiting--;
+  (error == 0 ? figures_.answered : error == kNotCached ? figures_.notCached : figures_.refused)++;
   waitingBytes_ -= waiter.bodyBytes;
   const auto found = connections_.find(waiter.connection);
   // Whoever asked has gone.

@@ -71,12 +71,19 @@ class MemoryTier {
     // Requests that joined another of the same pages, and those that need more than one validation.
     uint64_t joined = 0;
     uint64_t again = 0;
-    // Requests that are the storage tier's to answer.
+    // Requests by what they were told: an answer, to ask the storage tier, or an error.
+    uint64_t answered = 0;
     uint64_t notCached = 0;
+    uint64_t refused = 0;
     // Requests refused because too much waits already.
     uint64_t overloaded = 0;
     uint64_t validations = 0;
     uint64_t series = 0;
+    // Pages in them.
+    uint64_t pages = 0;
+    // Pages that requests needed, as far as was known when they came, and those of them that the cache held.
+    uint64_t lookedUp = 0;
+    uint64_t found = 0;
     // By verdict: unchanged, absent, records, page, large.
     uint64_t verdicts[5] = {};
     uint64_t later = 0;

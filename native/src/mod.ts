@@ -48,10 +48,15 @@ export interface NativeTierStats {
   readonly waiting: number
   readonly joined: number
   readonly again: number
+  readonly answered: number
   readonly notCached: number
+  readonly refused: number
   readonly overloaded: number
   readonly validations: number
   readonly series: number
+  readonly pages: number
+  readonly lookedUp: number
+  readonly found: number
   readonly later: number
   readonly unchanged: number
   readonly absent: number
@@ -84,6 +89,9 @@ type ReadAsync = (engine: number, block: number, request: Uint8Array, offset: nu
 
 export interface Native {
   createMemoryStore(): MemoryStoreHandle
+  /** The number under which the next work on the store waits. */
+  deferNext(store: MemoryStoreHandle): number
+  proceed(store: MemoryStoreHandle, number: number): void
   open(options: NativeOptions, store: MemoryStoreHandle | undefined): number
   close(engine: number): Promise<void>
   apply(engine: number, batch: Uint8Array, length: number, answers: Uint8Array): number

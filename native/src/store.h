@@ -67,12 +67,22 @@ class SortedStore {
   virtual std::unique_ptr<Ingest> ingest() = 0;
   // True if calls never wait for a disk, so that work may run on the caller's thread.
   virtual bool immediate() const = 0;
+  // True if the store has taken the work, to be done when it is told to; false if it is to be done now (see `DeferringStore`).
+  virtual bool defers(std::function<void()>) { return false; }
   virtual void figures(const std::function<void(const std::string&, double)>& add) = 0;
   // Options in force, as text per family.
   virtual std::map<std::string, std::string> options() = 0;
 };
 
-std::shared_ptr<SortedStore> createMemoryStore();
+// An immediate store whose answers can be made to come later, as those of a disk do; one thread decides when.
+class DeferringStore : public SortedStore {
+ public:
+  // The next work on the store waits for `proceed` with the number that this returns.
+  virtual uint32_t deferNext() = 0;
+  virtual void proceed(uint32_t number) = 0;
+};
+
+std::shared_ptr<DeferringStore> createMemoryStore();
 std::shared_ptr<SortedStore> openRocksStore(const std::string& path, uint64_t blockCacheBytes);
 
 }  // namespace thermocline

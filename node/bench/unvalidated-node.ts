@@ -51,5 +51,5 @@ const world = {
   log: pino({ level: config.logLevel }),
 }
 const node = new MemoryNode(config, world)
-node.httpAddress = await createMemoryHttp(node, config).listen(config.http)
+node.httpAddress = await (await createMemoryHttp(node, config)).listen(config.http)
 await node.start()

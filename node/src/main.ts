@@ -46,7 +46,7 @@ async function serveMemory(): Promise<void> {
   const config = readMemoryConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
   const node = new MemoryNode(config, { clock: osClock, randomHex: (bytes) => randomBytes(bytes).toString('hex'), connect, log })
-  const http = createMemoryHttp(node, config)
+  const http = await createMemoryHttp(node, config, log)
   node.httpAddress = await http.listen(config.http)
   stopOnSignals(log, async () => {
     await node.stop()

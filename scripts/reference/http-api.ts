@@ -1,6 +1,9 @@
 /** The page on the HTTP port, from the OpenAPI document that a node serves. */
-import { createHttpServer } from '../../node/src/admin/mod.ts'
+import { createHttpServer, type HttpServer } from '../../node/src/admin/mod.ts'
 import type { AdminService, DataService } from '../../node/src/admin/ports.ts'
+import type { MemoryConfig } from '../../node/src/roles/memory/config.ts'
+import { createMemoryHttp } from '../../node/src/roles/memory/http.ts'
+import type { MemoryNode } from '../../node/src/roles/memory/memory-node.ts'
 import { code, page, table } from './markdown.ts'
 
 interface Parameter {
@@ -24,8 +27,7 @@ type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>
 /** Never asked: the document comes from the routes alone. */
 const nobody = new Proxy({}, { get: () => undefined })
 
-async function openApiPaths(): Promise<Paths> {
-  const server = await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined })
+async function openApiPaths(server: HttpServer): Promise<Paths> {
   const { paths } = server.app.swagger() as { paths: Paths }
   await server.close()
   return paths
@@ -35,7 +37,7 @@ const NO_DESCRIPTION = 'Default Response'
 
 function section(method: string, path: string, operation: Operation): string {
   const { summary, description, parameters = [], responses = {}, security } = operation
-  const parts = [`## ${method.toUpperCase()} ${path}`, [summary, description].filter((text) => text !== undefined).join('. ')]
+  const parts = [`### ${method.toUpperCase()} ${path}`, [summary, description].filter((text) => text !== undefined).join('. ')]
   if (security !== undefined) parts.push('Needs `Authorization: Bearer` with the content of the token file.')
   if (parameters.length > 0) {
     const rows = parameters.map((one) => [
@@ -56,15 +58,22 @@ function section(method: string, path: string, operation: Operation): string {
 }
 
 export async function httpApiPage(): Promise<string> {
-  const paths = await openApiPaths()
-  const sections = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => section(method, path, operation)),
+  const storage = await openApiPaths(
+    await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined }),
   )
+  const memory = await openApiPaths(await createMemoryHttp(nobody as MemoryNode, nobody as MemoryConfig))
+  const sections = (paths: Paths) =>
+    Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => section(method, path, operation)),
+    )
   return page(
     'HTTP API',
-    'the routes in [node/src/admin](../../node/src/admin)',
-    `Every replica serves it; the OpenAPI document, with the schemas, is at \`/openapi.json\`. Errors are JSON with a \`code\`:
+    'the routes in [node/src/admin](../../node/src/admin) and [node/src/roles/memory](../../node/src/roles/memory)',
+    `Every node serves it; the OpenAPI document, with the schemas, is at \`/openapi.json\`. Errors are JSON with a \`code\`:
 see [errors.md](errors.md).`,
-    ...sections,
+    '## Storage nodes',
+    ...sections(storage),
+    '## Memory nodes',
+    ...sections(memory),
   )
 }

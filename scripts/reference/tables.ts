@@ -3,6 +3,7 @@ import { COUNTERS, describeMetric, ENGINE_GAUGES, LABELLED_GAUGES, NODE_GAUGES, 
 import { FLAGS } from '../../node/src/config.ts'
 import { LOG_FIELDS } from '../../node/src/log-fields.ts'
 import { MEMORY_FLAGS } from '../../node/src/roles/memory/config.ts'
+import { MEMORY_METRICS, MEMORY_PREFIX, VALIDATION_SECONDS } from '../../node/src/roles/memory/metric-table.ts'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT } from '../../protocol/src/constants.ts'
 import { ERRORS, type Outcome } from '../../protocol/src/errors.ts'
 import type { Flags } from '../../protocol/src/flags.ts'
@@ -56,17 +57,21 @@ export function flagsPage(): string {
 export function metricsPage(): string {
   const group = (type: string, names: object) => Object.keys(names).map((name) => [code(`thermocline_${name}`), type, describeMetric(name)])
   const headings = ['metric', 'type', 'meaning']
+  const ofMemory = Object.entries(MEMORY_METRICS).map(([name, { type, about }]) => [code(`${MEMORY_PREFIX}${name}`), type, about])
+  const validations = [code(`${MEMORY_PREFIX}${VALIDATION_SECONDS.name}`), 'histogram', VALIDATION_SECONDS.about]
   return page(
     'Metrics',
-    '[node/src/admin/metric-table.ts](../../node/src/admin/metric-table.ts)',
+    '[node/src/admin/metric-table.ts](../../node/src/admin/metric-table.ts) and [node/src/roles/memory/metric-table.ts](../../node/src/roles/memory/metric-table.ts)',
     `\`GET /metrics\` on the HTTP port, in the format of Prometheus. Counters count since the process started. Besides these
 there are \`process_*\` and \`nodejs_*\`, the usual figures of a Node.js process.`,
-    '## What the replica does',
+    '## Storage nodes: what the replica does',
     table(headings, group('counter', COUNTERS)),
-    '## What it holds',
+    '## Storage nodes: what they hold',
     table(headings, [...group('gauge', LABELLED_GAUGES), ...group('gauge', NODE_GAUGES), ...group('gauge', REPLICA_GAUGES)]),
-    '## Its engine',
+    '## Storage nodes: the engine',
     table(headings, group('gauge', ENGINE_GAUGES)),
+    '## Memory nodes',
+    table(headings, [...ofMemory, validations]),
   )
 }
 

@@ -6,10 +6,10 @@ import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
 import type { DiskCopy } from './disk.ts'
-import type { MemoryMachine } from './memory-machine.ts'
+import type { MemoryFleet } from './memory-fleet.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
-import { simEngine } from './sim-engine.ts'
+import { DeferredReads, simEngine } from './sim-engine.ts'
 import { SimVolume } from './volume.ts'
 import type { Life, Watch } from './watch.ts'
 
@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly answerAgeMs: number
   /** How often a read finds its block not cached. */
   readonly missProbability: number
+  /** Its size: a small one forgets most, and is filled by what reads from disk find. */
+  readonly versionCacheBytes: number
   /** Every replica takes itself for the best of every block, so that all of them propose. */
   readonly isSelfFirst: boolean
 }
@@ -73,9 +75,10 @@ export class Cluster {
     zombies: 0,
     zombiesFound: 0,
   }
-  readonly engineHits = { misses: 0, wrongCopies: 0 }
+  readonly engineHits = { misses: 0, wrongCopies: 0, deferredValidations: 0, staleFills: 0 }
+  private readonly deferred: DeferredReads
   /** Not every seed has a memory tier. */
-  memory: MemoryMachine | undefined
+  memory: MemoryFleet | undefined
   /** Of all lives: what an ended process would have left to the system to free. */
   private readonly engines: Engine[] = []
   /** Counters of all lives that ended. */
@@ -86,6 +89,7 @@ export class Cluster {
     this.network = network
     this.watch = watch
     this.options = options
+    this.deferred = new DeferredReads(scheduler)
     for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler, replica))
   }
 
@@ -146,22 +150,23 @@ export class Cluster {
         sliceDurationMs: SLICE_MS,
         memtableBytes: options.memtableBytes,
         blockCacheBytes: 0,
-        versionCacheBytes: 16 * 1024,
+        versionCacheBytes: options.versionCacheBytes,
         incarnation: `${number}:${joined.incarnation.nonce}`,
         verifyOldRecords: true,
       },
       volume.store,
     )
     this.engines.push(table)
-    const engine = simEngine(
-      table,
+    const engine = simEngine(table, {
       scheduler,
-      volume.disk,
-      options.missProbability,
+      disk: volume.disk,
+      store: volume.store,
+      deferred: this.deferred,
+      missProbability: options.missProbability,
       isAlive,
-      (block) => !made.rejoin.isPromoted(block),
-      this.engineHits,
-    )
+      willCompare: (block) => !made.rejoin.isPromoted(block),
+      hits: this.engineHits,
+    })
     const made: Replica = new Replica({
       volume: joined,
       bootNonce: scheduler.random.hex(8),
@@ -372,6 +377,7 @@ export class Cluster {
   async close(): Promise<void> {
     this.memory?.close()
     for (const machine of [...this.machines, ...this.zombies]) this.end(machine)
+    this.deferred.end()
     await Promise.all(this.engines.map((engine) => engine.close()))
   }
 

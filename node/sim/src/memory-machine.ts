@@ -2,86 +2,137 @@
  * A memory node of a simulated cluster: the real tier over the simulated replicas. Its process dies now and then, its cache file
  * stays, and what a dying process may leave torn in it is torn. Validations are lost, late, and answered by whoever is there.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ByteReader, ByteWriter, ERRORS, Operation, placementOf } from '@thermocline/protocol'
-import { LANES, Tier } from '../../src/tier/tier.ts'
-import type { Cluster } from './cluster.ts'
+import { ByteReader, ByteWriter, ERRORS, placementOf } from '@thermocline/protocol'
+import { LANES, RINGS, Tier } from '../../src/tier/tier.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { SimTopology } from './topologies.ts'
+import type { ValidationLinks } from './validation-links.ts'
 
 const CACHE_BYTES = 1024 * 1024
 const IN_FLIGHT = 2
-const TIMEOUT_MS = 300
+const START_SECONDS = 1_700_000_000
+/** A validation is asked of another replica when this one is silent for so long. */
+const ATTEMPT_MS = 80
+const SLOWEST_PREFETCH_MS = 200
 /** How often a stopped process leaves some bytes of its file as no process would write them. */
 const TORN = 0.3
 const TORN_BYTES = 40
 /** Its loss would empty the cache, and hide what is torn. */
 const HEADER_BYTES = 4096
 
-type OnAnswer = (error: number, body: Uint8Array) => void
+export interface MemoryHits {
+  reads: number
+  restarts: number
+  keptFiles: number
+  torn: number
+  /** Validations that nobody answered in time; answers to such, to those answered before, and to those of a process that died. */
+  lost: number
+  lateAnswers: number
+  answersToTheDead: number
+  askedAgain: number
+  unchanged: number
+  again: number
+  later: number
+  patientAnswers: number
+  /** Pages taken over from another machine, old as they may be by then. */
+  prefetched: number
+}
+
+export type OnAnswer = (error: number, body: Uint8Array) => void
+
+export interface MemoryMachineOptions {
+  readonly scheduler: Scheduler
+  readonly number: number
+  readonly folder: string
+  readonly sliceMs: number
+  readonly replicaCount: number
+  readonly links: ValidationLinks
+  /** After so long a validation has failed. */
+  readonly timeoutMs: number
+  readonly hits: MemoryHits
+}
+
+/** A validation on its way. */
+interface UnderWay {
+  /** Of storage group and lane. */
+  readonly slot: number
+  readonly body: Uint8Array
+}
 
 export class MemoryMachine {
-  readonly hits = { reads: 0, restarts: 0, keptFiles: 0, torn: 0, lost: 0, unchanged: 0, again: 0 }
+  private readonly options: MemoryMachineOptions
   private readonly scheduler: Scheduler
-  private readonly cluster: Cluster
-  private readonly sliceMs: number
-  private readonly folder: string
-  private readonly crashEveryMs: number
+  private readonly hits: MemoryHits
   private tier: Tier | undefined
   /** Of the process that runs: what an earlier one began is nobody's. */
   private life = 0
-  private inFlight = new Map<number, number>()
+  private topology: SimTopology | undefined
+  /** Storage groups that validations ever gathered for. */
+  private groups = 0
+  private readonly inFlight = new Map<number, number>()
+  private readonly underWay = new Map<number, UnderWay>()
   private readonly waiting = new Map<number, OnAnswer>()
   private connection = 0
 
-  constructor(scheduler: Scheduler, cluster: Cluster, sliceMs: number) {
-    this.scheduler = scheduler
-    this.cluster = cluster
-    this.sliceMs = sliceMs
-    this.folder = mkdtempSync(join(tmpdir(), 'thermocline-sim-'))
-    this.crashEveryMs = scheduler.random.pick([100, 400, 100_000])
-    this.start()
-    this.planCrash()
+  constructor(options: MemoryMachineOptions) {
+    this.options = options
+    this.scheduler = options.scheduler
+    this.hits = options.hits
+  }
+
+  get isRunning(): boolean {
+    return this.tier !== undefined
   }
 
   private get path(): string {
-    return join(this.folder, 'pages')
+    return join(this.options.folder, `pages-${this.options.number}`)
   }
 
-  private start(): void {
-    const { scheduler } = this
+  install(topology: SimTopology): void {
+    this.topology = topology
+    if (this.tier !== undefined) this.sortBy(topology, this.tier)
+  }
+
+  private sortBy({ storageGroups, split }: SimTopology, tier: Tier): void {
+    tier.setOwners(placementOf(storageGroups).owner, storageGroups)
+    // Scans end where records are older; all of the simulation's are of the first seconds after 1970.
+    tier.setNewerThan(split === 0n ? 0 : START_SECONDS * 1000 - Number(split >> 16n))
+    this.groups = Math.max(this.groups, storageGroups)
+  }
+
+  start(): void {
+    const { scheduler, topology } = this
     this.life++
     this.tier = new Tier({
       path: this.path,
       owner: 'sim',
       cacheBytes: CACHE_BYTES,
       boot: this.life * 2 + 1,
-      sliceDurationMs: this.sliceMs,
+      sliceDurationMs: this.options.sliceMs,
       restoreGeneration: 0,
     })
-    this.tier.setOwners(placementOf(1).owner, 1)
-    this.inFlight = new Map()
+    this.groups = 0
+    this.sortBy(topology as SimTopology, this.tier)
     if (this.tier.stats().warm === 1) this.hits.keptFiles++
     scheduler.hasReactions = true
   }
 
-  private planCrash(): void {
-    const { scheduler } = this
-    const { random } = scheduler
-    scheduler.at(random.between(0.2, 1.8) * this.crashEveryMs, () => {
-      this.crash()
-      scheduler.at(random.between(1, 60), () => {
-        this.start()
-        this.planCrash()
+  /** Takes over what another machine holds hottest of the blocks of one memory group; it travels a while. */
+  prefetch(from: MemoryMachine, groups: number, group: number): void {
+    const { scheduler, life } = this
+    for (let ring = 0; ring < RINGS; ring++) {
+      const hot = from.tier?.copyHot(ring, 0, placementOf(groups).owner, group)
+      if (hot === undefined || hot.pages.length === 0) continue
+      scheduler.at(scheduler.random.between(1, SLOWEST_PREFETCH_MS), () => {
+        if (this.life === life) this.hits.prefetched += this.tier?.putHot(hot.pages, this.nowSeconds()) ?? 0
       })
-    })
+    }
   }
 
-  private crash(): void {
-    this.count()
-    this.tier?.close()
-    this.tier = undefined
+  crash(): void {
+    this.close()
     this.hits.restarts++
     for (const onAnswer of this.waiting.values()) onAnswer(ERRORS.unavailable.number, new Uint8Array(14))
     this.waiting.clear()
@@ -113,7 +164,7 @@ export class MemoryMachine {
     const connection = ++this.connection
     const writer = new ByteWriter(64 + body.length)
     writer.u32(1)
-    writer.u32(TIMEOUT_MS)
+    writer.u32(this.options.timeoutMs)
     writer.u8(operation)
     writer.u32(body.length)
     writer.put(body)
@@ -125,59 +176,90 @@ export class MemoryMachine {
   }
 
   private nowSeconds(): number {
-    return 1_700_000_000 + Math.floor(this.scheduler.nowMs / 1000)
+    return START_SECONDS + Math.floor(this.scheduler.nowMs / 1000)
   }
 
   private pump(): void {
     const { tier } = this
     if (tier === undefined) return
-    for (let lane = 0; lane < LANES; lane++) {
-      while ((this.inFlight.get(lane) ?? 0) < IN_FLIGHT) {
-        const begun = tier.begin(0, lane, this.nowSeconds())
+    for (let slot = 0; slot < this.groups * LANES; slot++) {
+      const lane = slot % LANES
+      while ((this.inFlight.get(slot) ?? 0) < IN_FLIGHT) {
+        const begun = tier.begin((slot - lane) / LANES, lane, this.nowSeconds())
         if (begun === undefined) break
-        this.inFlight.set(lane, (this.inFlight.get(lane) ?? 0) + 1)
-        this.validate(lane, begun.number, begun.body.slice())
+        this.inFlight.set(slot, (this.inFlight.get(slot) ?? 0) + 1)
+        this.validate(begun.number, { slot, body: begun.body.slice() })
       }
     }
     this.respond(tier)
   }
 
-  /** To any replica; the answer comes once, late, or not at all. */
-  private validate(lane: number, number: number, body: Uint8Array): void {
+  /** Any replica is asked, then others; the first answer counts. */
+  private validate(number: number, begun: UnderWay): void {
     const { scheduler, life } = this
-    const { random } = scheduler
-    let isOver = false
-    const end = (run: (tier: Tier) => void): void => {
-      if (isOver || this.life !== life || this.tier === undefined) return
-      isOver = true
-      this.inFlight.set(lane, (this.inFlight.get(lane) ?? 1) - 1)
-      run(this.tier)
-      this.pump()
+    const { timeoutMs } = this.options
+    this.underWay.set(number, begun)
+    const isWanted = (): boolean => this.life === life && this.underWay.get(number) === begun
+    const ask = (): void => {
+      this.ask(number, begun, life, isWanted)
+      scheduler.at(ATTEMPT_MS, () => {
+        if (!isWanted()) return
+        this.hits.askedAgain++
+        ask()
+      })
     }
-    scheduler.at(TIMEOUT_MS, () =>
-      end((tier) => {
-        this.hits.lost++
-        tier.fail(number, 'unavailable', 'no answer in time')
-      }),
-    )
-    const process = random.pick(this.cluster.livesOf(random.below(this.cluster.machines.length)))
-    scheduler.at(random.between(0.1, 2), () => {
-      if (process?.replica === undefined || !process.isAlive) {
-        end((tier) => tier.fail(number, 'unavailable', 'nobody there'))
+    ask()
+    scheduler.at(timeoutMs, () => {
+      if (!isWanted()) return
+      this.hits.lost++
+      this.failed(number)
+    })
+  }
+
+  private ask(number: number, { body, slot }: UnderWay, life: number, isWanted: () => boolean): void {
+    const { links, number: machine, replicaCount, timeoutMs } = this.options
+    links.ask(machine, this.scheduler.random.below(replicaCount), body, timeoutMs, (error, answer) => {
+      if (error !== 0) {
+        if (isWanted()) this.failed(number)
         return
       }
-      const reply = (_token: number, error: number, answer: Uint8Array): void => {
-        const copy = answer.slice()
-        scheduler.at(random.between(0.1, 4), () =>
-          end((tier) => {
-            if (error === 0) tier.finish(number, copy, this.nowSeconds())
-            else tier.fail(number, 'unavailable', `error ${error}`)
-          }),
-        )
+      if (this.isOfTheDead(life)) {
+        this.hits.answersToTheDead++
+        return
       }
-      process.replica.submit(Operation.validate, body, TIMEOUT_MS, { reply }, 0)
-      scheduler.hasReactions = true
+      if (slot % LANES === LANES - 1) this.hits.patientAnswers++
+      this.answered(number, answer)
     })
+  }
+
+  /** Connections end with their process: nobody is there to take what comes by them. */
+  private isOfTheDead(life: number): boolean {
+    return life !== this.life || this.tier === undefined
+  }
+
+  /** To that number, whatever has become of it. */
+  private answered(number: number, answer: Uint8Array): void {
+    const tier = this.tier as Tier
+    try {
+      tier.finish(number, answer, this.nowSeconds())
+    } catch (error) {
+      if (!isUnknownNumber(error)) throw error
+      this.hits.lateAnswers++
+      return
+    }
+    this.ended(number)
+  }
+
+  private failed(number: number): void {
+    this.tier?.fail(number, 'unavailable', 'no replica answered')
+    this.ended(number)
+  }
+
+  private ended(number: number): void {
+    const { slot } = this.underWay.get(number) as UnderWay
+    this.underWay.delete(number)
+    this.inFlight.set(slot, (this.inFlight.get(slot) as number) - 1)
+    this.pump()
   }
 
   private respond(tier: Tier): void {
@@ -193,17 +275,23 @@ export class MemoryMachine {
     }
   }
 
-  private count(): void {
+  /** Requests that nobody has been told about. */
+  get owed(): number {
+    return this.tier === undefined ? 0 : this.waiting.size
+  }
+
+  close(): void {
     const stats = this.tier?.stats()
     this.hits.unchanged += stats?.unchanged ?? 0
     this.hits.again += stats?.again ?? 0
-  }
-
-  /** The run is over. */
-  close(): void {
-    this.count()
+    this.hits.later += stats?.later ?? 0
     this.tier?.close()
     this.tier = undefined
-    rmSync(this.folder, { recursive: true, force: true })
+    this.inFlight.clear()
+    this.underWay.clear()
   }
+}
+
+function isUnknownNumber(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('no validation of that number')
 }

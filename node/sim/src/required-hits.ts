@@ -2,7 +2,7 @@
  * What a run of many seeds must have met: every fault, and every branch of the protocol. A name that stays at zero means
  * that the simulator has stopped trying it, and that its invariants hold for want of trying.
  */
-import { FAULTS } from './faults/injector.ts'
+import { FAULTS, MEMORY_FAULTS } from './faults/injector.ts'
 
 /** Fewer seeds than this may miss what is rare. */
 export const ENOUGH_SEEDS = 500
@@ -33,6 +33,29 @@ const BRANCHES = [
   'client.expired',
   'client.unknown',
   'client.refused',
+  'client.scanned',
+  'client.read past memory',
+  'client.scanned past memory',
+  'engine.deferredValidations',
+  'engine.staleFills',
+  'memory.keptFiles',
+  'memory.torn',
+  'memory.lost',
+  'memory.lateAnswers',
+  'memory.answersToTheDead',
+  'memory.askedAgain',
+  'memory.unchanged',
+  'memory.again',
+  'memory.later',
+  'memory.patientAnswers',
+  'memory.prefetched',
+  'memory.topologies',
+  'memory.added',
+  'memory.removed',
+  'validation.cutThere',
+  'validation.cutBack',
+  'validation.doubled',
+  'validation.slow',
   'paxos.fastAccepts',
   'paxos.prepares',
   'paxos.refused',
@@ -53,7 +76,7 @@ const BRANCHES = [
   'paxos.refusedRequests',
 ]
 
-export const REQUIRED_HITS: readonly string[] = [...FAULTS.map(({ name }) => `fault.${name}`), ...BRANCHES]
+export const REQUIRED_HITS: readonly string[] = [...[...FAULTS, ...MEMORY_FAULTS].map(({ name }) => `fault.${name}`), ...BRANCHES]
 
 /** The required names that were never met. */
 export function neverMet(hits: Readonly<Record<string, number>>): string[] {

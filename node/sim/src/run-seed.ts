@@ -3,9 +3,9 @@ import type { Replica } from '../../src/replica/replica.ts'
 import { Cluster, SLICE_MS } from './cluster.ts'
 import { drawClientFaults } from './faults/client-faults.ts'
 import { drawFrameFaults } from './faults/frame-faults.ts'
-import { FaultInjector } from './faults/injector.ts'
+import { FAULTS, FaultInjector, MEMORY_FAULTS } from './faults/injector.ts'
 import { disagreement, failToConverge } from './invariants/converges.ts'
-import { MemoryMachine } from './memory-machine.ts'
+import { MemoryFleet } from './memory-fleet.ts'
 import { SimNetwork } from './network.ts'
 import { Scheduler } from './scheduler.ts'
 import { Violation } from './violation.ts'
@@ -23,6 +23,9 @@ export interface SeedResult {
   readonly hits: Readonly<Record<string, number>>
 }
 
+const VERSION_CACHE_BYTES = 16 * 1024
+/** One row. */
+const TINY_VERSION_CACHE_BYTES = 192
 const CONVERGE_MS = 30_000
 /** How often the end of a run is looked for. */
 const CHECK_MS = 50
@@ -41,7 +44,7 @@ class Run {
   private readonly watch: Watch
   private readonly cluster: Cluster
   private readonly clients: readonly Client[]
-  private readonly injector: FaultInjector
+  private readonly injectors: readonly FaultInjector[]
   private readonly faultyMs: number
 
   constructor(seed: number) {
@@ -60,25 +63,28 @@ class Run {
       maxAnswers: random.pick([4, 32, 1000]),
       answerAgeMs: random.pick([300, 5000]),
       missProbability: random.pick([0, 0.02, 0.3]),
+      versionCacheBytes: seed % 4 === 0 ? TINY_VERSION_CACHE_BYTES : VERSION_CACHE_BYTES,
       isSelfFirst: random.chance(0.2),
     })
     // By the number, so that what a seed without one does stays as it is.
-    if (seed % 2 === 0) this.cluster.memory = new MemoryMachine(scheduler, this.cluster, SLICE_MS)
+    if (seed % 2 === 0) this.cluster.memory = new MemoryFleet(scheduler, this.cluster, SLICE_MS)
     const series = Array.from({ length: 1 + random.below(4) }, (_, i) => `s${random.below(1000)}-${i}`)
     const habits = drawClientFaults(random)
     const count = 2 + random.below(6)
     this.clients = Array.from({ length: count }, (_, i) => new Client(i, scheduler, this.cluster, this.watch.history, habits, series))
-    this.injector = new FaultInjector(scheduler, this.cluster, this.network)
+    const lists = this.cluster.memory === undefined ? [FAULTS] : [FAULTS, MEMORY_FAULTS]
+    this.injectors = lists.map((faults) => new FaultInjector(scheduler, this.cluster, this.network, faults))
   }
 
   async toTheEnd(): Promise<void> {
-    const { watch, cluster, clients, injector, scheduler } = this
+    const { watch, cluster, clients, injectors, scheduler } = this
     try {
       cluster.startAll()
       for (const client of clients) client.run()
-      injector.start()
+      for (const injector of injectors) injector.start()
       await scheduler.run(this.faultyMs, () => watch.failure !== undefined)
-      injector.stop()
+      for (const injector of injectors) injector.stop()
+      cluster.memory?.calm()
       if (watch.failure === undefined) await this.converge()
       watch.finish(SLICE_MS)
     } catch (caught) {
@@ -97,11 +103,13 @@ class Run {
       if (watch.failure !== undefined) return true
       if (scheduler.nowMs < checkAtMs) return false
       checkAtMs = scheduler.nowMs + CHECK_MS
-      return busy() === 0 && disagreement(cluster.replicas, watch.decided) === undefined
+      const isAnswered = (cluster.memory?.owed ?? 0) === 0
+      return busy() === 0 && isAnswered && disagreement(cluster.replicas, watch.decided) === undefined
     })
     if (watch.failure !== undefined) return
     const missing = disagreement(cluster.replicas, watch.decided)
-    if (busy() > 0 || missing !== undefined) failToConverge(CONVERGE_MS, missing, busy())
+    const owed = cluster.memory?.owed ?? 0
+    if (busy() > 0 || missing !== undefined || owed > 0) failToConverge(CONVERGE_MS, missing, busy(), owed)
     watch.quiet(cluster.replicas as Replica[])
   }
 
@@ -118,15 +126,16 @@ class Run {
   }
 
   private hits(): Record<string, number> {
-    const { cluster, network, injector, clients } = this
+    const { cluster, network, injectors, clients } = this
     for (const replica of cluster.replicas) cluster.count(replica)
     const groups: (readonly [string, Readonly<Record<string, number>>])[] = [
       ['network', network.hits],
       ['cluster', cluster.hits],
       ['engine', cluster.engineHits],
-      ['fault', injector.hits],
+      ...injectors.map(({ hits }) => ['fault', hits] as const),
       ['paxos', cluster.branches],
-      ['memory', cluster.memory?.hits ?? {}],
+      ['memory', { ...cluster.memory?.hits }],
+      ['validation', cluster.memory?.links.hits ?? {}],
       ...cluster.machines.map(({ volume }) => ['disk', volume.disk.hits] as const),
       ...clients.map(({ outcomes }) => ['client', outcomes] as const),
     ]

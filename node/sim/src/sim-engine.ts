@@ -1,10 +1,11 @@
 /**
  * The engine as it is, on a disk that is not always at hand: a read sometimes says NEEDS_IO, and its async twin answers
- * after a while, with what was true when it was asked; a flush is refused while the disk is full. And what a learner copies
+ * after a while, with what was true when it was asked; a flush is refused while the disk is full. A validation from disk ends, with
+ * what it puts into the version cache, as late as its answer comes: entries may be applied meanwhile. And what a learner copies
  * is sometimes wrong in a way that the copy's own checks do not see: its digest tells until it is copied again.
  */
 import { ThermoclineError } from '@thermocline/protocol'
-import { type Engine, NEEDS_IO } from '../../src/engine/mod.ts'
+import { type Engine, type MemoryStore, NEEDS_IO } from '../../src/engine/mod.ts'
 import { NEVER } from '../../src/paxos/pending-validation.ts'
 import type { SimDisk } from './disk.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -14,23 +15,61 @@ const ANSWER_BYTES = 64 * 1024
 export interface EngineHits {
   misses: number
   wrongCopies: number
+  /** Validations that ended some time after they began; of them those whose block had moved on. */
+  deferredValidations: number
+  staleFills: number
 }
 
 const WRONG_COPY = 0.3
+/** A patient validation was sent for a miss: most of them meet it again. */
+const PATIENT_MISS = 0.8
+const SLOW_READ = 0.3
+const SLOWEST_READ_MS = 150
+/** In a validation's body. */
+const PATIENCE_AT = 4
+const FIRST_BLOCK_AT = 7
 
-/** `probability` of a miss, `isAlive` false once the process has ended. */
-export function simEngine(
-  engine: Engine,
-  scheduler: Scheduler,
-  disk: SimDisk,
-  probability: number,
-  isAlive: () => boolean,
+/** Reads that the stores have deferred: each goes on when its time has come, at the latest when the run ends. */
+export class DeferredReads {
+  private readonly scheduler: Scheduler
+  private readonly waiting = new Set<() => void>()
+
+  constructor(scheduler: Scheduler) {
+    this.scheduler = scheduler
+  }
+
+  later(delayMs: number, proceed: () => void): void {
+    this.waiting.add(proceed)
+    this.scheduler.at(delayMs, () => {
+      if (this.waiting.delete(proceed)) proceed()
+      this.scheduler.hasReactions = true
+    })
+  }
+
+  /** Engines wait for what is under way before they close. */
+  end(): void {
+    for (const proceed of this.waiting) proceed()
+    this.waiting.clear()
+  }
+}
+
+export interface SimEngineOptions {
+  readonly scheduler: Scheduler
+  readonly disk: SimDisk
+  readonly store: MemoryStore
+  readonly deferred: DeferredReads
+  readonly missProbability: number
+  /** False once the process has ended. */
+  readonly isAlive: () => boolean
   /** Its digest will still be compared: the one thing that notices a wrong copy. */
-  willCompare: (block: number) => boolean,
-  hits: EngineHits,
-): Engine {
+  readonly willCompare: (block: number) => boolean
+  readonly hits: EngineHits
+}
+
+export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
+  const { scheduler, disk, store, deferred, missProbability, isAlive, willCompare, hits } = options
   const wrong = new Set<number>()
-  const misses = (): boolean => {
+  const misses = (probability = missProbability): boolean => {
     if (!scheduler.random.chance(probability)) return false
     hits.misses++
     return true
@@ -55,20 +94,24 @@ export function simEngine(
         }
       }
       if (name === 'validate') {
-        return (...[body, offset, length, needs, count, out]: Parameters<Engine['validate']>) =>
-          target.validate(
-            body,
-            offset,
-            length,
-            needs.slice(0, count).map((need) => (misses() ? NEVER : need)),
-            count,
-            out,
-          )
+        return (...[body, offset, length, needs, count, out]: Parameters<Engine['validate']>) => {
+          const isPatient = body[offset + PATIENCE_AT] === 1 && missProbability > 0
+          const known = needs.slice(0, count).map((need) => (misses(isPatient ? PATIENT_MISS : missProbability) ? NEVER : need))
+          return target.validate(body, offset, length, known, count, out)
+        }
       }
       if (name === 'validateAsync') {
         return (request: Uint8Array, offset: number, length: number) => {
-          const out = new Uint8Array(ANSWER_BYTES)
-          return later(out.slice(0, target.validate(request, offset, length, new Float64Array(1), 1, out)))
+          const { random } = scheduler
+          const block = (request[offset + FIRST_BLOCK_AT] as number) | ((request[offset + FIRST_BLOCK_AT + 1] as number) << 8)
+          const asked = target.appliedIndex(block)
+          const { answer, proceed } = store.defer(() => target.validateAsync(request, offset, length))
+          deferred.later(random.between(0.1, random.chance(SLOW_READ) ? SLOWEST_READ_MS : 20), () => {
+            hits.deferredValidations++
+            if (target.appliedIndex(block) !== asked) hits.staleFills++
+            proceed()
+          })
+          return answer.then((bytes) => (isAlive() ? bytes : new Promise<never>(() => {})))
         }
       }
       if (name === 'digest') return (block: number) => (wrong.has(block) ? 'wrong'.padEnd(16, '0') : target.digest(block))

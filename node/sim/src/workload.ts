@@ -3,12 +3,13 @@
  * client library does: stamp once, retry the same request elsewhere after a time-out, and give up at a deadline; and,
  * as the seed has it, what it would not (faults/client-faults.ts).
  */
-import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, WriteKind } from '@thermocline/protocol'
+import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, placementOf, WriteKind } from '@thermocline/protocol'
 import { getRequest, type ModelBlock, readScan, scanRequest } from '../../src/engine/model.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClientFaults } from './faults/client-faults.ts'
 import type { HistoryRecord, ReadRecord, WriteRecord } from './history.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { SimTopology } from './topologies.ts'
 
 const ATTEMPT_MS = 250
 const DEADLINE_MS = 2500
@@ -17,16 +18,22 @@ const SOLE_ATTEMPT_MS = 1000
 /** How often a caller takes the first answer to a write for final, a refusal too. */
 const SOLE_ATTEMPTS = 0.3
 
-/** How many of the reads go to the memory tier, where there is one. */
-const MEMORY_READS = 0.6
-/** In place of a replica's number. */
-const MEMORY = -1
+/** A machine of the memory tier, in place of a replica's number: −1 and below. */
+const FIRST_MACHINE = -1
+/** How often a read that a memory machine did not answer is tried at another one before the storage tier. */
+const MEMORY_AGAIN = 0.3
 
-/** How many of those ask for the whole series. */
+/** How many of the reads ask for the whole series, where there is a memory tier. */
 const MEMORY_SCANS = 0.3
 /** Records of a series: two to a page. */
 const IDS = 4
 const idOf = (number: number): bigint => BigInt(number) << 25n
+
+/** A read as it is routed: by its block, and the lowest id that it asks for. */
+interface Route {
+  readonly block: number
+  readonly fromId: bigint
+}
 
 interface Op {
   readonly kind: number
@@ -49,6 +56,8 @@ export class Client {
   private isWaiting = false
   /** Late retries under way or planned. */
   private late = 0
+  /** Not always the newest. */
+  private topology: SimTopology | undefined
   finished = 0
   readonly outcomes: Record<string, number> = {}
 
@@ -69,6 +78,9 @@ export class Client {
   }
 
   run(): void {
+    this.cluster.memory?.topologies.follow((topology) => {
+      this.topology = topology
+    })
     this.scheduler.at(this.scheduler.random.between(0, 20), () => this.next())
   }
 
@@ -121,8 +133,8 @@ export class Client {
   private send(replica: number, operation: number, body: Uint8Array, onAnswer: (error: number, body: Uint8Array) => void): void {
     const { scheduler, cluster } = this
     const { random } = scheduler
-    if (replica === MEMORY) {
-      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(operation, body.slice(), onAnswer))
+    if (replica <= FIRST_MACHINE) {
+      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(FIRST_MACHINE - replica, operation, body.slice(), onAnswer))
       return
     }
     const life = random.pick(cluster.livesOf(replica))
@@ -182,10 +194,11 @@ export class Client {
         return true
       },
       () => this.done('read failed'),
+      { block, fromId: id },
     )
   }
 
-  /** All of a series through the memory tier, newest first: as many reads as there may be records, at one index. */
+  /** All of a series, newest first: as many reads as there may be records, at one index. */
   private scan(series: string): void {
     const block = blockOf(encodeSeries(series))
     const startMs = this.scheduler.nowMs
@@ -219,6 +232,7 @@ export class Client {
         return true
       },
       () => this.done('read failed'),
+      { block, fromId: 0n },
     )
   }
 
@@ -359,9 +373,11 @@ export class Client {
     body: () => Uint8Array,
     onAnswer: (error: number, body: Uint8Array) => boolean,
     onDeadline: (sentAndLost: boolean) => void,
+    route?: Route,
   ): void {
     let isOver = false
     let lost = 0
+    let triedMemory = false
     const attempt = (): void => {
       if (isOver) return
       if (this.scheduler.nowMs - startMs > DEADLINE_MS) {
@@ -371,14 +387,18 @@ export class Client {
       }
       let isAnswered = false
       const again = this.once(attempt)
-      for (const replica of this.targets(operation)) {
+      for (const replica of this.targets(operation, route, triedMemory)) {
         lost++
+        if (replica <= FIRST_MACHINE) triedMemory = true
+        const isPastMemory = triedMemory && replica > FIRST_MACHINE
         this.send(replica, operation, body(), (error, answer) => {
           isAnswered = true
           lost--
           if (isOver) return
-          if (onAnswer(error, answer)) isOver = true
-          else this.scheduler.at(this.scheduler.random.between(1, 40), again)
+          if (onAnswer(error, answer)) {
+            isOver = true
+            if (isPastMemory) this.note(operation === Operation.scan ? 'scanned past memory' : 'read past memory')
+          } else this.scheduler.at(this.scheduler.random.between(1, 40), again)
         })
       }
       this.scheduler.at(attemptMs, () => {
@@ -388,14 +408,23 @@ export class Client {
     attempt()
   }
 
-  /** One replica, the memory tier for some reads, or all replicas at once. */
-  private targets(operation: number): number[] {
-    if (operation === Operation.scan) return [MEMORY]
-    const readsMemory = operation === Operation.get && this.cluster.memory !== undefined
-    if (readsMemory && this.scheduler.random.chance(MEMORY_READS)) return [MEMORY]
+  /** One replica, a memory machine for some reads, or all replicas at once. */
+  private targets(operation: number, route: Route | undefined, triedMemory: boolean): number[] {
+    const machine = route === undefined ? undefined : this.memoryMachine(route, triedMemory)
+    if (machine !== undefined) return [FIRST_MACHINE - machine]
+    if (operation === Operation.scan) return [this.replica()]
     if (!this.scheduler.random.chance(this.faults.fanOut)) return [this.replica()]
     this.note('fan-out')
     return [...this.cluster.machines.keys()]
+  }
+
+  /** By the topology that this client knows; whether the machine is there is another matter. */
+  private memoryMachine({ block, fromId }: Route, triedMemory: boolean): number | undefined {
+    const { topology } = this
+    const { random } = this.scheduler
+    if (topology === undefined || fromId < topology.split || !random.chance(triedMemory ? MEMORY_AGAIN : topology.ratio)) return undefined
+    const machines = topology.groups[placementOf(topology.groups.length).owner[block] as number] as readonly number[]
+    return machines.length === 0 ? undefined : random.pick(machines)
   }
 }
 

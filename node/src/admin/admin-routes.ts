@@ -1,24 +1,14 @@
-/** What operators ask of a node: health, readiness, status, digests, and the topology. */
+/** What operators ask of a storage node: health, readiness, status, digests, and the topology. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parseTopology, ThermoclineError } from '@thermocline/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { errorSchema } from './http-errors.ts'
+import { addHealthRoutes, addTopologyRoute, failures, none } from './health-and-topology-routes.ts'
 import type { AdminService } from './ports.ts'
 
 /** A topology of 1000 groups of 5 replicas with long addresses fits. */
 const MAX_TOPOLOGY_BYTES = 4 * 1024 * 1024
-const MAX_WAIT_MS = 60_000
-
-const failures = { '4xx': errorSchema, '5xx': errorSchema }
-const none = z.strictObject({})
-const health = z.object({ status: z.string(), reason: z.string().optional() })
-const document = z.looseObject({ epoch: z.number().int(), clusterId: z.string() }).meta({ description: 'see the topology’s schema' })
-const watch = z.strictObject({
-  after: z.coerce.number().int().min(0).max(0xffffffff).optional().meta({ description: 'answer only with a newer epoch than this' }),
-  waitMs: z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0).meta({ description: 'how long to wait for one' }),
-})
 
 interface Target {
   readonly app: FastifyInstance
@@ -30,15 +20,7 @@ interface Target {
 export function addAdminRoutes({ app: plain, admin, token }: Target): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
 
-  const healthSchema = { tags: ['health'], querystring: none, response: { 200: health, 503: health } }
-  app.get('/healthz', { schema: { summary: 'Is the process sound?', ...healthSchema } }, async (_request, reply) => {
-    const { state, reason } = admin.status()
-    return reply.code(state === 'failed' ? 503 : 200).send(reason === undefined ? { status: state } : { status: state, reason })
-  })
-  app.get('/readyz', { schema: { summary: 'Does it serve?', ...healthSchema } }, async (_request, reply) => {
-    const { state, reason } = admin.status()
-    return reply.code(state === 'serving' ? 200 : 503).send(reason === undefined ? { status: state } : { status: state, reason })
-  })
+  addHealthRoutes(plain, () => admin.status())
 
   app.get(
     '/v1/admin/status',
@@ -60,24 +42,7 @@ export function addAdminRoutes({ app: plain, admin, token }: Target): void {
     async () => ({ digests: admin.digests() }),
   )
 
-  app.get(
-    '/v1/admin/topology',
-    {
-      schema: {
-        summary: 'The topology in force; with after and waitMs a long poll for a newer one',
-        tags: ['admin'],
-        querystring: watch,
-        response: { 200: document, 204: z.undefined().meta({ description: 'Nothing newer came' }), ...failures },
-      },
-    },
-    async (request, reply) => {
-      const { after, waitMs } = request.query
-      const topology = after === undefined ? admin.topology() : await newer(admin, request, after, waitMs)
-      if (topology !== undefined) return { ...topology }
-      if (after !== undefined) return reply.code(204).send()
-      throw new ThermoclineError('not_found', 'this node has no topology yet; its operator writes one with PUT')
-    },
-  )
+  addTopologyRoute(plain, admin)
 
   app.put(
     '/v1/admin/topology',
@@ -121,20 +86,6 @@ function addVolumeRoute({ app: plain, admin, token }: Target): void {
     },
     async () => ({ path: await admin.setVolumeAside() }),
   )
-}
-
-async function newer(admin: AdminService, request: FastifyRequest, after: number, waitMs: number) {
-  const current = admin.topology()
-  if (current !== undefined && current.epoch > after) return current
-  if (waitMs === 0) return undefined
-  const gone = new AbortController()
-  const onClose = () => gone.abort()
-  request.raw.socket.once('close', onClose)
-  try {
-    return await admin.watchTopology(after, waitMs, gone.signal)
-  } finally {
-    request.raw.socket.removeListener('close', onClose)
-  }
 }
 
 /** Compares hashes, so that neither length nor content leaks by timing. */

@@ -25,7 +25,8 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { errorSchema, Redirect } from './http-errors.ts'
+import { failures } from './health-and-topology-routes.ts'
+import { Redirect } from './http-errors.ts'
 import type { AdminService, DataService } from './ports.ts'
 import { MovedError, Records } from './records.ts'
 
@@ -66,7 +67,6 @@ const recordSchema = z.object({
   text: z.string().optional().meta({ description: 'the value, if it is valid UTF-8' }),
 })
 const raw = z.string().meta({ description: 'the value, as stored', format: 'binary' })
-const failures = { '4xx': errorSchema, '5xx': errorSchema }
 
 interface Target {
   readonly app: FastifyInstance

@@ -1,3 +1,5 @@
 /** The HTTP side of a node: health, metrics, admin and data API over two ports. */
-export { createHttpServer, type HttpServer, type HttpServerOptions } from './http-server.ts'
+export { addHealthRoutes, addTopologyRoute, failures, none } from './health-and-topology-routes.ts'
+export { createHttpApp, type HttpServer } from './http-app.ts'
+export { createHttpServer, type HttpServerOptions } from './http-server.ts'
 export type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from './ports.ts'

@@ -12,6 +12,12 @@ import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.
 export class MemoryStore {
   /** @internal */
   readonly handle: MemoryStoreHandle = native.createMemoryStore()
+
+  /** What `begin` asks of an engine over the store is answered once it proceeds, from what was there when it was asked. */
+  defer<T>(begin: () => Promise<T>): { readonly answer: Promise<T>; readonly proceed: () => void } {
+    const number = native.deferNext(this.handle)
+    return { answer: begin(), proceed: () => native.proceed(this.handle, number) }
+  }
 }
 
 export function createMemoryStore(): MemoryStore {

@@ -42,6 +42,7 @@ export class World {
   pause(forMs: number): void {
     this.cluster.mend()
     this.network.cut.clear()
+    this.cluster.memory?.mend()
     this.pausedUntilMs = this.scheduler.nowMs + forMs
   }
 
@@ -79,5 +80,6 @@ export class World {
   mend(): void {
     this.network.mend()
     this.cluster.mend()
+    this.cluster.memory?.mend()
   }
 }

@@ -11,6 +11,8 @@ import { type Fault, World } from './fault.ts'
 import { fullDisk } from './full-disk.ts'
 import { isolate } from './isolate.ts'
 import { longCrash } from './long-crash.ts'
+import { memoryCut } from './memory-cut.ts'
+import { memoryCutOff } from './memory-cut-off.ts'
 import { oneWayCut } from './one-way-cut.ts'
 import { reset } from './reset.ts'
 import { ringPartition } from './ring-partition.ts'
@@ -40,18 +42,28 @@ export const FAULTS: readonly Fault[] = [
   corruptSector,
 ]
 
+/** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */
+export const MEMORY_FAULTS: readonly Fault[] = [memoryCut, memoryCutOff]
+
+/** A seed draws one of these. */
+const EVERY_MS = [100, 300, 1000]
+const MEMORY_EVERY_MS = [200, 1000, 100_000]
+
 export class FaultInjector {
   private readonly world: World
+  private readonly faults: readonly Fault[]
   private readonly everyMs: number
   private readonly weights: readonly number[]
   private isStopped = false
-  readonly hits: Record<string, number> = Object.fromEntries(FAULTS.map(({ name }) => [name, 0]))
+  readonly hits: Record<string, number>
 
-  constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
+  constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork, faults: typeof FAULTS | typeof MEMORY_FAULTS) {
+    this.faults = faults
+    this.hits = Object.fromEntries(faults.map(({ name }) => [name, 0]))
     this.world = new World(scheduler, cluster, network)
     const { random } = scheduler
-    this.everyMs = random.pick([100, 300, 1000])
-    this.weights = FAULTS.map(({ weights }) => random.pick(weights))
+    this.everyMs = random.pick(faults === MEMORY_FAULTS ? MEMORY_EVERY_MS : EVERY_MS)
+    this.weights = faults.map(({ weights }) => random.pick(weights))
   }
 
   start(): void {
@@ -70,7 +82,7 @@ export class FaultInjector {
 
   private injectOne(): void {
     let at = this.world.random.next() * this.weights.reduce((sum, weight) => sum + weight, 0)
-    for (const [i, fault] of FAULTS.entries()) {
+    for (const [i, fault] of this.faults.entries()) {
       const weight = this.weights[i] as number
       at -= weight
       if (weight === 0 || at > 0) continue

@@ -28,8 +28,12 @@ export function disagreement(replicas: readonly (Replica | undefined)[], decided
   return undefined
 }
 
-export function failToConverge(afterMs: number, missing: string | undefined, busyClients: number): never {
-  throw new Violation('converges', `${afterMs} ms after the last fault: ${missing ?? ''} ${busyClients} clients wait`)
+/** `owed`: requests that memory machines took and have not answered. */
+export function failToConverge(afterMs: number, missing: string | undefined, busyClients: number, owed: number): never {
+  throw new Violation(
+    'converges',
+    `${afterMs} ms after the last fault: ${missing ?? ''} ${busyClients} clients wait, memory machines owe ${owed} answers`,
+  )
 }
 
 function describe(state: BlockState): string {

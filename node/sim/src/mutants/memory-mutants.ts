@@ -80,4 +80,38 @@ ${JOIN}`,
     caughtBy: ['linearizable'],
     why: '⚖6: a replica that has not applied what the round named answers all the same',
   },
+  {
+    name: 'stale-fill-of-version-cache',
+    file: '../../native/src/validate.cc',
+    find: '    if (!failed && unchanged) {\n      for (uint32_t i = 0; i < item_.pages; i++) engine_',
+    replace: '    if (!failed && (unchanged || true)) {\n      for (uint32_t i = 0; i < item_.pages; i++) engine_',
+    caughtBy: ['linearizable'],
+    why: '⚖14: what a read from disk found is taken for the newest, although its block has moved on meanwhile',
+  },
+  {
+    name: 'late-answer-for-a-newer',
+    file: TIER,
+    find: '  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);\n',
+    replace: `  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
+  if (begun_.empty()) nextValidation_ = number;
+`,
+    caughtBy: ['linearizable', 'no-crash'],
+    why: '⚖17: a validation takes the number of one that was given up, whose answer comes late',
+  },
+  {
+    name: 'answer-of-the-process-before',
+    file: '../sim/src/memory-machine.ts',
+    find: 'return life !== this.life || this.tier === undefined',
+    replace: 'return this.tier === undefined',
+    caughtBy: ['linearizable', 'no-crash'],
+    why: '⚖17: a connection outlives its process, and the next one, which counts its validations anew, takes the answers for its own',
+  },
+  {
+    name: 'validations-of-a-former-group-lost',
+    file: TIER,
+    find: '  if (queues_.size() < groups * kLanes) queues_.resize(groups * kLanes);\n',
+    replace: '  queues_.clear();\n  queues_.resize(groups * kLanes);\n',
+    caughtBy: ['converges', 'no-crash'],
+    why: 'a new topology has fewer groups, and whoever waits for one that is gone is never answered',
+  },
 ]

@@ -3,9 +3,11 @@
  * the peer's cache, with their checksums; nothing of them is believed without validation, so that an old one costs no more than
  * a missing one.
  */
-import { MAX_GROUPS, placementOf } from '@thermocline/protocol'
+import { MAX_GROUPS, placementOf, ThermoclineError } from '@thermocline/protocol'
 import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { failures } from '../../admin/mod.ts'
 import { RINGS, type Tier } from '../../tier/tier.ts'
 
 export const HOT_PAGES_PATH = '/v1/cache/pages'
@@ -35,20 +37,21 @@ export interface HotPagesHost {
   readonly tier: Tier | undefined
 }
 
-/** `GET /v1/cache/pages`: u64 position to go on from, 0 at the ring's end, then pages. */
+const schema = {
+  summary: 'Pages of a ring of the cache, the hottest first; for peers that warm up',
+  description: 'Bytes: u64 position to go on from, 0 at the ring’s end; then pages, as they stand in the cache.',
+  tags: ['cache'],
+  querystring: querySchema,
+  response: { 200: z.unknown().meta({ description: 'application/octet-stream' }), ...failures },
+}
+
 export function addHotPages(app: FastifyInstance, host: HotPagesHost): void {
-  app.get(HOT_PAGES_PATH, (request, reply) => {
-    const parsed = querySchema.safeParse(request.query)
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues
-      return reply.status(400).send({ error: 'invalid_argument', message: `${issue?.path.join('.')}: ${issue?.message}` })
-    }
-    const { owner, asker, groups, group, ring, position } = parsed.data
+  app.withTypeProvider<ZodTypeProvider>().get(HOT_PAGES_PATH, { schema }, async (request, reply) => {
+    const { owner, asker, groups, group, ring, position } = request.query
     const { tier } = host
-    if (tier === undefined) return reply.status(STARTING).send({ error: 'unavailable', message: 'the memory node is starting' })
-    if (owner !== host.owner)
-      return reply.status(409).send({ error: 'wrong_cluster', message: `owner: ${owner}; this cache is of ${host.owner}` })
-    if (asker === host.nonce) return reply.status(409).send({ error: 'wrong_role', message: 'asker: it is this process itself' })
+    if (tier === undefined) throw new ThermoclineError('unavailable', 'the memory node is starting')
+    if (owner !== host.owner) throw new ThermoclineError('wrong_cluster', `owner: ${owner}; this cache is of ${host.owner}`)
+    if (asker === host.nonce) throw new ThermoclineError('wrong_role', 'asker: it is this process itself')
     const hot = tier.copyHot(ring, position, placementOf(groups).owner, group)
     const body = Buffer.alloc(POSITION_BYTES + hot.pages.length)
     body.writeBigUInt64LE(BigInt(hot.position))

@@ -17,6 +17,7 @@ import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { LANES, Tier } from '../../tier/tier.ts'
 import type { MemoryConfig } from './config.ts'
+import { ValidationTimes } from './validation-times.ts'
 import { WarmUp, type WarmUpState } from './warm-up.ts'
 import type { MemoryWorld } from './world.ts'
 
@@ -56,6 +57,10 @@ export class MemoryNode {
   private isLookDue = false
   private isPumpDue = false
   private isStopping = false
+  readonly validationTimes = new ValidationTimes()
+  failedValidations = 0
+  /** Gets and scans refused before the tier had them. */
+  refusedUntaken = 0
   private readonly stopped = new AbortController()
   dataAddress = ''
   httpAddress = ''
@@ -79,9 +84,10 @@ export class MemoryNode {
       warmUpLeftMs: () => this.warmingUp.now().leftMs,
       submit: (operation, body, _timeoutMs, target, token) => {
         if (operation === Operation.topology) this.answerTopology(body, (error, answer) => target.reply(token, error, answer))
-        else if (operation === Operation.get || operation === Operation.scan)
+        else if (operation === Operation.get || operation === Operation.scan) {
+          this.refusedUntaken++
           target.reply(token, ERRORS.unavailable.number, writeFailure(0, 0, `the memory node is ${this.state}`))
-        else target.reply(token, ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
+        } else target.reply(token, ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
       },
       takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
       warn: (what, fields) => world.log.warn(fields, what),
@@ -258,15 +264,16 @@ export class MemoryNode {
     const view = new DataView(body.buffer, body.byteOffset, 8)
     const known = view.getUint32(0, true)
     const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
-    void this.newerThan(known, waitMs).then((topology) =>
+    void this.watchTopology(known, waitMs, this.stopped.signal).then((topology) =>
       answer(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
     )
   }
 
-  private async newerThan(epoch: number, waitMs: number): Promise<Topology | undefined> {
+  /** Resolves when an epoch above that is in force, or with undefined after `waitMs` or on abort. */
+  async watchTopology(epoch: number, waitMs: number, aborted: AbortSignal): Promise<Topology | undefined> {
     if ((this.current?.epoch ?? 0) > epoch) return this.current
     if (this.client === undefined) return undefined
-    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, waitMs)), this.stopped.signal])
+    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, waitMs)), this.stopped.signal, aborted])
     for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
     return undefined
   }
@@ -301,7 +308,7 @@ export class MemoryNode {
         if (begun === undefined) break
         state.inFlight++
         state.begunMs = nowMs
-        void this.validate(state, group, begun.number, begun.body.slice())
+        void this.validate(state, { group, lane, beganMs: nowMs }, begun.number, begun.body.slice())
       }
     }
   }
@@ -316,7 +323,7 @@ export class MemoryNode {
     }, LATE_MS)
   }
 
-  private async validate(state: LaneState, group: number, number: number, body: Uint8Array): Promise<void> {
+  private async validate(state: LaneState, { group, lane, beganMs }: Way, number: number, body: Uint8Array): Promise<void> {
     const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
     const tier = this.openTier as Tier
     const isOpen = (): boolean => this.openTier === tier
@@ -326,8 +333,10 @@ export class MemoryNode {
       const answer = await (this.client as Client).validate(body, block, replica, { timeoutMs: VALIDATE_TIMEOUT_MS })
       if (isOpen()) tier.finish(number, answer, this.nowSeconds())
     } catch (error) {
+      this.failedValidations++
       if (isOpen()) this.failed(tier, number, error)
     }
+    this.validationTimes.note(lane, this.world.clock.nowMs() - beganMs)
     state.inFlight--
     if (isOpen()) this.pumpSoon()
   }
@@ -359,6 +368,10 @@ export class MemoryNode {
 
   // ── The rest ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  wallMs(): number {
+    return this.world.clock.wallMs()
+  }
+
   topology(): Topology | undefined {
     return this.current
   }
@@ -382,6 +395,13 @@ export class MemoryNode {
     await this.client?.close()
     this.openTier?.close()
   }
+}
+
+/** Of a validation. */
+interface Way {
+  readonly group: number
+  readonly lane: number
+  readonly beganMs: number
 }
 
 interface LaneState {
