@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { COUNTERS, ENGINE_GAUGES, LABELLED_GAUGES, NODE_GAUGES, REPLICA_GAUGES } from '../../node/src/admin/metric-table.ts'
+import { MEMORY_METRICS, MEMORY_PREFIX, VALIDATION_SECONDS } from '../../node/src/roles/memory/metric-table.ts'
 import { DASHBOARDS } from './files.ts'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -19,15 +20,16 @@ interface AlertRule {
 const rulesOf = (name: string): AlertRule[] =>
   (parse(read(`charts/thermocline/files/alerts/${name}.yaml`)) as { groups: { rules: AlertRule[] }[] }).groups.flatMap(({ rules }) => rules)
 
-const FILES = ['storage', 'operator']
+const FILES = ['storage', 'memory', 'operator']
 const rules = FILES.flatMap(rulesOf)
 const alerts = rules.filter(({ alert }) => alert !== undefined)
 
-/** The operator's metrics stand in its README, the contract; nodes' in their table. */
+/** The operator's metrics stand in its README, the contract; nodes' in their tables. */
 const known = new Set([
   ...[COUNTERS, REPLICA_GAUGES, NODE_GAUGES, LABELLED_GAUGES, ENGINE_GAUGES].flatMap((names) =>
     Object.keys(names).map((name) => `thermocline_${name}`),
   ),
+  ...[...Object.keys(MEMORY_METRICS), VALIDATION_SECONDS.name].map((name) => `${MEMORY_PREFIX}${name}`),
   ...[...read('operator/README.md').matchAll(/`(thermocline_(?:operator|paxosgroup)_\w+)/g)].map(([, name]) => name as string),
 ])
 

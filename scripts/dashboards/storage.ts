@@ -9,8 +9,9 @@ const metric = (name: string): string => `thermocline_${name}{${AT}}`
 const rate = (name: string): string => `rate(${metric(name)}[$__rate_interval])`
 const perPod = (expr: string, legend = '{{pod}}'): Query => ({ expr, legend })
 const total = (expr: string, legend: string): Query => ({ expr: `sum(${expr})`, legend })
-/** Of the figures of nodes, those of one PaxosGroup: what is not Thermocline's own has the target's labels alone. */
-const process = (name: string): string => `${name}{${AT}}`
+/** Of the figures of any process, those of storage nodes: what is not Thermocline's own has the target's labels alone. */
+const ofStorageNodes = (expr: string): string => `(${expr} and on (namespace, pod) ${metric('info')})`
+const process = (name: string): string => ofStorageNodes(`${name}{${AT}}`)
 
 export const STORAGE_DASHBOARD: Dashboard = {
   name: 'storage',
@@ -235,7 +236,7 @@ export const STORAGE_DASHBOARD: Dashboard = {
         {
           title: 'CPU',
           about: 'Cores in use.',
-          queries: [perPod(`rate(${process('process_cpu_seconds_total')}[$__rate_interval])`)],
+          queries: [perPod(ofStorageNodes(`rate(process_cpu_seconds_total{${AT}}[$__rate_interval])`))],
         },
         {
           title: 'Delay of the event loop',

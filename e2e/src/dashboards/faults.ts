@@ -19,21 +19,23 @@ const GROUP_ALERTS = [
   'ThermoclineNeedsOperator',
 ] as const
 
-/** A replica that stands still is like one that is cut off. */
+const UNANSWERED = 'ThermoclineMemoryValidationsFailing'
+
+/** A replica that stands still is like one that is cut off; without a majority memory nodes get no answers either. */
 export async function standStill(alerts: AlertWatch, up: Up): Promise<void> {
   const signal = (at: number, name: 'SIGSTOP' | 'SIGCONT') => process.kill(up.pidOf(at), name)
-  await alerts.isOver(...GROUP_ALERTS)
+  await alerts.isOver(...GROUP_ALERTS, UNANSWERED)
   try {
     signal(2, 'SIGSTOP')
     await alerts.fires('ThermoclineGroupDegraded')
     await alerts.isOver('ThermoclineNoMajority')
     signal(1, 'SIGSTOP')
-    await alerts.fires('ThermoclineNoMajority')
+    await alerts.fires('ThermoclineNoMajority', UNANSWERED)
   } finally {
     signal(1, 'SIGCONT')
     signal(2, 'SIGCONT')
   }
-  await alerts.isOver(...GROUP_ALERTS)
+  await alerts.isOver(...GROUP_ALERTS, UNANSWERED)
 }
 
 /** A volume is lost while another replica is away: too few are left to learn from, until that one is back. */

@@ -15,8 +15,8 @@ export interface PanelQuery {
   readonly legendFormat: string
 }
 
-/** Dashboards and alerts come in pairs: of the storage tier's nodes, and of the operator. */
-export type Part = 'storage' | 'operator'
+/** Dashboards and alerts come in pairs: of the nodes of each tier, and of the operator. */
+export type Part = 'storage' | 'memory' | 'operator'
 
 export interface DashboardFile {
   readonly name: Part

@@ -83,7 +83,7 @@ test('what a server does not know it is not given: rules in CEL, policy/v1, the 
   const dashboards = named(withMonitoring, 'ConfigMap').flatMap(({ data = {} }) => Object.values(data))
   assert.deepEqual(
     dashboards.map((text) => (JSON.parse(text) as { uid: string }).uid),
-    ['thermocline-operator', 'thermocline-storage'],
+    ['thermocline-memory', 'thermocline-operator', 'thermocline-storage'],
   )
 })
 
@@ -118,7 +118,7 @@ test('alerts as they are rendered are rules that Prometheus takes', async () => 
     writeFileSync(file, JSON.stringify(spec))
     return file
   })
-  assert.equal(files.length, 2)
+  assert.equal(files.length, 3)
   await runProgram(join(tools, 'promtool'), ['check', 'rules', ...files])
 })
 

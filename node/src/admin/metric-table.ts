@@ -60,6 +60,7 @@ export const REPLICA_GAUGES = {
 /** Gauges of the node around it. */
 export const NODE_GAUGES = {
   epoch: 'Epoch of the topology in force, 0 before the first.',
+  topology_memory_machines: 'Memory machines that this topology names, in all groups.',
   boot: 'Number of this process life on its volume.',
   uptime_seconds: 'Since the process started.',
   memory_limit_bytes: 'What --memory says.',

@@ -44,6 +44,7 @@ class NodeMetrics {
     }
     const own: Record<NodeGaugeName, number> = {
       epoch: status.epoch,
+      topology_memory_machines: this.admin.topology()?.memory?.groups.flat().length ?? 0,
       boot: status.boot,
       uptime_seconds: status.uptimeMs / 1000,
       memory_limit_bytes: status.memory.limitBytes,

@@ -95,7 +95,6 @@ export function figuresOf(node: MemoryNode, { group, machine }: MemoryConfig, up
     epoch: topology?.epoch ?? 0,
     traffic_ratio: (topology?.memory?.ratioPercent ?? 0) / 100,
     newer_than_seconds: (topology?.memory?.newerThanMs ?? 0) / 1000,
-    machines_named: topology?.memory?.groups.flat().length ?? 0,
     warm_up_state: isOne('state', WARM_UP_STATES, warmUp.state),
     warm_up_left_seconds: warmUp.leftMs / 1000,
     warm_up_pages: warmUp.pages,

@@ -58,7 +58,6 @@ export const MEMORY_METRICS = {
   epoch: { type: 'gauge', about: 'Epoch of the topology in force, 0 before the first.' },
   traffic_ratio: { type: 'gauge', about: 'Of the reads that could go to the memory tier, the part that does, by that topology: 0 to 1.' },
   newer_than_seconds: { type: 'gauge', about: 'Age of records from which on they are read from the storage tier; 0: none are too old.' },
-  machines_named: { type: 'gauge', about: 'Memory machines that the topology names, in all groups.' },
   warm_up_state: { type: 'gauge', labels: ['state'], about: '1 for how warm the node is (label state): cold, prefetching, ramping, warm.' },
   warm_up_left_seconds: { type: 'gauge', about: 'Until clients give the node its full share.' },
   warm_up_pages: { type: 'gauge', about: 'Pages taken over from peers.' },
