@@ -156,6 +156,16 @@ export async function restlessReplicas(run: OperatorRun): Promise<void> {
   await run.wait(3 * MINUTE)
 }
 
+/** A newer operator, with another default image, over resources that name none: nothing is restarted. */
+export async function operatorUpgraded(run: OperatorRun): Promise<void> {
+  createResource(run, NAME, { groups: 1 })
+  createMemoryGroup(run, 'cache', NAME, { replicas: 2 })
+  await run.wait(LONG_MS, () => unsettled(run) === undefined)
+  run.image = 'default:2'
+  for (const at of run.operators.keys()) run.killOperator(at, `upgraded to ${run.image}`)
+  await run.wait(5 * MINUTE)
+}
+
 /** A change while the maintenance window is closed: it waits until the window is taken away. */
 export async function changeOutsideWindows(run: OperatorRun): Promise<void> {
   createResource(run, NAME, { groups: 1 })

@@ -19,6 +19,8 @@ const BOOTSTRAP_MS = 20 * MINUTE
 /** Some seeds begin to disturb before anything is there. */
 const IMPATIENCE = 0.2
 const ACTS = [2, 7] as const
+/** Every so many seeds have a memory tier, too, and what happens to it besides: the others stay as quick as they are. */
+const MEMORY_EVERY = 4
 const GAP_MS = [2 * SECOND, 90 * SECOND] as const
 const LOSS_MS = [10 * SECOND, 8 * MINUTE] as const
 const AWAY_MS = [10 * SECOND, 4 * MINUTE] as const
@@ -27,7 +29,7 @@ const MEND_MS = [20 * SECOND, 3 * MINUTE] as const
 export async function performScript(run: OperatorRun): Promise<void> {
   const { random } = run
   const names = random.chance(0.15) ? ['orders', 'users'] : ['orders']
-  const hasMemory = random.chance(0.45)
+  const hasMemory = run.options.seed % MEMORY_EVERY === 0
   if (hasMemory && random.chance(0.3)) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
   for (const name of names) createResource(run, name, drawSpec(run))
   await run.wait(random.chance(IMPATIENCE) ? random.between([1000, MINUTE]) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
@@ -37,8 +39,8 @@ export async function performScript(run: OperatorRun): Promise<void> {
   const count = Math.floor(random.between(ACTS))
   for (let at = 0; at < count && run.error === undefined; at++) {
     const [, act] = drawAct(run)
-    if (hasMemory && random.chance(0.5)) disturbMemory(run)
-    else act(run, random.pick(names))
+    act(run, random.pick(names))
+    if (hasMemory) disturbMemory(run)
     await run.wait(random.between(GAP_MS))
   }
   // Whatever was to return has returned.

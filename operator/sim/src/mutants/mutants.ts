@@ -213,7 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'secret-written-at-every-pass',
-    file: PERFORM,
+    file: 'controllers/apply-object.ts',
     find: 'if (writtenMs !== undefined && clock.nowMs() - writtenMs < SECRET_AGAIN_MS) return false',
     replace: '',
     also: [{ file: 'specs/access.ts', find: "type: 'Opaque',", replace: 'type: String(performance.now()),' }],
@@ -256,8 +256,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'traffic-is-part-of-the-pods',
     file: 'specs/memory-objects.ts',
-    find: 'return hashOf({ image, imagePullPolicy, overlay,',
-    replace: 'return hashOf({ traffic: [spec.trafficPercent, spec.newerThan, spec.replicas], image, imagePullPolicy, overlay,',
+    find: 'resources: saidOfResources(resources),',
+    replace: 'resources: [saidOfResources(resources), spec.trafficPercent, spec.newerThan, spec.replicas],',
     caughtBy: ['traffic-restarts-nothing'],
     why: 'what only the topology has to know makes all pods anew',
   },
