@@ -156,6 +156,14 @@ export async function restlessReplicas(run: OperatorRun): Promise<void> {
   await run.wait(3 * MINUTE)
 }
 
+/** A change of five replicas, which have two to lose: still one at a time. */
+export async function changeOfFive(run: OperatorRun): Promise<void> {
+  createResource(run, NAME, { groups: 1, replicas: 5 })
+  await run.wait(LONG_MS, () => allVote(run, NAME))
+  edit(run, NAME, { image: 'thermocline:2' })
+  await run.wait(5 * MINUTE)
+}
+
 /** A newer operator, with another default image, over resources that name none: nothing is restarted. */
 export async function operatorUpgraded(run: OperatorRun): Promise<void> {
   createResource(run, NAME, { groups: 1 })

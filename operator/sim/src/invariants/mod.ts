@@ -19,7 +19,7 @@ export function allInvariants(view: RunView): Invariant[] {
     new NeverCostsAMajority(view),
     new OneDownPerGroup(view),
     new ClaimKept(view),
-    new SlotsFilledOnce(view),
+    new SlotsFilledOnce(),
     new OneContentPerEpoch(),
     new SlicesKeepTheirLength(),
     new AvailableIsTrueToVoters(view),

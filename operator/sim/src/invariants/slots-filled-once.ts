@@ -1,20 +1,13 @@
 /** The first volumes, once named, stay; nothing else makes a fresh volume a voter's; and a cluster keeps its id. */
-import { LABELS } from '../../../src/api/names.ts'
-import type { Invariant, RunView } from '../invariant.ts'
-import { volumesOf } from '../slots.ts'
+import type { Invariant } from '../invariant.ts'
 import type { Change } from '../store.ts'
 import type { ThermoclineNode } from '../thermocline-node.ts'
 import { Violation } from '../violation.ts'
 
 export class SlotsFilledOnce implements Invariant {
   readonly name = 'slots-filled-once'
-  private readonly view: RunView
   /** Cluster id → its first volumes. */
   private readonly filled = new Map<string, string>()
-
-  constructor(view: RunView) {
-    this.view = view
-  }
 
   onChange({ resource, before, after, by }: Change): void {
     if (resource !== 'configmaps' || after === undefined) return
@@ -26,10 +19,11 @@ export class SlotsFilledOnce implements Invariant {
     if (volumes !== undefined) this.filled.set(clusterId, volumes)
   }
 
-  onBecameVoter({ identity, start, namespace, podName }: ThermoclineNode): void {
-    const name = start.pod.metadata.labels?.[LABELS.instance] ?? ''
-    const { group, replica, incarnation } = identity
-    const slot = volumesOf(this.view.cluster.store, { namespace, name })?.[group]?.[replica]
+  /** By what was named: with its namespace the ConfigMap may have gone since. */
+  onBecameVoter({ identity, podName }: ThermoclineNode): void {
+    const { clusterId, group, replica, incarnation } = identity
+    const volumes = JSON.parse(this.filled.get(clusterId) ?? '[]') as { number: number; nonce: string }[][]
+    const slot = volumes[group]?.[replica]
     if (slot?.number === incarnation.number && slot.nonce === incarnation.nonce) return
     throw new Violation(this.name, `the fresh volume of ${podName} (${incarnation.nonce}) votes, and the ConfigMap names ${slot?.nonce}`)
   }

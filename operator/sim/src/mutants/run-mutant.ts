@@ -16,15 +16,15 @@ const mutant = MUTANTS.find(({ name }) => name === values.name)
 if (mutant === undefined) throw new Error(`--name: ${values.name} is no mutant`)
 plant(mutant)
 const { runSeed } = await import('../operator-run.ts')
-const { changeOutsideWindows, changeWhileOneStarts, operatorUpgraded, restlessReplicas, restlessZones, secondLoss } = await import(
-  '../scenarios.ts'
-)
+const { changeOfFive, changeOutsideWindows, changeWhileOneStarts, operatorUpgraded, restlessReplicas, restlessZones, secondLoss } =
+  await import('../scenarios.ts')
 let caught: Caught | null = null
 const isCaught = (): boolean => caught !== null && mutant.caughtBy.includes(caught.invariant)
 for (let seed = 1; seed <= Number(values.seeds) && !isCaught(); seed++) {
   // Some go through what the others seldom come to.
   const often = [secondLoss, restlessZones, changeWhileOneStarts, changeOutsideWindows][seed % 7]
-  const script = often ?? [restlessReplicas, operatorUpgraded][(seed - 4) % 14]
+  const script =
+    often ?? [restlessReplicas, operatorUpgraded, undefined, undefined, undefined, undefined, undefined, changeOfFive][(seed - 4) % 14]
   const story = script === undefined ? {} : { script }
   const { error } = await runSeed({ seed, quietMs: MINUTE, ...story })
   if (error !== undefined) caught = { seed, invariant: error.invariant, message: error.message }
