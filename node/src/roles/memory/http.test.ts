@@ -137,7 +137,7 @@ after(async () => {
   await memory.stop()
   await http.close()
   // Whoever still watches the topology is answered, and holds the process no longer.
-  await storage.installTopology(topologyOf(4))
+  await storage.installTopology(topologyOf(5))
   await storage.stop()
   rmSync(folder, { recursive: true, force: true })
 })
@@ -213,4 +213,20 @@ test('a long poll of the topology is answered when a newer one comes', async () 
   await storage.installTopology(topologyOf(3))
   assert.equal((await poll).body.epoch, 3)
   assert.equal((await fetch(`${url}/v1/admin/topology?after=3`)).status, 204)
+})
+
+test('when the cluster is restored the cache begins anew, and clients read on (⚖18)', async () => {
+  const machines = [[{ data: memory.dataAddress, http: memory.httpAddress, zone: '' }]]
+  const part = { groups: machines, newerThanMs: 0, ratioPercent: RATIO_PERCENT, warmUpMs: 0 }
+  const before = (await status()).cache
+  assert.ok((before?.requests ?? 0) > 0)
+  await storage.installTopology(topologyOf(4, { memory: part, restoreGeneration: 1 }))
+  await until(async () => memory.state === 'serving' && (await status()).epoch === 4)
+  const reader = client as Client
+  await until(() => reader.topology().epoch === 4)
+  for (let turn = 0; turn < 2; turn++) assert.equal(new TextDecoder().decode((await reader.get('alice', ID))?.value), 'one')
+  await until(async () => ((await status()).cache?.requests ?? 0) > 0)
+  const { page, unchanged } = memory.stats() as NonNullable<ReturnType<MemoryNode['stats']>>
+  assert.ok(page >= 1, 'the page was sent anew')
+  assert.ok(unchanged <= 1)
 })

@@ -197,8 +197,7 @@ export class MemoryNode {
   private forgetAll(): void {
     this.world.log.warn({}, 'the cluster was restored: the cache begins anew')
     this.server.dropClients('the cluster was restored; ask again')
-    this.openTier?.close()
-    this.openTier = undefined
+    this.closeTier()
     this.lanes.length = 0
   }
 
@@ -393,7 +392,14 @@ export class MemoryNode {
     this.stopped.abort()
     await this.server.close()
     await this.client?.close()
-    this.openTier?.close()
+    this.closeTier()
+  }
+
+  /** What still comes for it finds none. */
+  private closeTier(): void {
+    const tier = this.openTier
+    this.openTier = undefined
+    tier?.close()
   }
 }
 
