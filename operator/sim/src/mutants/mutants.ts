@@ -17,6 +17,8 @@ export interface Mutant extends Edit {
   /** What must report it first: one invariant, or those that see the same mistake. */
   readonly caughtBy: readonly string[]
   readonly why: string
+  /** One that catches it, tried first, where the seeds before it take long. */
+  readonly seed?: number
 }
 
 const PERFORM = 'controllers/paxos-group/perform.ts'
@@ -67,6 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
     also: [{ file: PERFORM, find: 'if (how === undefined) return false', replace: '' }],
     caughtBy: ['never-costs-a-majority', 'one-down-per-group'],
     why: 'a replica that does not answer is restarted as if it gave no vote',
+    seed: 26,
   },
   {
     name: 'waiting-is-useless',
@@ -99,6 +102,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (!hasFinalizer(resource))',
     caughtBy: ['claim-kept'],
     why: 'claims are deleted with the resource, whatever it says',
+    seed: 54,
   },
   {
     name: 'volume-given-up-at-once',
@@ -107,6 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (pod?.isReady === true) return undefined',
     caughtBy: ['claim-kept'],
     why: 'a replica that is not ready counts as lost although its node is there',
+    seed: 6,
   },
   {
     name: 'volume-given-up-with-too-few-voters',
@@ -131,6 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "if (one.foreign !== undefined) return { kind: 'unreachable', why: describe(one) }",
     caughtBy: ['claim-kept'],
     why: 'the claim of a volume with the data of others is deleted, as if it were lost',
+    seed: 48,
   },
   {
     name: 'windows-are-for-others',
@@ -147,6 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'epoch: (current?.epoch ?? 0) + 1',
     caughtBy: ['one-content-per-epoch'],
     why: 'a topology is given an epoch that another may have been given by an operator that ended',
+    seed: 8,
   },
   {
     name: 'epoch-only-in-the-status',
@@ -155,6 +162,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
     caughtBy: ['one-content-per-epoch'],
     why: 'the status falls back to the epoch that is known, and so to one that was given before',
+    seed: 29,
   },
   {
     name: 'slices-follow-the-resource',
@@ -164,6 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
     also: [{ file: 'plan/acceptance.ts', find: 'initial?.sliceDurationMs ?? wantedMs', replace: 'wantedMs' }],
     caughtBy: ['slices-keep-their-length'],
     why: 'a topology is made with slices that the resource was given later',
+    seed: 12,
   },
   {
     name: 'slots-filled-again',
@@ -235,6 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'isDue: leftMs < 1e9,',
     caughtBy: ['machines-leave-first'],
     why: 'machines end in the moment in which the last node ceases to list them',
+    seed: 60,
   },
   {
     name: 'nodes-behind-do-not-count',
@@ -244,6 +254,7 @@ export const MUTANTS: readonly Mutant[] = [
     also: [{ file: 'plan/memory-scaling.ts', find: 'if (silent > 0) return', replace: 'if (silent > 99) return' }],
     caughtBy: ['machines-leave-first'],
     why: 'one storage node without them is taken for all',
+    seed: 18,
   },
   {
     name: 'listed-before-they-are-ready',
@@ -268,5 +279,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (limit?.uid !== to.uid || limit.groups > 0) return []',
     caughtBy: ['converges'],
     why: 'machines that are wanted again are never listed again',
+    seed: 46,
   },
 ]

@@ -20,7 +20,9 @@ const { changeOfFive, changeOutsideWindows, changeWhileOneStarts, operatorUpgrad
   await import('../scenarios.ts')
 let caught: Caught | null = null
 const isCaught = (): boolean => caught !== null && mutant.caughtBy.includes(caught.invariant)
-for (let seed = 1; seed <= Number(values.seeds) && !isCaught(); seed++) {
+const seeds = [...(mutant.seed === undefined ? [] : [mutant.seed]), ...Array.from({ length: Number(values.seeds) }, (_, at) => at + 1)]
+for (const seed of seeds) {
+  if (isCaught()) break
   // Some go through what the others seldom come to.
   const often = [secondLoss, restlessZones, changeWhileOneStarts, changeOutsideWindows][seed % 7]
   const script =
