@@ -44,6 +44,7 @@ export const MUTANTS: readonly Mutant[] = [
     also: [{ file: 'plan/rollout.ts', find: 'isVoter) && room <= 0)', replace: 'isVoter) && room < -1000)' }],
     caughtBy: ['one-down-per-group'],
     why: 'a majority is left, but nothing to lose any more',
+    seed: 11,
   },
   {
     name: 'one-refusal-holds-up-all',
@@ -52,6 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'actions: spec.paused || refusals.length > 0 ? [] : actions',
     caughtBy: ['converges'],
     why: 'while one change is refused nothing else is done',
+    seed: 90,
   },
   {
     name: 'larger-volumes-are-refused',
@@ -60,6 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'set !== undefined && set.isDeleting && claimBytes !== 0',
     caughtBy: ['converges'],
     why: 'a StatefulSet is applied with other claim templates, which the server refuses for ever',
+    seed: 82,
   },
   {
     name: 'silent-is-useless',
