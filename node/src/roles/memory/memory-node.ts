@@ -62,6 +62,8 @@ export class MemoryNode {
   /** Gets and scans refused before the tier had them. */
   refusedUntaken = 0
   private readonly stopped = new AbortController()
+  /** Of the tier that is open. */
+  private closed = new AbortController()
   dataAddress = ''
   httpAddress = ''
 
@@ -215,12 +217,7 @@ export class MemoryNode {
       peers: prefetch ? peers.map(({ http }) => http) : [],
       warmUpMs: memory?.warmUpMs ?? 0,
     }
-    try {
-      await this.warmingUp.run(tier, plan, this.stopped.signal)
-    } catch (error) {
-      // The tier was closed meanwhile.
-      if ((error as { code?: string }).code !== 'ERR_ENGINE_CLOSED') throw error
-    }
+    await this.warmingUp.run(tier, plan, this.closed.signal)
   }
 
   // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -399,6 +396,8 @@ export class MemoryNode {
   private closeTier(): void {
     const tier = this.openTier
     this.openTier = undefined
+    this.closed.abort()
+    this.closed = new AbortController()
     tier?.close()
   }
 }

@@ -92,6 +92,7 @@ export class WarmUp {
         asked = asked.filter((one) => one !== peer)
       }
     }
+    if (signal.aborted) return
     this.stage = 'ramping'
     this.fullAtMs = clock.nowMs() + warmUpMs
     const tookMs = Math.round(clock.nowMs() - beganMs)
