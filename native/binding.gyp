@@ -25,6 +25,7 @@
         "src/rocks_store.cc",
         "src/scan.cc",
         "src/snapshot.cc",
+        "src/sockets.cc",
         "src/validate.cc",
         "src/version_cache.cc"
       ],

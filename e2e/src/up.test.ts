@@ -149,8 +149,9 @@ test('another shape than the folder has, or a folder that is none, is refused', 
 
 test('--ephemeral leaves nothing behind', async () => {
   const folder = makeTemporaryFolder()
-  const child = spawn(EXECUTABLE, ['up', '--ephemeral', '--port', '0', '--json'], {
-    env: { ...process.env, TMPDIR: folder },
+  const caches = makeTemporaryFolder()
+  const child = spawn(EXECUTABLE, ['up', '--ephemeral', '--port', '0', '--json', '--memory', '1', '--cache', '32MiB'], {
+    env: { ...process.env, TMPDIR: folder, THERMOCLINE_CACHE_DIR: caches, THERMOCLINE_VERSION_CACHE_DIR: caches },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let said = ''
@@ -161,10 +162,11 @@ test('--ephemeral leaves nothing behind', async () => {
   assert.equal(child.exitCode, null)
   const { pids } = JSON.parse(said.split('\n').find((line) => line.includes('"ready"')) ?? '') as { pids: number[] }
   assert.equal(readdirSync(folder).length, 1)
+  assert.equal(readdirSync(caches).length, 4)
   child.kill('SIGTERM')
   assert.deepEqual(await once(child, 'exit'), [0, null])
   await untilGone(pids, 1000)
-  assert.deepEqual(readdirSync(folder), [])
+  assert.deepEqual([readdirSync(folder), readdirSync(caches)], [[], []])
 })
 
 test('nodes do not outlive an up whose reader or terminal is gone', async () => {

@@ -2,6 +2,7 @@
 #include "addon.h"
 #include "file_lock.h"
 #include "log_writer.h"
+#include "sockets.h"
 
 namespace thermocline {
 
@@ -152,6 +153,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     addBlocks(env, exports);
     addTier(env, exports);
     addLogWriter(env, exports);
+    addSockets(env, exports);
     return exports;
   });
 }

@@ -1,6 +1,6 @@
 /**
  * The addon, typed as it is: plain functions over an engine's number, which only `node/src/engine` uses (what they do
- * stands in `node/src/engine/port.ts`), and for `node/src/io` durable writes and sends.
+ * stands in `node/src/engine/port.ts`), and for `node/src/io` durable writes and sockets.
  */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -145,8 +145,13 @@ export interface Native {
   tierStats(tier: number): NativeTierStats
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void
-  /** How many of the bytes the kernel took at once; 0 also if there is no such socket or it has failed. */
-  send(socket: number, bytes: Uint8Array): number
+  /** Sockets of the addon (native/src/sockets.h), typed as they are; what these do stands in node/src/io/os/tcp-stream.ts. */
+  socketsOpen(input: Uint8Array, events: Uint32Array, onTurn: (count: number) => void): void
+  socketAdopt(file: number): number
+  socketWrite(socket: number, bytes: Uint8Array): number
+  socketRead(socket: number, isOn: boolean): void
+  socketEnd(socket: number): void
+  socketClose(socket: number): void
   /** A descriptor for `writeDirect`; −1 if this system or file system cannot do such writes. */
   openDirect(path: string): number
   /**

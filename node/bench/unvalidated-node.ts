@@ -7,6 +7,7 @@ import { type Client, connect } from '@thermocline/client'
 import { ByteReader, ByteWriter, PageVerdict } from '@thermocline/protocol'
 import pino from 'pino'
 import { osClock } from '../src/io/os/clock.ts'
+import { takeTcpStream } from '../src/io/os/tcp-stream.ts'
 import { readMemoryConfig } from '../src/roles/memory/config.ts'
 import { createMemoryHttp } from '../src/roles/memory/http.ts'
 import { MemoryNode } from '../src/roles/memory/memory-node.ts'
@@ -46,6 +47,7 @@ async function connectAndBelieve(options: Parameters<typeof connect>[0]): Promis
 const config = readMemoryConfig(process.argv.slice(2), process.env)
 const world = {
   clock: osClock,
+  takeStream: takeTcpStream,
   randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
   connect: connectAndBelieve,
   log: pino({ level: config.logLevel }),

@@ -16,6 +16,7 @@ import { OsLogFolder } from './io/os/log-folder.ts'
 import { moveAside } from './io/os/move-aside.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
+import { takeTcpStream } from './io/os/tcp-stream.ts'
 import { logOutput } from './log-output.ts'
 import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
 import { MEMORY_FLAGS, readMemoryConfig } from './roles/memory/config.ts'
@@ -45,7 +46,14 @@ async function inspect(args: readonly string[]): Promise<void> {
 async function serveMemory(): Promise<void> {
   const config = readMemoryConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
-  const node = new MemoryNode(config, { clock: osClock, randomHex: (bytes) => randomBytes(bytes).toString('hex'), connect, log })
+  const world = {
+    clock: osClock,
+    randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
+    takeStream: takeTcpStream,
+    connect,
+    log,
+  }
+  const node = new MemoryNode(config, world)
   const http = await createMemoryHttp(node, config, log)
   node.httpAddress = await http.listen(config.http)
   stopOnSignals(log, async () => {
@@ -79,6 +87,7 @@ async function serve(): Promise<void> {
     stateFiles,
     logFolder: new OsLogFolder(join(config.dataDir, 'log')),
     network: new OsPeerNetwork(config.replica),
+    takeStream: takeTcpStream,
     openEngine,
     log,
     dropEngine: (path: string) => rm(path, { recursive: true, force: true }),

@@ -18,6 +18,7 @@ import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
+import { takeTcpStream } from './io/os/tcp-stream.ts'
 import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
@@ -103,6 +104,7 @@ class SmallNode {
         stateFiles,
         logFolder,
         network: new OsPeerNetwork(0),
+        takeStream: takeTcpStream,
         openEngine: (options) => {
           const engine = openEngine(options)
           positions = engine.positions()

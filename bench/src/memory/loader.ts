@@ -1,6 +1,7 @@
 /**
- * The loader of the memory tier's workloads, a process of its own: closed loops over a store, or every page once. Prints one
- * line of JSON, a `LoaderSample`; while it fills, how many pages are written. The stores differ behind one small interface
+ * The loader of the memory tier's workloads, a process of its own: closed loops over a store, or every page written once and
+ * read once, so that caches begin with what they have room for. Prints one line of JSON, a `LoaderSample`; while it fills, how
+ * many pages are written. The stores differ behind one small interface
  * (stores/store.ts). It says `ready` once connected, and begins at a line on stdin, so that several begin together.
  */
 import { parseArgs } from 'node:util'
@@ -16,6 +17,7 @@ import { PAGES_PER_SERIES, type Store } from './stores/store.ts'
 import { openThermocline } from './stores/thermocline.ts'
 
 const FILLS_AT_ONCE = 16
+const READ_AT_ONCE = 32
 const PROGRESS_MS = 2000
 
 const { values } = parseArgs({
@@ -59,20 +61,30 @@ function open(): Promise<Store> {
 }
 
 async function fill(store: Store): Promise<void> {
-  let next = 0
   let filled = 0
   const progress = setInterval(() => process.stdout.write(`${filled}\n`), PROGRESS_MS)
-  const fillOn = async (client: number): Promise<void> => {
+  await inParts(PAGES_PER_SERIES, async (client, some) => {
+    await store.write(client, some)
+    filled += some.length
+  })
+  clearInterval(progress)
+  await inParts(READ_AT_ONCE, (client, some) => store.read(client, some))
+}
+
+/** All pages, so many in a call, a few calls at once. */
+async function inParts(size: number, visit: (client: number, some: number[]) => Promise<void>): Promise<void> {
+  let next = 0
+  const goOn = async (client: number): Promise<void> => {
     while (next < pages) {
       const first = next
-      next = Math.min(pages, first + PAGES_PER_SERIES)
-      const some = Array.from({ length: next - first }, (_, at) => first + at)
-      await store.write(client, some)
-      filled += some.length
+      next = Math.min(pages, first + size)
+      await visit(
+        client,
+        Array.from({ length: next - first }, (_, at) => first + at),
+      )
     }
   }
-  await Promise.all(Array.from({ length: FILLS_AT_ONCE }, (_, client) => fillOn(client)))
-  clearInterval(progress)
+  await Promise.all(Array.from({ length: FILLS_AT_ONCE }, (_, client) => goOn(client)))
 }
 
 function measure(store: Store): Promise<LoaderSample> {

@@ -1,5 +1,5 @@
 /** `thermocline up`: a whole local cluster in the foreground. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ThermoclineError } from '@thermocline/protocol'
@@ -10,6 +10,9 @@ import type { NodeEvents } from '../cluster/node-process.ts'
 import { addJson, parseWhole } from '../options.ts'
 import { printJson, printLine } from '../report.ts'
 import { formatTable } from '../table.ts'
+
+/** Where nodes keep caches that outlive them, unless the environment names another place. */
+const SHARED_MEMORY = '/dev/shm'
 
 interface UpOptions {
   readonly replicas?: number
@@ -50,7 +53,9 @@ async function run(options: UpOptions): Promise<void> {
     options.json === true ? printJson({ event, ...fields }) : printLine(line)
   const folder = options.ephemeral === true ? mkdtempSync(join(tmpdir(), 'thermocline-')) : makeFolder(options.data)
   const removeData = () => {
-    if (options.ephemeral === true) rmSync(folder, { recursive: true, force: true })
+    if (options.ephemeral !== true) return
+    rmSync(folder, { recursive: true, force: true })
+    if (cluster !== undefined) removeCaches(cluster.state.clusterId)
   }
   let lock: DataLock | undefined
   let cluster: LocalCluster | undefined
@@ -88,6 +93,16 @@ async function run(options: UpOptions): Promise<void> {
   } finally {
     stopped.end()
     removeData()
+  }
+}
+
+/** What the nodes' caches leave in shared memory for the next process of the same cluster. */
+function removeCaches(clusterId: string): void {
+  const { THERMOCLINE_CACHE_DIR, THERMOCLINE_VERSION_CACHE_DIR } = process.env
+  for (const folder of new Set([THERMOCLINE_CACHE_DIR ?? SHARED_MEMORY, THERMOCLINE_VERSION_CACHE_DIR ?? SHARED_MEMORY])) {
+    if (!existsSync(folder)) continue
+    const own = readdirSync(folder).filter((name) => name.startsWith(`thermocline-${clusterId.slice(0, 12)}-`))
+    for (const name of own) rmSync(join(folder, name), { force: true })
   }
 }
 

@@ -40,6 +40,38 @@ export interface StateFiles {
 }
 
 /** One established connection to a peer; frames arrive whole and in order. */
+/** A connection's bytes, both ways. */
+export interface ByteStream {
+  /** Sends the bytes, which may change afterwards. */
+  write(bytes: Uint8Array): void
+  /** Bytes that the kernel has not taken yet. */
+  readonly unsentBytes: number
+  /** Until `resume` nothing is read. */
+  pause(): void
+  resume(): void
+  /** Tells the other side that nothing more comes after what is unsent. What it sends is still read. */
+  end(): void
+  /** Closes once all has been sent. */
+  closeSoon(): void
+  /** Closes at once; `onClose` comes in a later turn. */
+  close(): void
+}
+
+export interface ByteStreamEvents {
+  /** The bytes stay as they are; they share an array with what else the turn has read. */
+  onData(bytes: Uint8Array): void
+  /** The kernel has taken all that was sent. */
+  onDrain?(): void
+  /** Once, and last. */
+  onClose(reason: string): void
+}
+
+/**
+ * Takes a connection over from the runtime's stream of it, which ends here. What that has read already is the caller's.
+ * @throws Error if this process may open no more descriptors, or the connection is gone.
+ */
+export type TakeStream<Socket> = (socket: Socket, events: ByteStreamEvents) => ByteStream
+
 export interface PeerLink {
   /** Sends bytes of whole frames; the link copies them. */
   send(bytes: Uint8Array): void

@@ -23,7 +23,7 @@ import {
   writeGoodbye,
   writeHelloOk,
 } from '@thermocline/protocol'
-import { plainBytes } from '../io/plain-bytes.ts'
+import type { ByteStream, TakeStream } from '../io/ports.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { ReplyTarget } from '../paxos/pending.ts'
 
@@ -53,6 +53,7 @@ export interface ConnectionHost {
   process(): ProcessId
   epoch(): number
   sliceDurationMs(): number
+  readonly takeStream: TakeStream<Socket>
   /** Of a memory node whose cache is not warm yet; it wants less of the reads until then. */
   warmUpLeftMs?(): number
   submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void
@@ -65,7 +66,7 @@ export interface ConnectionHost {
 }
 
 export class Connection implements ReplyTarget {
-  private readonly socket: Socket
+  private readonly stream: ByteStream
   private readonly host: ConnectionHost
   private readonly decoder: FrameDecoder
   /** While responses are gathered. */
@@ -79,17 +80,15 @@ export class Connection implements ReplyTarget {
   isDirty = false
 
   constructor(socket: Socket, host: ConnectionHost) {
-    this.socket = socket
     this.host = host
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
-    socket.on('data', (chunk: Buffer) => this.onData(plainBytes(chunk)))
-    socket.on('drain', () => this.socket.resume())
-    socket.once('close', () => {
-      this.isClosed = true
-      host.onClosed(this)
-    })
-    socket.on('error', () => {
-      // 'close' follows; a client that goes away is no event.
+    this.stream = host.takeStream(socket, {
+      onData: (bytes) => this.onData(bytes),
+      onDrain: () => this.stream.resume(),
+      onClose: () => {
+        this.isClosed = true
+        host.onClosed(this)
+      },
     })
   }
 
@@ -111,7 +110,7 @@ export class Connection implements ReplyTarget {
       return
     }
     if (type === FrameType.goodbye) {
-      this.socket.end()
+      this.stream.closeSoon()
       return
     }
     if (type !== FrameType.requests) throw new DecodeError(`frame type ${type} is not expected from a client`)
@@ -163,7 +162,7 @@ export class Connection implements ReplyTarget {
       sliceDurationMs: host.sliceDurationMs(),
       warmUpLeftMs: host.warmUpLeftMs?.() ?? 0,
     })
-    this.socket.write(w.written())
+    this.stream.write(w.written())
   }
 
   reply(correlation: number, error: number, body: Uint8Array): void {
@@ -201,21 +200,20 @@ export class Connection implements ReplyTarget {
     endFrame(out, this.frameAt)
     this.count = 0
     this.out = undefined
-    const isFree = this.send(out.written())
-    if (isFree && spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
+    this.send(out.written())
+    if (spareWriters.length < MAX_SPARE_WRITERS && out.bytes.length <= MAX_SPARE_BYTES) spareWriters.push(out)
   }
 
-  /** Sends whole frames. False if the kernel did not take all of them at once: the socket keeps the bytes, which must not change. */
-  send(frames: Uint8Array): boolean {
-    const { socket } = this
-    if (this.isClosed) return true
-    socket.write(frames)
-    const unsentBytes = socket.writableLength
+  /** Sends whole frames, which may change afterwards. */
+  send(frames: Uint8Array): void {
+    const { stream } = this
+    if (this.isClosed) return
+    stream.write(frames)
+    const { unsentBytes } = stream
     if (unsentBytes > ABANDON_BYTES) {
       this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes })
-      socket.destroy()
-    } else if (unsentBytes > PAUSE_BYTES) socket.pause()
-    return unsentBytes === 0
+      stream.close()
+    } else if (unsentBytes > PAUSE_BYTES) stream.pause()
   }
 
   private goodbye(code: ThermoclineError['code'], message: string): void {
@@ -228,13 +226,19 @@ export class Connection implements ReplyTarget {
     if (!this.isClosed) this.end('unavailable', reason)
   }
 
+  /** Closes at once. */
+  hangUp(): void {
+    this.stream.close()
+  }
+
   /** Sends what is ready and a goodbye; what the client still sends is read and dropped until it hangs up, or for a while. */
   private end(code: ThermoclineError['code'], message: string): void {
     this.flush()
     const w = new ByteWriter(256)
     writeGoodbye(w, code, message)
     this.isClosed = true
-    this.socket.end(w.written())
-    setTimeout(() => this.socket.destroy(), HANG_UP_MS).unref()
+    this.stream.write(w.written())
+    this.stream.end()
+    setTimeout(() => this.stream.close(), HANG_UP_MS).unref()
   }
 }

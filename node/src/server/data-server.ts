@@ -27,9 +27,11 @@ export class DataServer {
   private readonly options: DataServerOptions
   private readonly host: ConnectionHost
   private readonly server: Server
+  /** Those too that were told goodbye, until they hang up. */
   private readonly connections = new Set<Connection>()
-  /** All there are: those that have not said hello, and those that were told goodbye, too. */
+  /** Those that have not said hello. */
   private readonly sockets = new Set<Socket>()
+  private onAllClosed: (() => void) | undefined
   private dirty: Connection[] = []
 
   constructor(options: DataServerOptions) {
@@ -40,10 +42,10 @@ export class DataServer {
       onClosed: (closed) => {
         this.connections.delete(closed)
         options.onClosed?.(closed)
+        if (this.connections.size === 0) this.onAllClosed?.()
       },
     }
     this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
-    this.server.maxConnections = MAX_CONNECTIONS
   }
 
   get clients(): number {
@@ -73,6 +75,10 @@ export class DataServer {
   }
 
   private onSocket(socket: Socket): void {
+    if (this.sockets.size + this.connections.size >= MAX_CONNECTIONS) {
+      socket.destroy()
+      return
+    }
     this.sockets.add(socket)
     socket.once('close', () => this.sockets.delete(socket))
     let first: Uint8Array = new Uint8Array(0)
@@ -97,8 +103,12 @@ export class DataServer {
       }
       clearTimeout(timer)
       socket.off('error', onError)
-      if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
-      else this.takeClient(socket, first)
+      try {
+        if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
+        else this.takeClient(socket, first)
+      } catch (error) {
+        this.options.warn('a connection could not be taken', { error: String(error) })
+      }
     }
     socket.on('data', onData)
     socket.on('error', onError)
@@ -131,11 +141,16 @@ export class DataServer {
     const closed = new Promise<void>((resolve) => {
       this.server.close(() => resolve())
     })
+    const left = new Promise<void>((resolve) => {
+      this.onAllClosed = resolve
+    })
     this.dropClients('the node is stopping')
     const timer = setTimeout(() => {
       for (const socket of this.sockets) socket.destroy()
+      for (const connection of this.connections) connection.hangUp()
     }, CLOSE_GRACE_MS)
     await closed
+    if (this.connections.size > 0) await left
     clearTimeout(timer)
   }
 }

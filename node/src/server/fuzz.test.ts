@@ -24,6 +24,7 @@ import {
   WIRE_VERSION,
   writeHello,
 } from '@thermocline/protocol'
+import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
 import { BlockSet } from '../paxos/block-set.ts'
@@ -122,6 +123,7 @@ test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ
       target.reply(token, typeof verdict === 'string' ? 1 : 0, new Uint8Array(8))
     },
     warn: () => {},
+    takeStream: takeTcpStream,
     onPeer: (socket) => socket.destroy(),
   })
   const address = await server.listen('127.0.0.1:0')

@@ -89,17 +89,12 @@ export class Tier {
     return native.tierDirty(this.id)
   }
 
-  /** Frames of all responses of a connection; valid until the next call, or for good if they are kept. */
+  /** Frames of all responses of a connection; valid until the next call. */
   flush(connection: number, epoch: number): Uint8Array {
     const written = native.tierFlush(this.id, connection, epoch, this.frames)
     if (written >= 0) return this.frames.subarray(0, written)
     this.frames = new Uint8Array(2 * (-2 - written))
     return this.frames.subarray(0, native.tierFlush(this.id, connection, epoch, this.frames))
-  }
-
-  /** Whoever got the frames of the last flush has not done with them. */
-  keepFrames(): void {
-    this.frames = new Uint8Array(FRAMES_BYTES)
   }
 
   /**

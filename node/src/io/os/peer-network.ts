@@ -4,8 +4,8 @@
  */
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '@thermocline/protocol'
-import { plainBytes } from '../plain-bytes.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
+import { TcpStream } from './tcp-stream.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -18,7 +18,7 @@ export class OsPeerNetwork implements PeerNetwork {
   private onLink: OnLink | undefined
   private isStopped = false
   private readonly dialling = new Set<number>()
-  private readonly sockets = new Set<Socket>()
+  private readonly streams = new Set<TcpStream>()
 
   constructor(replica: number) {
     this.replica = replica
@@ -47,55 +47,55 @@ export class OsPeerNetwork implements PeerNetwork {
     this.dialling.add(peer)
     const { host, port } = splitAddress(address)
     const socket = connect({ host, port, noDelay: true })
-    const timer = setTimeout(() => socket.destroy(new Error(`no answer from ${address} in ${DIAL_TIMEOUT_MS} ms`)), DIAL_TIMEOUT_MS)
+    const timer = setTimeout(() => socket.destroy(), DIAL_TIMEOUT_MS)
+    const onClose = (): void => {
+      clearTimeout(timer)
+      if (!this.isStopped) setTimeout(() => this.dial(peer), REDIAL_MS * (0.5 + Math.random()))
+    }
+    socket.once('close', onClose)
+    socket.on('error', () => {
+      // 'close' follows.
+    })
     socket.once('connect', () => {
       clearTimeout(timer)
-      this.attach(socket, peer, undefined)
-    })
-    socket.on('error', () => {
-      // What went wrong is told by 'close', which follows.
-    })
-    socket.once('close', () => {
-      clearTimeout(timer)
-      if (this.isStopped) return
-      setTimeout(() => this.dial(peer), REDIAL_MS * (0.5 + Math.random()))
+      socket.off('close', onClose)
+      try {
+        this.attach(socket, peer, undefined, onClose)
+      } catch {
+        onClose()
+      }
     })
   }
 
   /** Takes over an accepted connection whose first bytes said that it is a peer's. */
   accept(socket: Socket, first: Uint8Array): void {
     if (this.onLink === undefined || this.isStopped) socket.destroy()
-    else this.attach(socket, undefined, first)
+    else this.attach(socket, undefined, first, () => {})
   }
 
-  private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined): void {
-    this.sockets.add(socket)
+  private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined, onClose: () => void): void {
+    const stream = new TcpStream(socket, {
+      onData: (bytes) => events.onData(bytes),
+      onClose: (reason) => {
+        this.streams.delete(stream)
+        events.onClose(reason)
+        onClose()
+      },
+    })
+    this.streams.add(stream)
     const link: PeerLink = {
-      send: (bytes) => {
-        if (!socket.destroyed) socket.write(Buffer.from(bytes))
-      },
-      close: () => {
-        socket.destroySoon()
-      },
+      send: (bytes) => stream.write(bytes),
+      close: () => stream.closeSoon(),
       get bufferedBytes() {
-        return socket.writableLength
+        return stream.unsentBytes
       },
     }
     const events = (this.onLink as OnLink)(link, peer)
-    let reason = 'the connection was closed'
-    socket.on('error', (error) => {
-      reason = error.message
-    })
-    socket.on('data', (chunk: Buffer) => events.onData(plainBytes(chunk)))
-    socket.once('close', () => {
-      this.sockets.delete(socket)
-      events.onClose(reason)
-    })
     if (first !== undefined && first.length > 0) events.onData(first)
   }
 
   stop(): void {
     this.isStopped = true
-    for (const socket of this.sockets) socket.destroySoon()
+    for (const stream of this.streams) stream.closeSoon()
   }
 }

@@ -13,6 +13,7 @@ import { osClock } from '../../io/os/clock.ts'
 import { OsLogFolder } from '../../io/os/log-folder.ts'
 import { OsPeerNetwork } from '../../io/os/peer-network.ts'
 import { OsStateFiles } from '../../io/os/state-files.ts'
+import { takeTcpStream } from '../../io/os/tcp-stream.ts'
 import { openVolume } from '../../replica/volume.ts'
 import { StorageNode } from '../storage/storage-node.ts'
 import { readMemoryConfig } from './config.ts'
@@ -77,6 +78,7 @@ async function startStorage(): Promise<StorageNode> {
     config,
     {
       clock: osClock,
+      takeStream: takeTcpStream,
       random: Math.random,
       randomHex,
       stateFiles,
@@ -126,7 +128,7 @@ before(async () => {
   storage = await startStorage()
   const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', storage.dataAddress]
   const config = readMemoryConfig([...flags, '--listen', '127.0.0.1:0', '--cache', '32MiB', '--cache-dir', ''], {})
-  memory = new MemoryNode(config, { clock: osClock, randomHex, connect, log })
+  memory = new MemoryNode(config, { clock: osClock, randomHex, takeStream: takeTcpStream, connect, log })
   http = await createMemoryHttp(memory, config)
   memory.httpAddress = await http.listen('127.0.0.1:0')
   url = `http://${memory.httpAddress}`

@@ -6,8 +6,7 @@
  *
  * While it warms it serves whoever asks already; it is not ready.
  *
- * Requests gather in the tier while validations are on their way; a few of each lane and group are, so that batches grow with
- * the load, as rounds of the storage tier do.
+ * Requests gather in the tier while validations are on their way (validation-lane.ts).
  */
 import { join } from 'node:path'
 import type { Client } from '@thermocline/client'
@@ -17,17 +16,11 @@ import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { LANES, Tier } from '../../tier/tier.ts'
 import type { MemoryConfig } from './config.ts'
+import { ValidationLane } from './validation-lane.ts'
 import { ValidationTimes } from './validation-times.ts'
 import { WarmUp, type WarmUpState } from './warm-up.ts'
 import type { MemoryWorld } from './world.ts'
 
-/**
- * Validations on their way at a time, by lane and storage group. What is held travels in one: the next gathers meanwhile, so that
- * batches grow with the load. One that is late holds up no other.
- */
-const IN_FLIGHT = [1, 4, 32] as const
-const LATE_IN_FLIGHT = 8
-const LATE_MS = 5
 const VALIDATE_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 10_000
 const CONNECT_AGAIN_MS = 500
@@ -52,10 +45,11 @@ export class MemoryNode {
   private readonly connections = new Map<number, Connection>()
   private nextNumber = 1
   /** By storage group and lane. */
-  private readonly lanes: LaneState[] = []
+  private readonly lanes: ValidationLane[] = []
   private replicas = 1
-  private isLookDue = false
   private isPumpDue = false
+  /** For what waits although nothing has to end first. */
+  private look: { timer: NodeJS.Timeout; atMs: number } | undefined
   private isStopping = false
   readonly validationTimes = new ValidationTimes()
   failedValidations = 0
@@ -93,6 +87,7 @@ export class MemoryNode {
       },
       takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
       warn: (what, fields) => world.log.warn(fields, what),
+      takeStream: world.takeStream,
       onPeer: (socket) => socket.destroy(),
       onClosed: (connection) => this.forget(connection),
     })
@@ -173,7 +168,7 @@ export class MemoryNode {
     const groups = topology.groups.length
     this.openTier.setOwners(placementOf(groups).owner, groups)
     this.openTier.setNewerThan(topology.memory?.newerThanMs ?? 0)
-    while (this.lanes.length < groups * LANES) this.lanes.push({ inFlight: 0, begunMs: 0 })
+    while (this.lanes.length < groups * LANES) this.lanes.push(new ValidationLane(this.lanes.length % LANES))
     this.replicas = topology.groups[0]?.replicas.length ?? 1
     this.world.log.info({ epoch: topology.epoch }, 'a new topology is in force')
   }
@@ -292,34 +287,36 @@ export class MemoryNode {
     if (tier === undefined) return
     const nowMs = this.world.clock.nowMs()
     for (let slot = 0; slot < this.lanes.length; slot++) {
-      const lane = slot % LANES
-      const group = (slot - lane) / LANES
-      const state = this.lanes[slot] as LaneState
-      while (tier.waiting(group, lane) > 0) {
-        if (!mayBegin(state, lane, nowMs)) {
-          this.lookAgain()
+      const number = slot % LANES
+      const group = (slot - number) / LANES
+      const lane = this.lanes[slot] as ValidationLane
+      for (let waiting = tier.waiting(group, number); waiting > 0; waiting = tier.waiting(group, number)) {
+        const waitMs = lane.waitMs(waiting, nowMs)
+        if (waitMs > 0) {
+          this.lookAgain(nowMs, waitMs)
           break
         }
-        const begun = tier.begin(group, lane, this.nowSeconds())
+        const begun = tier.begin(group, number, this.nowSeconds())
         if (begun === undefined) break
-        state.inFlight++
-        state.begunMs = nowMs
-        void this.validate(state, { group, lane, beganMs: nowMs }, begun.number, begun.body.slice())
+        lane.begin(waiting - tier.waiting(group, number), nowMs)
+        void this.validate(lane, { group, lane: number, beganMs: nowMs }, begun.number, begun.body.slice())
       }
     }
   }
 
-  /** Something waits behind a validation that may turn out to be late. */
-  private lookAgain(): void {
-    if (this.isLookDue) return
-    this.isLookDue = true
-    setTimeout(() => {
-      this.isLookDue = false
+  /** Something waits that may begin by then, if nothing brings the next look sooner. */
+  private lookAgain(nowMs: number, waitMs: number): void {
+    const atMs = nowMs + waitMs
+    if (atMs === Number.POSITIVE_INFINITY || (this.look !== undefined && this.look.atMs <= atMs)) return
+    clearTimeout(this.look?.timer)
+    const timer = setTimeout(() => {
+      this.look = undefined
       if (!this.isStopping) this.pumpSoon()
-    }, LATE_MS)
+    }, Math.ceil(waitMs))
+    this.look = { timer, atMs }
   }
 
-  private async validate(state: LaneState, { group, lane, beganMs }: Way, number: number, body: Uint8Array): Promise<void> {
+  private async validate(state: ValidationLane, { group, lane, beganMs }: Way, number: number, body: Uint8Array): Promise<void> {
     const block = (body[FIRST_BLOCK_AT] as number) | ((body[FIRST_BLOCK_AT + 1] as number) << 8)
     const tier = this.openTier as Tier
     const isOpen = (): boolean => this.openTier === tier
@@ -333,7 +330,7 @@ export class MemoryNode {
       if (isOpen()) this.failed(tier, number, error)
     }
     this.validationTimes.note(lane, this.world.clock.nowMs() - beganMs)
-    state.inFlight--
+    state.end()
     if (isOpen()) this.pumpSoon()
   }
 
@@ -352,10 +349,7 @@ export class MemoryNode {
     const tier = this.openTier
     if (tier === undefined) return
     const epoch = this.current?.epoch ?? 0
-    for (const number of tier.dirty()) {
-      const connection = this.connections.get(number)
-      if (connection?.send(tier.flush(number, epoch)) === false) tier.keepFrames()
-    }
+    for (const number of tier.dirty()) this.connections.get(number)?.send(tier.flush(number, epoch))
   }
 
   private nowSeconds(): number {
@@ -407,16 +401,6 @@ interface Way {
   readonly group: number
   readonly lane: number
   readonly beganMs: number
-}
-
-interface LaneState {
-  inFlight: number
-  /** When the last validation began. */
-  begunMs: number
-}
-
-function mayBegin({ inFlight, begunMs }: LaneState, lane: number, nowMs: number): boolean {
-  return inFlight < (IN_FLIGHT[lane] as number) || (inFlight < LATE_IN_FLIGHT && nowMs - begunMs >= LATE_MS)
 }
 
 /** Something else than gets and scans among the requests? */

@@ -1,10 +1,12 @@
 /** What a memory node needs of the process that it runs in. */
+import type { Socket } from 'node:net'
 import type { Client, ConnectOptions } from '@thermocline/client'
-import type { Clock } from '../../io/ports.ts'
+import type { Clock, TakeStream } from '../../io/ports.ts'
 
 export interface MemoryWorld {
   readonly clock: Clock
   readonly randomHex: (bytes: number) => string
+  readonly takeStream: TakeStream<Socket>
   /** To the storage tier. */
   readonly connect: (options: ConnectOptions) => Promise<Client>
   readonly log: {

@@ -8,6 +8,7 @@
  * once it has learned (⚖15). A volume that turns out to be rolled back, replaced or damaged is marked to rejoin, and the
  * process ends: the next one takes a new incarnation and learns. Any state can become `failed`.
  */
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import {
   DEFAULT_SLICE_DURATION_MS,
@@ -23,7 +24,7 @@ import {
 import type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from '../../admin/ports.ts'
 import type { NodeConfig } from '../../config.ts'
 import type { Engine, EngineOptions } from '../../engine/port.ts'
-import type { Clock, LogFolder, PeerNetwork, StateFiles } from '../../io/ports.ts'
+import type { Clock, LogFolder, PeerNetwork, StateFiles, TakeStream } from '../../io/ports.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
 import type { ReplyTarget } from '../../paxos/pending.ts'
@@ -51,7 +52,8 @@ export interface NodeWorld {
   readonly randomHex: (bytes: number) => string
   readonly stateFiles: StateFiles
   readonly logFolder: LogFolder
-  readonly network: PeerNetwork & { accept(socket: import('node:net').Socket, first: Uint8Array): void }
+  readonly network: PeerNetwork & { accept(socket: Socket, first: Uint8Array): void }
+  readonly takeStream: TakeStream<Socket>
   readonly openEngine: (options: EngineOptions) => Engine
   /** Removes the engine's folder. */
   readonly dropEngine: (path: string) => Promise<void>
@@ -122,6 +124,7 @@ export class StorageNode implements DataService, AdminService {
       sliceDurationMs: () => this.store.current?.sliceDurationMs ?? DEFAULT_SLICE_DURATION_MS,
       submit: (operation, body, timeoutMs, target, token) => this.submit(operation, body, timeoutMs, target, token),
       warn: (what, fields) => world.log.warn(fields, what),
+      takeStream: world.takeStream,
       onPeer: (socket, first) => world.network.accept(socket, first),
     })
   }
