@@ -20,10 +20,12 @@ export type Say = (line: string) => void
 
 /** Holds a million pages of one record, and what the index takes. */
 const CACHE = '1GiB'
+/** Of each storage node: the versions of a million pages stay in memory, too. */
+const NODE_MEMORY = '1GiB'
 
 /** Ours: one memory node before three replicas, through the client library. */
 export async function startOurs(folder: string, version: string, say: Say): Promise<TargetParts> {
-  return thermoclineParts(await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE]), version)
+  return thermoclineParts(await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE, '--node-memory', NODE_MEMORY]), version)
 }
 
 export function thermoclineParts(cluster: Cluster, version: string): TargetParts {
