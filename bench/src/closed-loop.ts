@@ -15,21 +15,23 @@ export interface LoopPlan {
   readonly operationsPerCall: number
   /** Calls per second of all clients together, if not as many as they can. */
   readonly rate?: number
+  /** At a rate: what is due begins together every so many ms (1). */
+  readonly burstMs?: number
   /** Whether the next call is a write among reads; its latency is counted apart. */
   nextIsWrite?(): boolean
   call(client: number, isWrite: boolean): Promise<void>
 }
 
-/** Lets calls begin at a rate: what is due at a tick of the clock begins together. */
+/** Lets calls begin at a rate: what is due at a tick begins together. */
 class Pace {
   private readonly perMs: number
   private readonly beganMs = performance.now()
   private readonly waiting: (() => void)[] = []
   private begun = 0
 
-  constructor(perSecond: number) {
+  constructor(perSecond: number, burstMs: number) {
     this.perMs = perSecond / 1000
-    setInterval(() => this.tick(), 1).unref()
+    setInterval(() => this.tick(), burstMs).unref()
   }
 
   turn(): Promise<void> {
@@ -53,7 +55,7 @@ export async function runClosedLoops(plan: LoopPlan): Promise<LoaderSample> {
   let isOver = false
   let errors = 0
   let firstError: string | undefined
-  const pace = plan.rate === undefined ? undefined : new Pace(plan.rate)
+  const pace = plan.rate === undefined ? undefined : new Pace(plan.rate, plan.burstMs ?? 1)
   const loop = async (client: number): Promise<void> => {
     while (!isOver) {
       if (pace !== undefined) await pace.turn()

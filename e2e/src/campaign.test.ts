@@ -8,7 +8,7 @@ import { runCampaign } from './campaign/campaign.ts'
 import { brokenPromises } from './campaign/promises.ts'
 import { table } from './campaign/report.ts'
 
-const MINUTES = Number(process.env.DURATION ?? '5')
+const MINUTES = Number(process.env.DURATION ?? '3')
 
 test('a history under faults is linearizable, and clients hardly notice what a majority survives', {
   timeout: (MINUTES + 5) * 60_000,

@@ -13,7 +13,8 @@ constexpr uint8_t kOverloaded = 6;
 constexpr uint8_t kWrongRole = 14;
 constexpr uint8_t kNotCached = 25;
 
-constexpr uint32_t kMostItems = 4096;
+// Also bounds how long one holds up the replica that is asked, and the writes there.
+constexpr uint32_t kMostItems = 1024;
 constexpr size_t kMostBodyBytes = 1024 * 1024;
 // Of series that lack pages: each may bring some of 64 KiB.
 constexpr uint32_t kMostMissingItems = 64;

@@ -30,6 +30,9 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     batch: { type: 'string', default: '1' },
     'write-share': { type: 'string', default: '0' },
+    /** Calls per second; of our loaders alone. */
+    rate: { type: 'string' },
+    'burst-ms': { type: 'string', default: '1' },
     /** Of Redis: those that must have a write. */
     replicas: { type: 'string', default: '0' },
     keys: { type: 'string', default: '' },
@@ -96,6 +99,7 @@ function measure(store: Store): Promise<LoaderSample> {
     seconds: Number(values.seconds),
     pids: values.pids.split(',').map(Number),
     operationsPerCall: batch,
+    ...(values.rate === undefined ? {} : { rate: Number(values.rate), burstMs: Number(values['burst-ms']) }),
     nextIsWrite: () => writeShare > 0 && random() < writeShare,
     call: (client, isWrite) => (isWrite ? store.write(client, dataset.next(batch)) : store.read(client, dataset.next(batch))),
   })

@@ -25,7 +25,10 @@ const NODE_MEMORY = '1GiB'
 
 /** Ours: one memory node before three replicas, through the client library. */
 export async function startOurs(folder: string, version: string, say: Say): Promise<TargetParts> {
-  return thermoclineParts(await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE, '--node-memory', NODE_MEMORY]), version)
+  return thermoclineParts(
+    await startCluster(join(folder, 'thermocline'), say, ['--memory', '1', '--cache', CACHE, '--node-memory', NODE_MEMORY]),
+    version,
+  )
 }
 
 export function thermoclineParts(cluster: Cluster, version: string): TargetParts {

@@ -70,7 +70,7 @@ export class Target implements System<MemoryWorkload> {
     return this.loaderThreads > 1 ? this.loadWith(1, workload, seconds) : this.loaders.measure(workload, seconds)
   }
 
-  private async loadWith(loaders: number, { clients, batch, writeShare }: MemoryWorkload, seconds: number): Promise<Sample> {
+  private async loadWith(loaders: number, { clients, batch, writeShare, rate, burstMs }: MemoryWorkload, seconds: number): Promise<Sample> {
     const commands = Array.from({ length: loaders }, () =>
       this.command({
         mode: 'load',
@@ -78,6 +78,7 @@ export class Target implements System<MemoryWorkload> {
         connections: Math.ceil(Math.min(clients, MAX_CONNECTIONS) / loaders),
         batch,
         'write-share': writeShare,
+        ...(rate === undefined ? {} : { rate: rate / loaders, 'burst-ms': burstMs ?? 1 }),
         seconds,
         seed: this.seed++,
         pids: this.pids.join(','),

@@ -7,6 +7,10 @@ export interface MemoryWorkload {
   readonly batch: number
   /** Of all calls, so many are writes. */
   readonly writeShare: number
+  /** Calls per second of all clients together, if not as many as they can. */
+  readonly rate?: number
+  /** At a rate: what is due begins together every so many ms. */
+  readonly burstMs?: number
 }
 
 const BATCH = 32

@@ -19,6 +19,8 @@ export interface Mutant extends Edit {
   readonly also?: readonly Edit[]
   /** What must report it first: one invariant, or those that see the same mistake at two moments. */
   readonly caughtBy: readonly string[]
+  /** One that catches it, tried first, where the seeds before it take long. */
+  readonly seed?: number
   readonly why: string
 }
 
@@ -110,6 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      state.acceptedRound,\n',
     replace: '      NO_ROUND,\n',
     caughtBy: ['chosen-never-changes'],
+    seed: 200,
     why: 'a promise does not report what was accepted',
   },
   {
@@ -118,6 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'state.phase !== Phase.accepting || round !== state.round) return',
     replace: 'state.phase !== Phase.accepting) return',
     caughtBy: ['votes-are-durable'],
+    seed: 64,
     why: 'an accepted of an earlier round counts for this one',
   },
   {
@@ -151,6 +155,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (this.ports.digest(state.block) === expected) {',
     replace: 'if (true) {',
     caughtBy: ['digests-equal'],
+    seed: 32,
     why: 'a learner skips the digest check, and votes with a copy that went wrong',
   },
   {
@@ -167,6 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      if (state.acceptedRound !== NO_ROUND) {',
     replace: '      if (false) {',
     caughtBy: ['log-keeps-votes', 'log-keeps-unflushed'],
+    seed: 102,
     why: '⚖10: a segment is freed although it holds an accept that is not proven chosen',
   },
   {
@@ -175,6 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (state.promisedRound !== NO_ROUND) log.promise(',
     replace: 'if (false) log.promise(',
     caughtBy: ['log-keeps-votes'],
+    seed: 787,
     why: '⚖10: a segment is freed although it holds an open promise',
   },
   {
@@ -183,6 +190,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'log.pool.release(this.cutGeneration)',
     replace: 'log.pool.release(this.cutGeneration + 1)',
     caughtBy: ['log-keeps-unflushed', 'converges'],
+    seed: 37,
     why: '⚖10: the segment that was being written when the tables were frozen is freed with those before it',
   },
   {
@@ -191,6 +199,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (view.getUint32(12, true) !== generation || view.getUint32(16, true) !== offset) return undefined',
     replace: 'if (view.getUint32(16, true) !== offset) return undefined',
     caughtBy: ['restarts'],
+    seed: 30,
     why: '⚖11: writes of an earlier generation pass for the continuation of this one',
   },
   {
@@ -215,6 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    this.pending.push(read)\n',
     replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
+    seed: 153,
     why: '⚖6: a round answers a read that came after it began',
   },
   {
@@ -231,6 +241,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    if (write.peeked !== undefined && write.peekedIndex === state.chosen) {',
     replace: '    if (write.peeked !== undefined) {',
     caughtBy: ['old-records-agree'],
+    seed: 89,
     why: '⚖8: what a write saw of its records in one instance is shipped in another',
   },
   {
@@ -239,6 +250,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const failed = failedCondition(write, this.peekedView)',
     replace: 'const failed = ((write as { failed?: number }).failed ??= failedCondition(write, this.peekedView))',
     caughtBy: ['conditions'],
+    seed: 163,
     why: '⚖8: the outcome of a condition in one instance is carried over to another',
   },
   {
@@ -287,6 +299,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const index = state.promisedRound !== NO_ROUND || state.acceptedRound !== NO_ROUND ? state.chosen + 1 : state.chosen',
     replace: 'const index = state.chosen',
     caughtBy: ['chosen-never-changes'],
+    seed: 42,
     why: '⚖15: the barrier leaves out what was promised and accepted',
   },
   {
@@ -295,6 +308,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (this.isNewest(peer.process)) countable |= 1 << peer.replica',
     replace: 'if (true) countable |= 1 << peer.replica',
     caughtBy: ['no-replaced-vote-counted'],
+    seed: 244,
     why: '⚖5: a process counts although a later incarnation of its replica is named',
   },
   {
@@ -303,6 +317,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      this.proposer.forgetVotes(peer.replica)\n',
     replace: '',
     caughtBy: ['no-replaced-vote-counted'],
+    seed: 119,
     why: '⚖5: what an incarnation voted counts as a vote of its successor',
   },
   {

@@ -29,7 +29,9 @@ const { runSeed } = await import('../run-seed.ts')
 const from = Number(values.from)
 let caught: Caught | undefined
 let tried = 0
-for (let seed = from; seed < from + Number(values.seeds) && caught === undefined; seed++) {
+const first = mutant.seed === undefined ? [] : [mutant.seed]
+for (const seed of [...first, ...Array.from({ length: Number(values.seeds) }, (_, at) => from + at)]) {
+  if (caught !== undefined) break
   const { error } = await runSeed(seed)
   tried++
   if (error !== undefined) caught = { seed, invariant: error.invariant, message: error.message }
