@@ -9,6 +9,7 @@
 #include <linux/aio_abi.h>
 #include <linux/magic.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -84,7 +85,8 @@ class LogWriter {
     return -1;
   }
 
-  // 0, or the negative error number with which the kernel refused to begin. A thread may wait where the caller may not.
+  // 0, 1 if the kernel let this thread wait, or the negative error number with which it refused to begin. A thread of the pool may
+  // wait where the caller may not.
   int write(int file, js::Span bytes, uint64_t offset, napi_value done, bool byThread) {
     std::unique_ptr<Write> write;
     if (spare_.empty()) {
@@ -105,15 +107,24 @@ class LogWriter {
     write->request.aio_resfd = static_cast<uint32_t>(event_);
     if (byThread) return writeByThread(std::move(write), done);
     iocb* request = &write->request;
+    const long waitsBefore = waits();
     if (syscall(SYS_io_submit, context_, 1, &request) != 1) return -errno;
+    const bool waited = waits() != waitsBefore;
     must(napi_create_reference(env_, done, 1, &write->done));
     // The kernel has it now; `finish` takes it back.
     write.release();
     if (pending_++ == 0) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_));
-    return 0;
+    return waited ? 1 : 0;
   }
 
  private:
+  // How often this thread has given up its processor of its own accord. Being preempted does not count.
+  static long waits() {
+    rusage usage = {};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  }
+
   // The same write on the same descriptor: nothing of it passes through the page cache here either.
   int writeByThread(std::unique_ptr<Write> write, napi_value done) {
     write->work.data = write.get();

@@ -156,8 +156,8 @@ export interface Native {
   openDirect(path: string): number
   /**
    * Copies `bytes` and writes them past the page cache; `done` is called when they are durable, with how many were written
-   * or a negative error number. Length and offset are multiples of 512. Returns 0, or a negative error number if the write
-   * could not begin; `done` is not called then. Waits while the device's queue is full, unless a thread makes the write.
+   * or a negative error number. Length and offset are multiples of 512. Returns 0, 1 if the hand-over has waited, or a negative
+   * error number if the write could not begin; `done` is not called then. Waits while the device's queue is full, unless a thread makes the write.
    */
   writeDirect(file: number, bytes: Uint8Array, offset: number, done: (result: number) => void, byThread: boolean): number
 }

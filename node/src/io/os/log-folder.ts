@@ -42,9 +42,9 @@ class OsLogFile implements LogFile {
     const onWritten = (result: number): void => this.onWritten(result, bytes, offset, done)
     const beganMs = performance.now()
     const isByThread = this.submitPath.isByThread(beganMs)
-    const refused = native.writeDirect(this.directFd, bytes, offset, onWritten, isByThread)
-    if (!isByThread) this.submitPath.noteHandOver(beganMs, performance.now())
-    if (refused < 0) onWritten(refused)
+    const begun = native.writeDirect(this.directFd, bytes, offset, onWritten, isByThread)
+    if (!isByThread) this.submitPath.noteHandOver(beganMs, performance.now(), begun > 0)
+    if (begun < 0) onWritten(begun)
   }
 
   private onWritten(result: number, bytes: Uint8Array, offset: number, done: (error: Error | undefined) => void): void {
