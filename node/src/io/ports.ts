@@ -58,7 +58,7 @@ export interface ByteStream {
 }
 
 export interface ByteStreamEvents {
-  /** The bytes stay as they are; they share an array with what else the turn has read. */
+  /** The bytes stay as they are; they may share an array of up to 64 KiB with what else the turn has read. */
   onData(bytes: Uint8Array): void
   /** The kernel has taken all that was sent. */
   onDrain?(): void

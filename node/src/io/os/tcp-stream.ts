@@ -10,6 +10,8 @@ import type { ByteStream, ByteStreamEvents, TakeStream } from '../ports.ts'
 /** What a turn may read before it is told of it; a read takes up to 64 KiB. */
 const INPUT_BYTES = 512 * 1024
 const MOST_EVENTS = 4096
+/** A turn that has read more than this gives each read an array of its own. */
+const COMMON_BYTES = 64 * 1024
 const NUMBERS_PER_EVENT = 3
 /** What an event without bytes says in place of an offset. */
 const DRAINED = 0
@@ -44,16 +46,17 @@ export class TcpStream implements ByteStream {
   }
 
   private static onTurn(count: number): void {
-    let bytes: Uint8Array | undefined
+    const used = usedBy(count)
+    // Who waits for something keeps what asked for it, and with it the whole array: what is small has one in common, what is large its own.
+    const common = used <= COMMON_BYTES ? input.slice(0, used) : undefined
     const end = count * NUMBERS_PER_EVENT
     for (let at = 0; at < end; at += NUMBERS_PER_EVENT) {
       const stream = TcpStream.all.get(happened[at] as number)
       const offset = happened[at + 1] as number
       const length = happened[at + 2] as number
       if (length > 0) {
-        // Who waits for something keeps what asked for it, so each turn's bytes get an array of their own.
-        bytes ??= input.slice(0, usedBy(count))
-        if (stream?.isClosed === false) stream.events.onData(bytes.subarray(offset, offset + length))
+        if (stream?.isClosed !== false) continue
+        stream.events.onData(common?.subarray(offset, offset + length) ?? input.slice(offset, offset + length))
       } else if (offset === DRAINED) stream?.onDrained()
       else stream?.onGone(reasonOf(offset - CLOSED))
     }
