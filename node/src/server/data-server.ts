@@ -103,12 +103,8 @@ export class DataServer {
       }
       clearTimeout(timer)
       socket.off('error', onError)
-      try {
-        if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
-        else this.takeClient(socket, first)
-      } catch (error) {
-        this.options.warn('a connection could not be taken', { error: String(error) })
-      }
+      if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
+      else this.takeClient(socket, first)
     }
     socket.on('data', onData)
     socket.on('error', onError)
@@ -116,7 +112,13 @@ export class DataServer {
   }
 
   private takeClient(socket: Socket, first: Uint8Array): void {
-    const connection = new Connection(socket, this.host)
+    let connection: Connection
+    try {
+      connection = new Connection(socket, this.host)
+    } catch (error) {
+      this.options.warn('a client could not be taken', { error: String(error) })
+      return
+    }
     this.connections.add(connection)
     connection.onData(first)
   }

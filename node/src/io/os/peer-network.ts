@@ -59,11 +59,7 @@ export class OsPeerNetwork implements PeerNetwork {
     socket.once('connect', () => {
       clearTimeout(timer)
       socket.off('close', onClose)
-      try {
-        this.attach(socket, peer, undefined, onClose)
-      } catch {
-        onClose()
-      }
+      this.attach(socket, peer, undefined, onClose)
     })
   }
 
@@ -74,14 +70,21 @@ export class OsPeerNetwork implements PeerNetwork {
   }
 
   private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined, onClose: () => void): void {
-    const stream = new TcpStream(socket, {
-      onData: (bytes) => events.onData(bytes),
-      onClose: (reason) => {
-        this.streams.delete(stream)
-        events.onClose(reason)
-        onClose()
-      },
-    })
+    let stream: TcpStream
+    try {
+      stream = new TcpStream(socket, {
+        onData: (bytes) => events.onData(bytes),
+        onClose: (reason) => {
+          this.streams.delete(stream)
+          events.onClose(reason)
+          onClose()
+        },
+      })
+    } catch {
+      // No descriptor is left for it. Whoever dialled dials again.
+      onClose()
+      return
+    }
     this.streams.add(stream)
     const link: PeerLink = {
       send: (bytes) => stream.write(bytes),
