@@ -78,6 +78,21 @@ inline Doubles toDoubles(napi_env env, napi_value value, const char* what) {
   return {static_cast<const double*>(data), length};
 }
 
+struct Numbers {
+  uint32_t* data = nullptr;
+  size_t size = 0;
+};
+
+inline Numbers toNumbers(napi_env env, napi_value value, const char* what) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  size_t length = 0;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint32_array) {
+    throwType(what, "a Uint32Array");
+  }
+  return {static_cast<uint32_t*>(data), length};
+}
+
 // The arguments of one call.
 template <size_t N>
 class Arguments {
@@ -158,6 +173,29 @@ inline napi_value errorOf(napi_env env, ErrorKind kind, const char* code, const 
        : kind == ErrorKind::range ? napi_create_range_error(env, codeText, messageText, &error)
                                   : napi_create_error(env, codeText, messageText, &error));
   return error;
+}
+
+// Calls a function of JavaScript from the event loop, with a number. What throws there ends the process, as any uncaught exception does.
+inline void callFromLoop(napi_env env, napi_async_context context, napi_ref kept, double argument) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value function;
+  napi_value receiver;
+  napi_value value;
+  if (napi_get_reference_value(env, kept, &function) == napi_ok && napi_get_global(env, &receiver) == napi_ok &&
+      napi_create_double(env, argument, &value) == napi_ok &&
+      napi_make_callback(env, context, receiver, function, 1, &value, nullptr) == napi_pending_exception) {
+    napi_value error;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+// Adds a function that finds `data` with its arguments.
+inline void addWith(napi_env env, napi_value exports, const char* name, napi_callback function, void* data) {
+  napi_value value;
+  must(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value));
+  set(env, exports, name, value);
 }
 
 // Runs the body of a binding function.

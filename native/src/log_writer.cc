@@ -187,22 +187,9 @@ class LogWriter {
     }
   }
 
-  // An exception of `done` ends the process as any uncaught one does.
-  void tell(Write& write, double result) {
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
-    napi_value done;
-    napi_value receiver;
-    napi_value argument;
-    if (napi_get_reference_value(env_, write.done, &done) == napi_ok && napi_get_global(env_, &receiver) == napi_ok &&
-        napi_create_double(env_, result, &argument) == napi_ok) {
-      napi_delete_reference(env_, write.done);
-      if (napi_make_callback(env_, async_, receiver, done, 1, &argument, nullptr) == napi_pending_exception) {
-        napi_value error;
-        if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
-      }
-    }
-    napi_close_handle_scope(env_, scope);
+  void tell(const Write& write, double result) {
+    js::callFromLoop(env_, async_, write.done, result);
+    napi_delete_reference(env_, write.done);
   }
 
   static void tearDown(napi_async_cleanup_hook_handle hook, void* data) {
@@ -268,18 +255,12 @@ napi_value writeDirect(napi_env env, napi_callback_info info) {
   });
 }
 
-void add(napi_env env, napi_value exports, const char* name, napi_callback function, void* data) {
-  napi_value value;
-  must(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, data, &value));
-  js::set(env, exports, name, value);
-}
-
 }  // namespace
 
 void addLogWriter(napi_env env, napi_value exports) {
   auto* writer = new LogWriter(env);
-  add(env, exports, "openDirect", openDirect, writer);
-  add(env, exports, "writeDirect", writeDirect, writer);
+  js::addWith(env, exports, "openDirect", openDirect, writer);
+  js::addWith(env, exports, "writeDirect", writeDirect, writer);
 }
 
 }  // namespace thermocline

@@ -20,21 +20,6 @@ constexpr size_t kEventNumbers = 3;
 constexpr uint32_t kDrained = 0;
 constexpr uint32_t kClosed = 1;
 
-struct Numbers {
-  uint32_t* data = nullptr;
-  size_t size = 0;
-};
-
-Numbers toNumbers(napi_env env, napi_value value, const char* what) {
-  napi_typedarray_type type;
-  void* data = nullptr;
-  size_t length = 0;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint32_array) {
-    js::throwType(what, "a Uint32Array");
-  }
-  return {static_cast<uint32_t*>(data), length};
-}
-
 class Sockets {
  public:
   explicit Sockets(napi_env env) : env_(env) {
@@ -44,7 +29,7 @@ class Sockets {
   void open(napi_value input, napi_value events, napi_value onTurn) {
     if (onTurn_ != nullptr) throw EngineError(ErrorKind::error, "internal", "sockets are open already");
     const js::Span inputSpan = js::toBytes(env_, input, "input");
-    const Numbers numbers = toNumbers(env_, events, "events");
+    const js::Numbers numbers = js::toNumbers(env_, events, "events");
     if (inputSpan.size < 2 * kReadBytes || numbers.size < 2 * kEventNumbers) {
       throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "input or events are too small");
     }
@@ -220,22 +205,9 @@ class Sockets {
     if (count_ == mostEvents_ || input_.size - used_ < kReadBytes) deliver();
   }
 
-  // What throws there ends the process, as any uncaught exception does.
   void deliver() {
     if (count_ == 0) return;
-    napi_handle_scope scope;
-    if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
-    napi_value onTurn;
-    napi_value receiver;
-    napi_value count;
-    if (napi_get_reference_value(env_, onTurn_, &onTurn) == napi_ok && napi_get_global(env_, &receiver) == napi_ok &&
-        napi_create_double(env_, static_cast<double>(count_), &count) == napi_ok) {
-      if (napi_make_callback(env_, async_, receiver, onTurn, 1, &count, nullptr) == napi_pending_exception) {
-        napi_value error;
-        if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
-      }
-    }
-    napi_close_handle_scope(env_, scope);
+    js::callFromLoop(env_, async_, onTurn_, static_cast<double>(count_));
     count_ = 0;
     used_ = 0;
   }
@@ -344,11 +316,7 @@ void addSockets(napi_env env, napi_value exports) {
       {"socketsOpen", socketsOpen}, {"socketAdopt", socketAdopt}, {"socketWrite", socketWrite},
       {"socketRead", socketRead},   {"socketEnd", socketEnd},     {"socketClose", socketClose},
   };
-  for (const auto& [name, function] : functions) {
-    napi_value value;
-    must(napi_create_function(env, name, NAPI_AUTO_LENGTH, function, sockets, &value));
-    js::set(env, exports, name, value);
-  }
+  for (const auto& [name, function] : functions) js::addWith(env, exports, name, function, sockets);
 }
 
 }  // namespace thermocline

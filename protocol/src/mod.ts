@@ -1,6 +1,7 @@
 export * from './address.ts'
 export * from './block.ts'
 export * from './bytes.ts'
+export * from './cache-files.ts'
 export * from './client-messages.ts'
 export * from './constants.ts'
 export * from './entry.ts'

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { ThermoclineError } from '@thermocline/protocol'
+import { cacheFilePrefix, ThermoclineError } from '@thermocline/protocol'
 import type { Command } from 'commander'
 import { DEFAULT_SHAPE, LocalCluster } from '../cluster/local-cluster.ts'
 import { DataLock } from '../cluster/lock.ts'
@@ -101,7 +101,7 @@ function removeCaches(clusterId: string): void {
   const { THERMOCLINE_CACHE_DIR, THERMOCLINE_VERSION_CACHE_DIR } = process.env
   for (const folder of new Set([THERMOCLINE_CACHE_DIR ?? SHARED_MEMORY, THERMOCLINE_VERSION_CACHE_DIR ?? SHARED_MEMORY])) {
     if (!existsSync(folder)) continue
-    const own = readdirSync(folder).filter((name) => name.startsWith(`thermocline-${clusterId.slice(0, 12)}-`))
+    const own = readdirSync(folder).filter((name) => name.startsWith(cacheFilePrefix(clusterId)))
     for (const name of own) rmSync(join(folder, name), { force: true })
   }
 }

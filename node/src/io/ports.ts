@@ -39,7 +39,6 @@ export interface StateFiles {
   replace(name: string, bytes: Uint8Array): Promise<void>
 }
 
-/** One established connection to a peer; frames arrive whole and in order. */
 /** A connection's bytes, both ways. */
 export interface ByteStream {
   /** Sends the bytes, which may change afterwards. */
@@ -72,6 +71,7 @@ export interface ByteStreamEvents {
  */
 export type TakeStream<Socket> = (socket: Socket, events: ByteStreamEvents) => ByteStream
 
+/** One established connection to a peer; frames arrive whole and in order. */
 export interface PeerLink {
   /** Sends bytes of whole frames; the link copies them. */
   send(bytes: Uint8Array): void

@@ -56,6 +56,22 @@ async function pair(context: TestContext): Promise<{ stream: TcpStream; heard: H
   return { stream, heard, other }
 }
 
+/** Writes until the kernel takes no more, and as much again. @returns the bytes. */
+function overfill(stream: TcpStream): number {
+  const part = new Uint8Array(1_000_000)
+  let sent = 0
+  for (; stream.unsentBytes < part.length; sent += part.length) stream.write(part)
+  return sent
+}
+
+function receivedBy(socket: Socket): () => number {
+  let received = 0
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length
+  })
+  return () => received
+}
+
 test('bytes travel both ways; what was read stays as it is when more comes', async (context) => {
   const { stream, heard, other } = await pair(context)
   other.write('first ')
@@ -91,21 +107,13 @@ test('more than a turn takes comes whole, in order', async (context) => {
 test('what the kernel does not take waits, and drains once it is read', async (context) => {
   const { stream, heard, other } = await pair(context)
   other.pause()
-  const part = new Uint8Array(1_000_000)
-  let sent = 0
-  for (; stream.unsentBytes === 0; sent += part.length) stream.write(part)
-  stream.write(part)
-  sent += part.length
-  assert.ok(stream.unsentBytes >= part.length)
-  let received = 0
-  other.on('data', (chunk: Buffer) => {
-    received += chunk.length
-  })
+  const sent = overfill(stream)
+  const received = receivedBy(other)
   other.resume()
   await heard.until(() => heard.drained > 0)
   assert.equal(stream.unsentBytes, 0)
-  while (received < sent) await once(other, 'data')
-  assert.equal(received, sent)
+  while (received() < sent) await once(other, 'data')
+  assert.equal(received(), sent)
 })
 
 test('while it is paused nothing is read; then all of it', async (context) => {
@@ -121,20 +129,15 @@ test('while it is paused nothing is read; then all of it', async (context) => {
 test('the other side ends: what was unsent still goes out, then it is closed', async (context) => {
   const { stream, heard, other } = await pair(context)
   other.pause()
-  const part = new Uint8Array(1_000_000)
-  let sent = 0
-  for (; stream.unsentBytes === 0; sent += part.length) stream.write(part)
+  const sent = overfill(stream)
   other.end()
-  let received = 0
-  other.on('data', (chunk: Buffer) => {
-    received += chunk.length
-  })
+  const received = receivedBy(other)
   other.resume()
   await once(other, 'close')
   await heard.until(() => heard.reasons.length > 0)
-  assert.equal(received, sent)
+  assert.equal(received(), sent)
   assert.deepEqual(heard.reasons, ['the other side has closed the connection'])
-  stream.write(part)
+  stream.write(Buffer.from('too late'))
 })
 
 test('the other side breaks off: closed, with the reason', async (context) => {
@@ -158,17 +161,12 @@ test('a write to one that has broken off while it was paused closes it', async (
 test('closing soon sends what is unsent; closing at once is told once, in a later turn', async (context) => {
   const soon = await pair(context)
   soon.other.pause()
-  const part = new Uint8Array(1_000_000)
-  let sent = 0
-  for (; soon.stream.unsentBytes === 0; sent += part.length) soon.stream.write(part)
+  const sent = overfill(soon.stream)
   soon.stream.closeSoon()
-  let received = 0
-  soon.other.on('data', (chunk: Buffer) => {
-    received += chunk.length
-  })
+  const received = receivedBy(soon.other)
   soon.other.resume()
   await once(soon.other, 'end')
-  assert.equal(received, sent)
+  assert.equal(received(), sent)
 
   const atOnce = await pair(context)
   atOnce.stream.close('enough')

@@ -10,7 +10,16 @@
  */
 import { join } from 'node:path'
 import type { Client } from '@thermocline/client'
-import { type ByteReader, ERRORS, Operation, type ProcessId, placementOf, ThermoclineError, type Topology } from '@thermocline/protocol'
+import {
+  type ByteReader,
+  cacheFilePrefix,
+  ERRORS,
+  Operation,
+  type ProcessId,
+  placementOf,
+  ThermoclineError,
+  type Topology,
+} from '@thermocline/protocol'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
@@ -179,7 +188,7 @@ export class MemoryNode {
 
   private open(topology: Topology): Tier {
     const { clusterId, group, machine, cacheBytes, cacheDir } = this.config
-    const name = `thermocline-${clusterId.slice(0, 12)}-m${group}-${machine}.pages`
+    const name = `${cacheFilePrefix(clusterId)}m${group}-${machine}.pages`
     return new Tier({
       path: cacheDir === undefined ? undefined : join(cacheDir, name),
       owner: this.ownerOf(topology),
@@ -287,19 +296,19 @@ export class MemoryNode {
     if (tier === undefined) return
     const nowMs = this.world.clock.nowMs()
     for (let slot = 0; slot < this.lanes.length; slot++) {
-      const number = slot % LANES
-      const group = (slot - number) / LANES
-      const lane = this.lanes[slot] as ValidationLane
-      for (let waiting = tier.waiting(group, number); waiting > 0; waiting = tier.waiting(group, number)) {
-        const waitMs = lane.waitMs(waiting, nowMs)
+      const lane = slot % LANES
+      const group = (slot - lane) / LANES
+      const state = this.lanes[slot] as ValidationLane
+      for (let waiting = tier.waiting(group, lane); waiting > 0; waiting = tier.waiting(group, lane)) {
+        const waitMs = state.waitMs(waiting, nowMs)
         if (waitMs > 0) {
           this.lookAgain(nowMs, waitMs)
           break
         }
-        const begun = tier.begin(group, number, this.nowSeconds())
+        const begun = tier.begin(group, lane, this.nowSeconds())
         if (begun === undefined) break
-        lane.begin(waiting - tier.waiting(group, number), nowMs)
-        void this.validate(lane, { group, lane: number, beganMs: nowMs }, begun.number, begun.body.slice())
+        state.begin(waiting - tier.waiting(group, lane), nowMs)
+        void this.validate(state, { group, lane, beganMs: nowMs }, begun.number, begun.body.slice())
       }
     }
   }

@@ -11,6 +11,7 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import {
+  cacheFilePrefix,
   DEFAULT_SLICE_DURATION_MS,
   ERRORS,
   type Incarnation,
@@ -258,7 +259,7 @@ export class StorageNode implements DataService, AdminService {
         : {
             versionCachePath: join(
               config.versionCacheDir,
-              `thermocline-${volume.clusterId.slice(0, 12)}-g${config.group}-r${config.replica}.versions`,
+              `${cacheFilePrefix(volume.clusterId)}g${config.group}-r${config.replica}.versions`,
             ),
           }),
       versionCacheBytes: budget.versionCacheBytes,
