@@ -2,7 +2,7 @@
  * Images of two builds of the product that differ. The lab's own: the tree as it is, and the same under another version. For a
  * cluster of somebody else they are named by THERMOCLINE_IMAGES, with a comma between, where its nodes can pull them.
  */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { makeTemporaryFolder, removeTemporaryFolder } from '../temporary-folder.ts'
@@ -31,17 +31,25 @@ export async function imagesFor(lab: Lab): Promise<Images> {
 }
 
 async function buildImages(lab: Lab): Promise<Images> {
+  const [first, second] = VERSIONS.map((version) => `${REPOSITORY}:${version}`) as [string, string]
   const folder = makeTemporaryFolder()
   try {
     const isSource = (path: string): boolean => !/\/(?:node_modules|build|dist|\.cache)$/.test(path)
-    for (const part of [...PARTS, ...PACKAGES]) cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: isSource })
-    for (const version of VERSIONS) {
-      const file = join(folder, 'node/package.json')
-      writeFileSync(file, readFileSync(file, 'utf8').replace(/"version": "[^"]*"/, `"version": "${version}"`))
-      await lab.loadImage(await lab.buildImage(`${REPOSITORY}:${version}`, BASE, folder))
-    }
+    const tree = join(folder, 'tree')
+    for (const part of [...PARTS, ...PACKAGES]) cpSync(join(ROOT, part), join(tree, part), { recursive: true, filter: isSource })
+    const manifest = join(tree, 'node/package.json')
+    const write = (file: string, version: string): void =>
+      writeFileSync(file, readFileSync(manifest, 'utf8').replace(/"version": "[^"]*"/, `"version": "${version}"`))
+    write(manifest, VERSIONS[0])
+    await lab.loadImage(await lab.buildImage(first, BASE, tree))
+    // Of the second only that file differs; built from the tree it would install all packages and compile the addon again.
+    const change = join(folder, 'change')
+    mkdirSync(change)
+    write(join(change, 'package.json'), VERSIONS[1])
+    writeFileSync(join(change, 'Dockerfile'), 'ARG BASE\nFROM $BASE\nCOPY package.json /opt/thermocline/node/package.json\n')
+    await lab.loadImage(await lab.buildImage(second, first, change))
   } finally {
     removeTemporaryFolder(folder)
   }
-  return { first: `${REPOSITORY}:${VERSIONS[0]}`, second: `${REPOSITORY}:${VERSIONS[1]}` }
+  return { first, second }
 }

@@ -4,9 +4,9 @@
  */
 import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
-import { connect } from '@thermocline/client'
-import { quantilesOf } from '../../sample.ts'
+import { fileURLToPath } from 'node:url'
+import { runLoaders } from '../../loader-process.ts'
+import { mergeSamples } from '../../sample.ts'
 import { median } from '../../statistics.ts'
 import type { Study } from './study.ts'
 import { startTier } from './tier.ts'
@@ -15,7 +15,11 @@ const CACHE = '256MiB'
 const READS = { name: 'get, batches of 32, 128 clients', clients: 128, batch: 32, writeShare: 0 } as const
 /** At a rate far from what the tier can take: what is looked at is what reads do to a write, not what writes do to each other. */
 const WRITES_PER_SECOND = 200
+/** More than are ever under way at that rate. */
+const WRITERS = 64
 const ROUNDS = 5
+const STORAGE_CORE = '0'
+const LOADER = fileURLToPath(new URL('../../loader.ts', import.meta.url))
 
 export const writeLatency: Study = {
   name: 'write-latency',
@@ -23,9 +27,11 @@ export const writeLatency: Study = {
     if (availableParallelism() < 2) throw new Error('write-latency: takes two cores')
     const tier = await startTier(folder, dataset, say, { memory: 1, cache: CACHE })
     await tier.target.fill(say)
-    pin(tier.storagePids, '0')
-    pin(tier.memoryPids, `1-${availableParallelism() - 1}`)
-    pin([process.pid], `1-${availableParallelism() - 1}`)
+    const others = `1-${availableParallelism() - 1}`
+    pin(tier.storagePids, STORAGE_CORE)
+    pin(tier.memoryPids, others)
+    // And the loaders that it starts.
+    pin([process.pid], others)
     await tier.target.load(READS, seconds)
     const rounds: { alone: number; withReads: number; readsPerSecond: number }[] = []
     for (let round = 0; round < ROUNDS; round++) {
@@ -47,25 +53,17 @@ function pin(pids: readonly number[], cores: string): void {
   for (const pid of pids) execFileSync('taskset', ['-a', '-c', '-p', cores, String(pid)], { stdio: 'ignore' })
 }
 
+/** As the writer saw it, a process on the core of the storage tier: beside the loaders it would measure how long it waits for its own turn. */
 async function writeP99(endpoints: readonly string[], seconds: number): Promise<number> {
-  const client = await connect({ endpoints })
-  const latencies: number[] = []
-  const open = new Set<Promise<void>>()
-  const value = new Uint8Array(200)
-  const one = async (at: number): Promise<void> => {
-    const began = performance.now()
-    await client.put(`write-latency-${at % 1000}`, { ms: 1_732_233_600_000 + at, seq: 0 }, value)
-    latencies.push(performance.now() - began)
+  const flags = {
+    endpoints: endpoints.join(','),
+    mode: 'put',
+    rate: WRITES_PER_SECOND,
+    clients: WRITERS,
+    connections: endpoints.length,
+    seconds,
   }
-  const beganMs = performance.now()
-  for (let at = 0; performance.now() - beganMs < seconds * 1000; at++) {
-    const dueMs = beganMs + (at * 1000) / WRITES_PER_SECOND
-    if (dueMs > performance.now()) await delay(dueMs - performance.now())
-    const write = one(at)
-    open.add(write)
-    void write.then(() => open.delete(write))
-  }
-  await Promise.all(open)
-  client.close()
-  return quantilesOf(latencies.toSorted((a, b) => a - b))[990] as number
+  const command = ['taskset', '-c', STORAGE_CORE, process.execPath, LOADER, '--wait']
+  for (const [name, value] of Object.entries(flags)) command.push(`--${name}=${value}`)
+  return mergeSamples(await runLoaders([command], true)).p99Ms
 }
