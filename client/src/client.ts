@@ -186,24 +186,22 @@ export class Client {
     keys: readonly { readonly series: string; readonly id: IdInput }[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<(StoredRecord | undefined)[]> {
-    const parts = new Map<string, BatchPart>()
-    for (const [position, { series, id }] of keys.entries()) {
-      let part = parts.get(series)
-      if (part === undefined) {
-        part = new BatchPart(this.seriesCache.get(series))
-        parts.set(series, part)
-      }
-      part.ids.push(toId(id))
-      part.positions.push(position)
-    }
     const batch = new BatchGet(keys.length)
-    const timing = this.timing(options)
-    for (const part of parts.values()) {
-      for (let from = 0; from < part.ids.length; from += MAX_GET_IDS) {
-        const ids = part.ids.length <= MAX_GET_IDS ? part.ids : part.ids.slice(from, from + MAX_GET_IDS)
-        this.startGet(part.series, ids, timing, batch.sinkOf(part, from), options)
+    const parts: BatchPart[] = []
+    const lastOf = new Map<string, BatchPart>()
+    for (let position = 0; position < keys.length; position++) {
+      const { series, id } = keys[position] as (typeof keys)[number]
+      const known = lastOf.get(series)
+      if (known !== undefined && known.ids.length < MAX_GET_IDS) {
+        known.add(toId(id), position)
+        continue
       }
+      const part = new BatchPart(batch, known?.series ?? this.seriesCache.get(series), toId(id), position)
+      lastOf.set(series, part)
+      parts.push(part)
     }
+    const timing = this.timing(options)
+    for (const part of parts) this.startGet(part.series, part.ids, timing, part, options)
     return batch.promise
   }
 

@@ -35,6 +35,7 @@ import {
   READ_BUFFER_BYTES,
   WRITER_BYTES,
 } from './constants.ts'
+import { OpenRequests } from './open-requests.ts'
 
 export interface ConnectionEvents {
   /** helloOk has come. Return a reason to refuse the other side. */
@@ -79,11 +80,10 @@ export class Connection {
   private readonly socket: Socket
   private readonly decoder: FrameDecoder
   private readonly connectTimer: NodeJS.Timeout
-  private readonly pending = new Map<number, Call>()
+  private readonly pending = new OpenRequests()
   private pendingBytes = 0
   private queue: Call[] = []
   private queueHead = 0
-  private correlation = 0
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
     this.options = options
@@ -160,10 +160,8 @@ export class Connection {
   }
 
   private writeRequest(call: Call, nowMs: number): void {
-    const correlation = (this.correlation + 1) >>> 0
-    this.correlation = correlation
+    const correlation = this.pending.add(call)
     call.correlation = correlation
-    this.pending.set(correlation, call)
     this.pendingBytes += call.bytes
     this.events.onSent(call, nowMs)
     writer.u32(correlation)
@@ -240,9 +238,8 @@ export class Connection {
       const error = reader.u8()
       const bodyEnd = reader.u32() + reader.at
       if (bodyEnd > frameEnd) throw new DecodeError('a response is longer than its frame')
-      const call = this.pending.get(correlation)
+      const call = this.pending.take(correlation)
       if (call !== undefined) {
-        this.pending.delete(correlation)
         this.pendingBytes -= call.bytes
         if (call.phase !== Phase.done) {
           reader.end = bodyEnd
@@ -279,9 +276,8 @@ export class Connection {
     this.socket.on('error', () => {})
     if (!this.socket.writableEnded) this.socket.destroy()
     const calls = new Set<Call>()
-    for (const call of this.pending.values()) if (call.connection === this && call.phase === Phase.sent) calls.add(call)
+    for (const call of this.pending.takeAll()) if (call.connection === this && call.phase === Phase.sent) calls.add(call)
     for (const call of this.queue.slice(this.queueHead)) if (call.connection === this && call.phase === Phase.queued) calls.add(call)
-    this.pending.clear()
     this.queue = []
     this.queueHead = 0
     const known = ERRORS[code] === undefined ? 'internal' : code

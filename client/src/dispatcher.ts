@@ -91,7 +91,8 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     }
     if (signal !== undefined) this.tie(call, signal)
     if (this.memory.takes(call)) call.memoryTried = 0
-    this.wheel.set(call, call.deadlineMs)
+    // As when it is sent, so that it does not move then.
+    this.wheel.set(call, Math.min(call.deadlineMs, performance.now() + call.attemptTimeoutMs))
     this.proceed(call)
   }
 

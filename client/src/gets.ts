@@ -33,17 +33,7 @@ export class OneGet implements GetSink {
   }
 }
 
-/** Ids of one series, and where in the batch they stand. */
-export class BatchPart {
-  readonly series: SeriesKey
-  readonly ids: RecordId[] = []
-  readonly positions: number[] = []
-
-  constructor(series: SeriesKey) {
-    this.series = series
-  }
-}
-
+/** A batch of gets, settled as one. */
 export class BatchGet {
   readonly promise: Promise<(StoredRecord | undefined)[]>
   private readonly records: (StoredRecord | undefined)[]
@@ -61,11 +51,6 @@ export class BatchGet {
     if (size === 0) this.resolve(this.records)
   }
 
-  /** For the call that asks for ids `from`… of a part. */
-  sinkOf({ positions }: BatchPart, from: number): GetSink {
-    return new PartSink(this, positions, from)
-  }
-
   set(position: number, record: StoredRecord | undefined): void {
     this.records[position] = record
     if (--this.missing === 0) this.resolve(this.records)
@@ -76,20 +61,28 @@ export class BatchGet {
   }
 }
 
-class PartSink implements GetSink {
+/** What one call asks for a batch: ids of one series, and where in the batch each stands. */
+export class BatchPart implements GetSink {
+  readonly series: SeriesKey
+  readonly ids: RecordId[]
   private readonly batch: BatchGet
-  private readonly positions: readonly number[]
-  private readonly from: number
+  private readonly positions: number[]
 
-  constructor(batch: BatchGet, positions: readonly number[], from: number) {
+  /** With its first id, for most have no other: an array that begins empty makes room for seventeen. */
+  constructor(batch: BatchGet, series: SeriesKey, id: RecordId, position: number) {
     this.batch = batch
-    this.positions = positions
-    this.from = from
+    this.series = series
+    this.ids = [id]
+    this.positions = [position]
+  }
+
+  add(id: RecordId, position: number): void {
+    this.ids.push(id)
+    this.positions.push(position)
   }
 
   take({ ids }: GetCall, reader: ByteReader): void {
-    for (let at = 0; at < ids.length; at++)
-      this.batch.set(this.positions[this.from + at] as number, readRecord(ids[at] as RecordId, reader))
+    for (let at = 0; at < ids.length; at++) this.batch.set(this.positions[at] as number, readRecord(ids[at] as RecordId, reader))
   }
 
   fail(error: ThermoclineError): void {

@@ -26,7 +26,14 @@ export class TimerWheel {
 
   /** Moves `item` to `atMs`, whether it stands in the wheel or not. */
   set(item: Timed, atMs: number): void {
-    if (item.wheelSlot !== 0) this.clear(item)
+    if (item.wheelSlot !== 0) {
+      // To a later moment it moves when the turn comes to where it stands.
+      if (atMs >= item.wakeAtMs) {
+        item.wakeAtMs = atMs
+        return
+      }
+      this.clear(item)
+    }
     item.wakeAtMs = atMs
     if (this.interval === undefined) this.start()
     this.insert(item)
