@@ -73,6 +73,24 @@ test('put, get, delete, append, batchWrite, batchGet and pageVersions say what t
   assert.deepEqual((await client.pageVersions('bob', [3, 4])).versions, [4, 5])
 })
 
+test('a batch of more ids of a series than a request may have goes out in several, and each record stands where it was asked for', async () => {
+  const { nodes, client } = await cluster()
+  await client.put('alice', '2000', 'late')
+  await client.put('bob', '7', 'bob')
+  const keys = Array.from({ length: 2500 }, (_, at) => (at % 500 === 1 ? { series: 'bob', id: '7' } : { series: 'alice', id: `${at}` }))
+  const read = await client.batchGet(keys)
+  assert.deepEqual(
+    read.flatMap((record, at) => (record === undefined ? [] : [`${at} ${record.id}`])),
+    ['1 7-0', '501 7-0', '1001 7-0', '1501 7-0', '2000 2000-0', '2001 7-0'],
+  )
+  const gets = nodes.flatMap((node) => node.requests).filter(({ operation }) => operation === Operation.get)
+  const idsOf = (body: Uint8Array): number => new DataView(body.buffer, body.byteOffset).getUint16(2 + (body[0] as number), true)
+  assert.deepEqual(
+    gets.map(({ body }) => idsOf(body)).sort((a, b) => a - b),
+    [5, 447, 1024, 1024],
+  )
+})
+
 test('a scan goes chunk by chunk, newest first by default, with inclusive bounds and a limit', async () => {
   const { client } = await cluster()
   for (let ms = 1; ms <= 8; ms++) await client.put('s', `${ms}`, `${ms}`)
