@@ -10,6 +10,7 @@ import { createHttpServer } from './admin/mod.ts'
 import type { VolumeName } from './admin/ports.ts'
 import { FLAGS, type NodeConfig, readConfig } from './config.ts'
 import { lockFile, openEngine } from './engine/mod.ts'
+import { letGarbageGather } from './garbage.ts'
 import { formatInspection, inspectVolume } from './inspect.ts'
 import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
@@ -18,6 +19,7 @@ import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { takeTcpStream } from './io/os/tcp-stream.ts'
 import { logOutput } from './log-output.ts'
+import { divideMemory } from './memory-budget.ts'
 import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
 import { MEMORY_FLAGS, readMemoryConfig } from './roles/memory/config.ts'
 import { createMemoryHttp } from './roles/memory/http.ts'
@@ -28,6 +30,8 @@ import { StorageNode } from './roles/storage/storage-node.ts'
 const LOCK_FILE = 'LOCK'
 /** EX_TEMPFAIL of sysexits: start it again. */
 const RESTART_EXIT_CODE = 75
+/** Of a memory node; a part of the room that docs/memory-tier.md asks for beside the cache. */
+const MEMORY_NODE_GARBAGE_BYTES = 48 * 1024 * 1024
 /** A stop that takes longer than this ends without what is left. */
 const STOP_TIMEOUT_MS = 9000
 /** Until who gave the order has its answer. */
@@ -46,6 +50,7 @@ async function inspect(args: readonly string[]): Promise<void> {
 async function serveMemory(): Promise<void> {
   const config = readMemoryConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
+  letGarbageGather(MEMORY_NODE_GARBAGE_BYTES)
   const world = {
     clock: osClock,
     randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
@@ -100,6 +105,7 @@ async function serve(): Promise<void> {
       process.exit(70)
     },
   }
+  letGarbageGather(divideMemory(config.memoryBytes, config.versionCacheBytes).garbageBytes)
   const node = new StorageNode(config, world, volume)
   const http = await createHttpServer({ data: node, admin: node, token: readToken(config), logger: log })
   node.httpAddress = await http.listen(config.http)
