@@ -1,4 +1,5 @@
 /** The dashboard of the storage tier. Nodes are scraped with the labels that the chart's PodMonitor gives. */
+import { EVENT_LOOP_SAMPLE_MS } from '../../node/src/admin/process-metrics.ts'
 import type { Dashboard, Query } from './dashboard.ts'
 
 const AT = 'namespace=~"$namespace",paxosgroup=~"$paxosgroup"'
@@ -242,7 +243,7 @@ export const STORAGE_DASHBOARD: Dashboard = {
           title: 'Delay of the event loop',
           about: 'The 99th percentile. Above some 20 ms: too little CPU.',
           unit: 's',
-          queries: [perPod(process('nodejs_eventloop_lag_p99_seconds'))],
+          queries: [perPod(`clamp_min(${process('nodejs_eventloop_lag_p99_seconds')} - ${EVENT_LOOP_SAMPLE_MS / 1000}, 0)`)],
         },
         {
           title: 'Version cache',

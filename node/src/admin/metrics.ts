@@ -3,10 +3,11 @@
  * path. When somebody asks, the figures of `status()` are copied into the metrics.
  */
 import type { FastifyInstance } from 'fastify'
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import { z } from 'zod'
 import { describeMetric, type NodeGaugeName } from './metric-table.ts'
 import type { AdminService, NodeState, NodeStatus } from './ports.ts'
+import { collectProcessMetrics } from './process-metrics.ts'
 
 const PREFIX = 'thermocline_'
 const STATES: readonly NodeState[] = ['starting', 'joining', 'learning', 'serving', 'stopping', 'failed', 'foreign']
@@ -22,7 +23,7 @@ class NodeMetrics {
 
   constructor(admin: AdminService) {
     this.admin = admin
-    collectDefaultMetrics({ register: this.registry })
+    collectProcessMetrics(this.registry)
     const registers = [this.registry]
     this.state = new Gauge({ name: `${PREFIX}state`, help: describeMetric('state'), labelNames: ['state'], registers })
     this.peers = new Gauge({ name: `${PREFIX}peer_live`, help: describeMetric('peer_live'), labelNames: ['replica'], registers })

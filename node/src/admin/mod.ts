@@ -3,3 +3,4 @@ export { addHealthRoutes, addTopologyRoute, failures, none } from './health-and-
 export { createHttpApp, type HttpServer } from './http-app.ts'
 export { createHttpServer, type HttpServerOptions } from './http-server.ts'
 export type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from './ports.ts'
+export { collectProcessMetrics, EVENT_LOOP_SAMPLE_MS } from './process-metrics.ts'

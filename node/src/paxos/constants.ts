@@ -26,8 +26,10 @@ export const FETCH_BYTES = 1024 * 1024
 export const FETCH_ENTRIES = 512
 /** Bytes of one snapshot part. */
 export const SNAPSHOT_PART_BYTES = 512 * 1024
-/** How often deadlines, retries and notices are looked at. */
+/** How often deadlines and retries are looked at. */
 export const SWEEP_MS = 20
+/** So many notices get frames of their own at the next sweep. */
+export const MANY_NOTICES = 64
 export const HEARTBEAT_MS = 100
 /** A peer that sent nothing for this long is not live: writes go to the next replica. */
 export const PEER_SILENT_MS = 600

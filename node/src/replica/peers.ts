@@ -159,6 +159,11 @@ export class Peers implements Outbox {
     return true
   }
 
+  /** Every peer that is there gets a frame this turn. */
+  allAreWritten(): boolean {
+    return this.all.every(({ isReady, nowUsed }) => nowUsed || !isReady)
+  }
+
   /** Sends the requests of this turn. */
   flushRequests(): void {
     for (const peer of this.all) {

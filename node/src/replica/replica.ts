@@ -18,7 +18,7 @@ import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
 import { Acceptor } from '../paxos/acceptor.ts'
 import { BlockSet } from '../paxos/block-set.ts'
-import { HEARTBEAT_MS, SWEEP_MS } from '../paxos/constants.ts'
+import { HEARTBEAT_MS, MANY_NOTICES, SWEEP_MS } from '../paxos/constants.ts'
 import { type ChosenEntry, Core } from '../paxos/core.ts'
 import type { PeerHello } from '../paxos/frames.ts'
 import { Learner } from '../paxos/learner.ts'
@@ -480,6 +480,7 @@ export class Replica {
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
+    if (this.core.notices.length > 0 && this.peers.allAreWritten()) this.sendNotices()
     // Frames first: a peer's sync is the longer way to a majority.
     this.peers.flushRequests()
     if (!this.log.isBusy) this.syncStartedMs = this.core.nowMs
@@ -510,7 +511,7 @@ export class Replica {
     this.forwarder.sweep()
     this.copier.sweep()
     this.rejoin.sweep()
-    this.sendNotices()
+    if (this.core.notices.length >= MANY_NOTICES) this.sendNotices()
     if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
     this.soon()
   }
@@ -525,7 +526,10 @@ export class Replica {
     }
   }
 
-  /** Tells peers what was chosen and has not been told by a later Accept of its block. */
+  /**
+   * Tells peers what was chosen and has not been told by a later Accept of its block. A frame of its own costs each of them a turn: so
+   * few notices wait for frames that leave anyway, at the latest for a heartbeat. What a peer has not been told, it can prove to a read.
+   */
   private sendNotices(): void {
     const { core } = this
     for (const state of core.notices) {
@@ -541,6 +545,7 @@ export class Replica {
 
   private heartbeat(): void {
     this.lastHeartbeatMs = this.core.nowMs
+    this.sendNotices()
     for (const peer of this.peers.all) {
       const out = this.peers.now(peer.replica)
       if (out !== undefined) this.peers.messages.heartbeat(out, this.core.chosenTotal, this.core.chosenHash >>> 0, this.core.votes)

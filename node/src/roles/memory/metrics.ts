@@ -1,5 +1,6 @@
 /** `/metrics` of a memory node: its figures are copied into metrics when somebody asks; nothing is labelled or observed before. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { collectProcessMetrics } from '../../admin/mod.ts'
 import type { Figures, Sample } from './figures.ts'
 import { MEMORY_METRICS, MEMORY_PREFIX, type MemoryMetricName, VALIDATION_SECONDS } from './metric-table.ts'
 import { BUCKETS, LANE_NAMES, type ValidationTimes } from './validation-times.ts'
@@ -12,7 +13,7 @@ export class MemoryMetrics {
   constructor(times: ValidationTimes) {
     this.times = times
     const registers = [this.registry]
-    collectDefaultMetrics({ register: this.registry })
+    collectProcessMetrics(this.registry)
     this.metrics = new Map(
       Object.entries(MEMORY_METRICS).map(([name, metric]) => {
         const labelNames = 'labels' in metric ? [...metric.labels] : []
