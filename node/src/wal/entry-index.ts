@@ -1,7 +1,6 @@
 /**
- * Where in the log an instance of a block lies: open addressing over typed arrays, keyed by (block, instance). Nothing
- * is removed one by one: what lies in a freed segment (a generation below the oldest) is stale, and left behind when the
- * table is rebuilt. 20 bytes an entry.
+ * Where in the log an instance of a block lies, keyed by (block, instance): a list of tables, which are filled one after another and never
+ * moved, so that no entry waits for others. A table goes when the log has freed the newest segment that it names. 20 bytes a slot.
  */
 export interface EntryLocation {
   generation: number
@@ -9,34 +8,41 @@ export interface EntryLocation {
   length: number
 }
 
-const EMPTY = -1
+/** Instances begin at 1, so no key is 0. */
+const EMPTY = 0
 const MAX_LOAD = 0.6
+const LEAST_SLOTS = 4096
+const MOST_SLOTS = 65_536
+const SLOT_BYTES = 20
 
-export class EntryIndex {
-  private keys: Float64Array
-  private generations: Uint32Array
-  private offsets: Uint32Array
-  private lengths: Uint32Array
-  private mask: number
+/** Open addressing over typed arrays. */
+class Table {
+  private readonly keys: Float64Array
+  private readonly generations: Uint32Array
+  private readonly offsets: Uint32Array
+  private readonly lengths: Uint32Array
+  private readonly mask: number
   private used = 0
-  /** Segments of lower generations are gone. */
-  oldestGeneration = 0
+  newestGeneration = 0
 
-  constructor(capacity = 4096) {
-    this.mask = capacity - 1
-    this.keys = new Float64Array(capacity).fill(EMPTY)
-    this.generations = new Uint32Array(capacity)
-    this.offsets = new Uint32Array(capacity)
-    this.lengths = new Uint32Array(capacity)
+  /** @param slots a power of two. */
+  constructor(slots: number) {
+    this.mask = slots - 1
+    this.keys = new Float64Array(slots)
+    this.generations = new Uint32Array(slots)
+    this.offsets = new Uint32Array(slots)
+    this.lengths = new Uint32Array(slots)
   }
 
-  get memoryBytes(): number {
-    return this.keys.length * 20
+  get slots(): number {
+    return this.keys.length
   }
 
-  set(block: number, instance: number, generation: number, offset: number, length: number): void {
-    if (this.used > this.keys.length * MAX_LOAD) this.rebuild()
-    const key = instance * 0x1_0000 + block
+  get isFull(): boolean {
+    return this.used > this.slots * MAX_LOAD
+  }
+
+  set(key: number, generation: number, offset: number, length: number): void {
     const slot = this.slotOf(key)
     if (this.keys[slot] === EMPTY) {
       this.keys[slot] = key
@@ -45,14 +51,17 @@ export class EntryIndex {
     this.generations[slot] = generation
     this.offsets[slot] = offset
     this.lengths[slot] = length
+    this.newestGeneration = generation
   }
 
-  get(block: number, instance: number): EntryLocation | undefined {
-    const slot = this.slotOf(instance * 0x1_0000 + block)
+  get(key: number): EntryLocation | undefined {
+    const slot = this.slotOf(key)
     if (this.keys[slot] === EMPTY) return undefined
-    const generation = this.generations[slot] as number
-    if (generation < this.oldestGeneration) return undefined
-    return { generation, offset: this.offsets[slot] as number, length: this.lengths[slot] as number }
+    return {
+      generation: this.generations[slot] as number,
+      offset: this.offsets[slot] as number,
+      length: this.lengths[slot] as number,
+    }
   }
 
   private slotOf(key: number): number {
@@ -63,25 +72,43 @@ export class EntryIndex {
       if (found === key || found === EMPTY) return slot
     }
   }
+}
 
-  private rebuild(): void {
-    const { keys, generations, offsets, lengths } = this
-    let live = 0
-    for (let i = 0; i < keys.length; i++) if (keys[i] !== EMPTY && (generations[i] as number) >= this.oldestGeneration) live++
-    let capacity = 4096
-    while (live > capacity * MAX_LOAD * 0.5) capacity *= 2
-    const next = new EntryIndex(capacity)
-    next.oldestGeneration = this.oldestGeneration
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i] as number
-      if (key === EMPTY || (generations[i] as number) < this.oldestGeneration) continue
-      next.set(key % 0x1_0000, Math.floor(key / 0x1_0000), generations[i] as number, offsets[i] as number, lengths[i] as number)
+export class EntryIndex {
+  /** Oldest first; entries go into the last. */
+  private readonly tables: Table[] = [new Table(LEAST_SLOTS)]
+  private oldestGeneration = 0
+
+  get memoryBytes(): number {
+    let slots = 0
+    for (const table of this.tables) slots += table.slots
+    return slots * SLOT_BYTES
+  }
+
+  /** Generations never decrease. The instance may be known already: it lies here now. */
+  set(block: number, instance: number, generation: number, offset: number, length: number): void {
+    let last = this.tables.at(-1) as Table
+    if (last.isFull) {
+      last = new Table(Math.min(2 * last.slots, MOST_SLOTS))
+      this.tables.push(last)
     }
-    this.keys = next.keys
-    this.generations = next.generations
-    this.offsets = next.offsets
-    this.lengths = next.lengths
-    this.mask = next.mask
-    this.used = next.used
+    last.set(keyOf(block, instance), generation, offset, length)
+  }
+
+  get(block: number, instance: number): EntryLocation | undefined {
+    const key = keyOf(block, instance)
+    for (let at = this.tables.length - 1; at >= 0; at--) {
+      const found = (this.tables[at] as Table).get(key)
+      if (found !== undefined) return found.generation < this.oldestGeneration ? undefined : found
+    }
+    return undefined
+  }
+
+  /** Segments below this generation are gone, and what lay in them. */
+  forgetBefore(generation: number): void {
+    this.oldestGeneration = generation
+    while (this.tables.length > 1 && (this.tables[0] as Table).newestGeneration < generation) this.tables.shift()
   }
 }
+
+const keyOf = (block: number, instance: number): number => instance * 0x1_0000 + block

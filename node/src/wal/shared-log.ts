@@ -228,7 +228,7 @@ export class SharedLog implements LogSink {
         this.options.onFailure(error)
         return
       }
-      this.index.oldestGeneration = this.pool.oldestGeneration
+      this.index.forgetBefore(this.pool.oldestGeneration)
       this.put(this.pool.active as Segment, next)
     })
   }
