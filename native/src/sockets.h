@@ -17,6 +17,8 @@ namespace thermocline {
 //   socketEnd(socket): says, after all that is unsent, that nothing more will come.
 //   socketClose(socket): at once. There are no more events of it.
 // A number that is not known (any more) is no error: the connection has gone.
+// A connection is as good as gone once the other side has said that nothing more comes: what is unsent then still goes out, what is sent
+// later may not.
 void addSockets(napi_env env, napi_value exports);
 
 }  // namespace thermocline

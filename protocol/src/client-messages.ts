@@ -210,7 +210,8 @@ export function readBatchHead(reader: ByteReader): { epoch: number; count: numbe
 export class FrameDecoder {
   private readonly onFrame: (type: number, reader: ByteReader) => void
   private readonly reader: ByteReader
-  private readonly maxBytes: number
+  /** A longer frame is an error as soon as its length has come. */
+  maxBytes: number
   private pending: Uint8Array | undefined
   private pendingLength = 0
 

@@ -48,6 +48,8 @@ export const MAX_ENTRY_REQUESTS = 4096
 /** A frame's length word covers what follows it. */
 export const FRAME_HEADER_BYTES = 5
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
+/** Of a frame on a connection whose hello has not been read. */
+export const MAX_HELLO_BYTES = 4096
 /** Most requests in one client frame. */
 export const MAX_BATCH_REQUESTS = 4096
 

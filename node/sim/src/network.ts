@@ -141,6 +141,7 @@ export class SimNetwork {
     return {
       send: (bytes) => this.send(end, bytes.slice()),
       close: () => this.close(end, 'closed by the other side'),
+      abort: () => this.close(end, 'closed by the other side'),
       bufferedBytes: 0,
     }
   }

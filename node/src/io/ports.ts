@@ -50,7 +50,7 @@ export interface ByteStream {
   resume(): void
   /** Tells the other side that nothing more comes after what is unsent. What it sends is still read. */
   end(): void
-  /** Closes once all has been sent. */
+  /** Closes once all has been sent, or the other side has taken too long. */
   closeSoon(): void
   /** Closes at once; `onClose` comes in a later turn. */
   close(): void
@@ -75,7 +75,10 @@ export type TakeStream<Socket> = (socket: Socket, events: ByteStreamEvents) => B
 export interface PeerLink {
   /** Sends bytes of whole frames; the link copies them. */
   send(bytes: Uint8Array): void
+  /** Closes once what was sent has gone, or it takes too long. */
   close(): void
+  /** Closes at once, whatever is unsent. */
+  abort(): void
   /** Bytes accepted by `send` and not yet taken by the network. */
   readonly bufferedBytes: number
 }
@@ -86,7 +89,10 @@ export interface PeerLinkEvents {
   onClose(reason: string): void
 }
 
-/** Keeps one connection per peer: replica numbers above the own are dialled by them, those below by us. */
+/**
+ * Keeps one connection per peer: replica numbers above the own are dialled by them, those below by us. One that brings nothing for
+ * seconds is closed, and dialled anew: an address that has moved or a path that is cut is not told otherwise for a quarter of an hour.
+ */
 export interface PeerNetwork {
   /** Starts dialling the peers that this replica dials; `onLink` is called for every connection, dialled or accepted. */
   start(onLink: (link: PeerLink, replica: number | undefined) => PeerLinkEvents): void

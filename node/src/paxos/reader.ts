@@ -59,6 +59,8 @@ export class Reader {
   private answerOut: ByteWriter | undefined
   private answerCountAt = -1
   private answerCount = 0
+  /** Peers have asked since this was last set to false. */
+  hasAnswered = false
 
   constructor(
     core: Core,
@@ -164,6 +166,7 @@ export class Reader {
   }
 
   onRoundEnd(): void {
+    this.hasAnswered = true
     if (this.answerOut !== undefined) this.core.outbox.messages.readAnswerEnd(this.answerOut, this.answerCountAt, this.answerCount)
     this.dropAnswer()
   }

@@ -14,6 +14,9 @@ import type { Copier } from './copier.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Peer } from './peers.ts'
 
+/** Heartbeats in a row that name one position, not ours: a notice may wait for one of them, and be on its way at the next. */
+const MOST_DIFFERING = 3
+
 export interface PeerMessagesOptions {
   readonly core: Core
   readonly acceptor: Acceptor
@@ -185,7 +188,7 @@ export class PeerMessages implements PeerHandler {
     peer.differs = isSame && differs ? peer.differs + 1 : 0
     peer.chosenTotal = chosenTotal
     peer.chosenHash = chosenHash
-    if (peer.differs < 2) return
+    if (peer.differs < MOST_DIFFERING) return
     peer.differs = 0
     const out = core.outbox.now(this.from)
     if (out !== undefined) core.outbox.messages.wantPositions(out)

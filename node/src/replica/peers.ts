@@ -12,6 +12,8 @@ import {
   errorCodeOf,
   FrameDecoder,
   FrameType,
+  MAX_FRAME_BYTES,
+  MAX_HELLO_BYTES,
   ThermoclineError,
   WIRE_VERSION,
   writeGoodbye,
@@ -187,12 +189,10 @@ export class Peers implements Outbox {
   private send(peer: Peer, frame: ByteWriter): void {
     endPeerFrame(frame, this.options.durableWrite(), this.options.epoch(), this.options.memories.naming)
     const link = peer.link as PeerLink
-    if (link.bufferedBytes > MAX_PEER_BUFFER_BYTES) {
-      this.drop(peer, `does not take its frames: ${link.bufferedBytes} bytes wait`)
-      return
-    }
     this.framesSent++
     link.send(frame.written())
+    const { bufferedBytes } = link
+    if (bufferedBytes > MAX_PEER_BUFFER_BYTES) this.drop(peer, `does not take its frames: ${bufferedBytes} bytes wait`)
   }
 
   /** Bits of the replicas that are connected and not silent. */
@@ -206,11 +206,18 @@ export class Peers implements Outbox {
   /** A connection to `replica`, dialled by us, or one that was accepted. */
   onLink(link: PeerLink, replica: number | undefined): PeerLinkEvents {
     let peer: Peer | undefined
-    const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
-      if (peer === undefined) peer = this.onHello(link, type, reader, replica)
-      // What came before in the same chunk may have ended the connection: the rest is nobody's.
-      else if (peer.link === link) this.onFrame(peer, type, reader)
-    })
+    const decoder = new FrameDecoder(
+      new ByteReader(),
+      (type, reader) => {
+        if (peer === undefined) {
+          peer = this.onHello(link, type, reader, replica)
+          decoder.maxBytes = MAX_FRAME_BYTES
+        }
+        // What came before in the same chunk may have ended the connection: the rest is nobody's.
+        else if (peer.link === link) this.onFrame(peer, type, reader)
+      },
+      MAX_HELLO_BYTES,
+    )
     if (replica !== undefined) this.sendHello(link)
     const isCurrent = (): boolean => peer === undefined || peer.link === link
     return {
@@ -222,7 +229,7 @@ export class Peers implements Outbox {
           if (!(error instanceof DecodeError) && !(error instanceof ThermoclineError)) throw error
           const code = error instanceof ThermoclineError ? error.code : 'bad_frame'
           this.refuse(link, code, error.message)
-          if (peer !== undefined) this.drop(peer, error.message)
+          if (peer !== undefined) this.forget(peer, error.message)
           else if (replica !== undefined) (this.all[replica] as Peer).reason = error.message
         }
       },
@@ -314,6 +321,13 @@ export class Peers implements Outbox {
   private drop(peer: Peer, reason: string): void {
     const { link } = peer
     if (link === undefined) return
+    this.forget(peer, reason)
+    link.abort()
+  }
+
+  /** Its connection, which has ended or will, is the peer's no more. */
+  private forget(peer: Peer, reason: string): void {
+    if (peer.link === undefined) return
     peer.link = undefined
     peer.isReady = false
     peer.process = 0
@@ -321,7 +335,6 @@ export class Peers implements Outbox {
     peer.votes = []
     peer.forwards.clear()
     peer.reason = reason
-    link.close()
     this.options.onLost(peer)
   }
 
@@ -330,7 +343,11 @@ export class Peers implements Outbox {
     this.drop(peer, 'its volume has been replaced')
   }
 
+  /** Once what was sent has gone. */
   closeAll(): void {
-    for (const peer of this.all) this.drop(peer, 'stopping')
+    for (const peer of this.all) {
+      peer.link?.close()
+      this.forget(peer, 'stopping')
+    }
   }
 }

@@ -403,6 +403,9 @@ export class Replica {
         resolve()
       })
     })
+    // Peers would have to settle anew what they are not told now.
+    this.sendNotices()
+    this.peers.flushRequests()
     network.stop()
     this.core.isActive = false
     this.peers.closeAll()
@@ -511,7 +514,8 @@ export class Replica {
     this.forwarder.sweep()
     this.copier.sweep()
     this.rejoin.sweep()
-    if (this.core.notices.length >= MANY_NOTICES) this.sendNotices()
+    if (this.core.notices.length >= MANY_NOTICES || this.reader.hasAnswered) this.sendNotices()
+    this.reader.hasAnswered = false
     if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
     this.soon()
   }
@@ -528,7 +532,8 @@ export class Replica {
 
   /**
    * Tells peers what was chosen and has not been told by a later Accept of its block. A frame of its own costs each of them a turn: so
-   * few notices wait for frames that leave anyway, at the latest for a heartbeat. What a peer has not been told, it can prove to a read.
+   * few notices wait for frames that leave anyway, at the latest for a heartbeat. Where peers read they do not: what a peer has not been
+   * told, it can mostly prove to a read, but if its own vote or the other's was not durable in time, the read waits for the notice.
    */
   private sendNotices(): void {
     const { core } = this

@@ -15,6 +15,8 @@ import {
   FrameDecoder,
   FrameType,
   HelloKind,
+  MAX_FRAME_BYTES,
+  MAX_HELLO_BYTES,
   type ProcessId,
   readBatchHead,
   readHello,
@@ -31,7 +33,10 @@ import type { ReplyTarget } from '../paxos/pending.ts'
 export const MAX_CONNECTION_REQUESTS = 32_768
 /** Unsent response bytes at which the connection is not read any more, and at which it is given up. */
 export const PAUSE_BYTES = 4 * 1024 * 1024
-export const ABANDON_BYTES = 128 * 1024 * 1024
+export const ABANDON_BYTES = 64 * 1024 * 1024
+/** A client that says no hello, or takes nothing of what is sent to it, is cut off after this. */
+export const HELLO_TIMEOUT_MS = 10_000
+export const STALL_MS = 30_000
 /** A client that was told goodbye and does not hang up is cut off after this. */
 const HANG_UP_MS = 5000
 /** Response bytes gathered before they are sent although the turn goes on. */
@@ -40,6 +45,7 @@ const WRITER_BYTES = 4096
 /** Writers kept for the next turn, and the most bytes that one may have grown to. */
 const MAX_SPARE_WRITERS = 64
 const MAX_SPARE_BYTES = 128 * 1024
+const NOTHING = new Uint8Array(0)
 
 /**
  * What thousands of connections share: frames are read to their end at once, and responses gathered within a turn. A reader of
@@ -77,16 +83,23 @@ export class Connection implements ReplyTarget {
   private greeted = false
   private waiting = 0
   private isClosed = false
+  private helloTimer: NodeJS.Timeout | undefined
+  /** While something is unsent: looks whether any of it goes. */
+  private stallTimer: NodeJS.Timeout | undefined
+  private sentBytes = 0
   isDirty = false
 
   constructor(socket: Socket, host: ConnectionHost) {
     this.host = host
-    this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
+    this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader), MAX_HELLO_BYTES)
+    this.helloTimer = setTimeout(() => this.goodbye('unavailable', `no hello came within ${HELLO_TIMEOUT_MS} ms`), HELLO_TIMEOUT_MS).unref()
     this.stream = host.takeStream(socket, {
       onData: (bytes) => this.onData(bytes),
       onDrain: () => this.stream.resume(),
       onClose: () => {
         this.isClosed = true
+        clearTimeout(this.helloTimer)
+        clearInterval(this.stallTimer)
         host.onClosed(this)
       },
     })
@@ -153,6 +166,8 @@ export class Connection implements ReplyTarget {
       throw new ThermoclineError('wrong_cluster', `this node belongs to cluster ${host.clusterId()}, the client wants ${hello.clusterId}`)
     }
     this.greeted = true
+    clearTimeout(this.helloTimer)
+    this.decoder.maxBytes = MAX_FRAME_BYTES
     const w = new ByteWriter(128)
     writeHelloOk(w, {
       version: WIRE_VERSION,
@@ -209,11 +224,32 @@ export class Connection implements ReplyTarget {
     const { stream } = this
     if (this.isClosed) return
     stream.write(frames)
+    this.sentBytes += frames.length
     const { unsentBytes } = stream
-    if (unsentBytes > ABANDON_BYTES) {
-      this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes })
-      stream.close()
-    } else if (unsentBytes > PAUSE_BYTES) stream.pause()
+    if (unsentBytes > ABANDON_BYTES) this.abandon(unsentBytes)
+    else if (unsentBytes > PAUSE_BYTES) stream.pause()
+    if (unsentBytes > 0 && this.stallTimer === undefined) this.watchUnsent()
+  }
+
+  private watchUnsent(): void {
+    let taken = this.sentBytes - this.stream.unsentBytes
+    const look = (): void => {
+      // What waits is known exactly after a write alone.
+      this.stream.write(NOTHING)
+      const { unsentBytes } = this.stream
+      const before = taken
+      taken = this.sentBytes - unsentBytes
+      if (unsentBytes > 0 && taken === before) this.abandon(unsentBytes)
+      if (unsentBytes > 0 && taken !== before) return
+      clearInterval(this.stallTimer)
+      this.stallTimer = undefined
+    }
+    this.stallTimer = setInterval(look, STALL_MS).unref()
+  }
+
+  private abandon(unsentBytes: number): void {
+    this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes })
+    this.stream.close()
   }
 
   private goodbye(code: ThermoclineError['code'], message: string): void {

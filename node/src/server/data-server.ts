@@ -4,12 +4,12 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { FrameType, splitAddress, ThermoclineError } from '@thermocline/protocol'
-import { Connection, type ConnectionHost } from './connection.ts'
+import { Connection, type ConnectionHost, HELLO_TIMEOUT_MS } from './connection.ts'
 
 /** Connections beyond this are dropped as they come. */
 const MAX_CONNECTIONS = 32_768
-/** A connection that has not said hello by then is closed. */
-const HELLO_TIMEOUT_MS = 10_000
+/** A machine that has vanished while its client was idle is asked for after this. */
+const KEEP_ALIVE_MS = 60_000
 /** At a stop the other sides get this long to close their connections. */
 const CLOSE_GRACE_MS = 500
 
@@ -45,7 +45,7 @@ export class DataServer {
         if (this.connections.size === 0) this.onAllClosed?.()
       },
     }
-    this.server = createServer({ noDelay: true }, (socket) => this.onSocket(socket))
+    this.server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => this.onSocket(socket))
   }
 
   get clients(): number {

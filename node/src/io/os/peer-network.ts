@@ -1,6 +1,7 @@
 /**
  * Peer connections over TCP. Of two replicas the one with the higher number dials; the other accepts on its data port.
- * A lost connection is dialled again after a short, random wait.
+ * A lost connection is dialled again after a short, random wait. Peers send heartbeats, so one that is silent is lost, too, though TCP
+ * would go on for long: its machine may have vanished, or never said hello.
  */
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '@thermocline/protocol'
@@ -9,6 +10,10 @@ import { TcpStream } from './tcp-stream.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
+const SILENT_MS = 5000
+const SILENCE_CHECK_MS = 1000
+/** Those that have not said hello count: no group has as many replicas. */
+const MAX_LINKS = 64
 
 type OnLink = (link: PeerLink, replica: number | undefined) => PeerLinkEvents
 
@@ -18,7 +23,10 @@ export class OsPeerNetwork implements PeerNetwork {
   private onLink: OnLink | undefined
   private isStopped = false
   private readonly dialling = new Set<number>()
-  private readonly streams = new Set<TcpStream>()
+  /** When each was last heard. */
+  private readonly streams = new Map<TcpStream, number>()
+  private checkedMs = 0
+  private silenceCheck: NodeJS.Timeout | undefined
 
   constructor(replica: number) {
     this.replica = replica
@@ -26,6 +34,8 @@ export class OsPeerNetwork implements PeerNetwork {
 
   start(onLink: OnLink): void {
     this.onLink = onLink
+    this.checkedMs = performance.now()
+    this.silenceCheck = setInterval(() => this.closeSilent(), SILENCE_CHECK_MS).unref()
     this.dialAll()
   }
 
@@ -46,7 +56,7 @@ export class OsPeerNetwork implements PeerNetwork {
     }
     this.dialling.add(peer)
     const { host, port } = splitAddress(address)
-    const socket = connect({ host, port, noDelay: true })
+    const socket = connect({ host, port, noDelay: true, keepAlive: true })
     const timer = setTimeout(() => socket.destroy(), DIAL_TIMEOUT_MS)
     const onClose = (): void => {
       clearTimeout(timer)
@@ -58,6 +68,10 @@ export class OsPeerNetwork implements PeerNetwork {
     })
     socket.once('connect', () => {
       clearTimeout(timer)
+      if (this.isStopped) {
+        socket.destroy()
+        return
+      }
       socket.off('close', onClose)
       this.attach(socket, peer, undefined, onClose)
     })
@@ -65,7 +79,7 @@ export class OsPeerNetwork implements PeerNetwork {
 
   /** Takes over an accepted connection whose first bytes said that it is a peer's. */
   accept(socket: Socket, first: Uint8Array): void {
-    if (this.onLink === undefined || this.isStopped) socket.destroy()
+    if (this.onLink === undefined || this.isStopped || this.streams.size >= MAX_LINKS) socket.destroy()
     else this.attach(socket, undefined, first, () => {})
   }
 
@@ -73,7 +87,10 @@ export class OsPeerNetwork implements PeerNetwork {
     let stream: TcpStream
     try {
       stream = new TcpStream(socket, {
-        onData: (bytes) => events.onData(bytes),
+        onData: (bytes) => {
+          this.streams.set(stream, performance.now())
+          events.onData(bytes)
+        },
         onClose: (reason) => {
           this.streams.delete(stream)
           events.onClose(reason)
@@ -85,10 +102,11 @@ export class OsPeerNetwork implements PeerNetwork {
       onClose()
       return
     }
-    this.streams.add(stream)
+    this.streams.set(stream, performance.now())
     const link: PeerLink = {
       send: (bytes) => stream.write(bytes),
       close: () => stream.closeSoon(),
+      abort: () => stream.close(),
       get bufferedBytes() {
         return stream.unsentBytes
       },
@@ -97,8 +115,18 @@ export class OsPeerNetwork implements PeerNetwork {
     if (first !== undefined && first.length > 0) events.onData(first)
   }
 
+  private closeSilent(): void {
+    const nowMs = performance.now()
+    // If this process was held up itself, what has come meanwhile has not been read yet.
+    const isLate = nowMs - this.checkedMs > 2 * SILENCE_CHECK_MS
+    this.checkedMs = nowMs
+    if (isLate) return
+    for (const [stream, heardMs] of this.streams) if (nowMs - heardMs > SILENT_MS) stream.close(`nothing was heard for ${SILENT_MS} ms`)
+  }
+
   stop(): void {
     this.isStopped = true
-    for (const stream of this.streams) stream.closeSoon()
+    clearInterval(this.silenceCheck)
+    for (const stream of this.streams.keys()) stream.closeSoon()
   }
 }

@@ -19,6 +19,8 @@ const CLOSED = 1
 /** libuv's number for it. */
 const END_OF_FILE = 4095
 const NOTHING = new Uint8Array(0)
+/** What `closeSoon` gives the other side to take what is unsent. */
+const CLOSE_SOON_MS = 5000
 
 const input = new Uint8Array(INPUT_BYTES)
 const happened = new Uint32Array(NUMBERS_PER_EVENT * MOST_EVENTS)
@@ -80,7 +82,10 @@ export class TcpStream implements ByteStream {
 
   closeSoon(): void {
     if (this.unsentBytes === 0) this.close()
-    else this.closesWhenSent = true
+    else if (!this.closesWhenSent) {
+      this.closesWhenSent = true
+      setTimeout(() => this.close('the other side takes nothing'), CLOSE_SOON_MS).unref()
+    }
   }
 
   /** @param reason what `onClose` is told. */
