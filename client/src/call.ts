@@ -38,7 +38,6 @@ export abstract class Call implements Timed {
   /** Where the current attempt is queued or in flight. */
   connection: Connection | undefined
   correlation = 0
-  sentAtMs = 0
   attemptTimeoutMs: number
   /** Attempts that were put on a wire. */
   attempts = 0

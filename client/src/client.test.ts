@@ -325,6 +325,14 @@ test('a newer epoch in a reply, or moved, brings the new topology', async () => 
   assert.deepEqual(seen, [1, 2, 3])
 })
 
+test('a validation that is answered moved ends at once: who asks has to put it together anew', async () => {
+  const { nodes, client } = await cluster()
+  for (const node of nodes) node.script = ({ operation }) => (operation === Operation.validate ? { code: 'moved' } : undefined)
+  const error = await failure(client.validate(new Uint8Array(8), blockOf(encodeSeries('alice')), 0))
+  assert.equal(error.code, 'moved')
+  assert.equal(nodes.flatMap((node) => node.requests).filter(({ operation }) => operation === Operation.validate).length, 1)
+})
+
 test('another cluster, another version and another slot are refused', async () => {
   const { nodes, stop } = await startScripted()
   clean.push(stop)

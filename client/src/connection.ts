@@ -135,7 +135,8 @@ export class Connection {
     if (writer.length > 0) this.write()
   }
 
-  private hasRoom(): boolean {
+  /** False if nothing can be sent until an answer comes. What was given up takes room, too, as long as its answer may come. */
+  hasRoom(): boolean {
     return this.pending.size < MAX_IN_FLIGHT_REQUESTS && this.pendingBytes < MAX_IN_FLIGHT_BYTES
   }
 

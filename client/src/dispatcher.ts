@@ -9,8 +9,10 @@
  * What an attempt that failed means: refusals that the error table calls retryable say that this attempt did nothing. A
  * lost connection, an attempt that timed out and the codes of outcome `maybe` leave its fate open; since every attempt of
  * a write carries the same request id and stamp, asking again is safe, and the first answer, whichever attempt it
- * belongs to, is the answer. A call ends at the latest at its deadline. Longer than most files, because every step that a
- * call can take stands here.
+ * belongs to, is the answer. An attempt's time runs from when it is queued, and anew from when it is sent: a replica that
+ * hangs with its connection open never gives back the room of what was sent to it, and what waits for that has to go on
+ * elsewhere. A call ends at the latest at its deadline. Longer than most files, because every step that a call can take
+ * stands here.
  */
 import {
   type ByteReader,
@@ -52,6 +54,7 @@ export interface ClientStats {
   /** Attempts after the first of a call. */
   retries: number
   connectionsLost: number
+  /** Attempts whose time was over, those included that still waited to be sent. */
   attemptTimeouts: number
 }
 
@@ -91,8 +94,6 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     }
     if (signal !== undefined) this.tie(call, signal)
     if (this.memory.takes(call)) call.memoryTried = 0
-    // As when it is sent, so that it does not move then.
-    this.wheel.set(call, Math.min(call.deadlineMs, performance.now() + call.attemptTimeoutMs))
     this.proceed(call)
   }
 
@@ -135,6 +136,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       call.stamp = this.stamps.of(call.block)
       if (call.stamp < 0) {
         call.phase = Phase.stamp
+        this.wheel.set(call, call.deadlineMs)
         if (this.stamps.wait(call)) this.setTick()
         return
       }
@@ -143,10 +145,12 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   }
 
   private route(call: Call): void {
+    const nowMs = performance.now()
+    // As when it is sent, so that it does not move then.
+    this.beginAttempt(call, nowMs)
     if (call.memoryTried >= 0 && this.memory.route(call)) return
     call.memoryTried = -1
     const placement = this.placement as Placement
-    const nowMs = performance.now()
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]
     if (this.isRoundOver(call)) call.tried = 0
     const chosen = this.choose(call, group, replicaOrder(placement.slot[call.block] as number, this.replicaCount), nowMs)
@@ -154,6 +158,11 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     const endpoint = group[chosen] as Endpoint
     if (endpoint.failures > 0) endpoint.beginTrial(nowMs)
     endpoint.submit(call)
+  }
+
+  /** Wakes the call at the end of an attempt that begins now. */
+  private beginAttempt(call: Call, nowMs: number): void {
+    this.wheel.set(call, Math.min(call.deadlineMs, nowMs + call.attemptTimeoutMs))
   }
 
   /** The first that lives of those not tried in this round; if none does, the one that was demoted for the shortest time. */
@@ -212,8 +221,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     call.attempts++
     call.unresolved++
     call.phase = Phase.sent
-    call.sentAtMs = nowMs
-    this.wheel.set(call, Math.min(call.deadlineMs, nowMs + call.attemptTimeoutMs))
+    this.beginAttempt(call, nowMs)
   }
 
   onReady(connection: Connection, ok: HelloOk): string | undefined {
@@ -329,8 +337,8 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
 
   private onMoved(connection: Connection, call: Call, body: ErrorBody): void {
     if (body.argument > (this.topology?.epoch ?? 0)) this.options.onNewerEpoch(body.argument, this.endpointOf(connection))
-    // A question about several blocks is not sent elsewhere as one: each of its writes asks again.
-    if (call instanceof StampsCall) {
+    // A question about several blocks is not sent elsewhere as one, for they may have parted: whoever asked it asks again.
+    if (call instanceof StampsCall || call instanceof ValidateCall) {
       this.end(call, 'moved', body.message)
     } else {
       call.tried = 0
@@ -370,34 +378,33 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   // Time.
 
   wake(call: Call, nowMs: number): void {
-    if (nowMs >= call.deadlineMs) {
-      this.expire(call)
-      return
-    }
-    if (call.phase === Phase.sent) {
-      this.onAttemptTimeout(call, nowMs)
-      return
-    }
-    this.wheel.set(call, call.deadlineMs)
-    if (call.phase === Phase.paused) this.proceed(call)
+    if (nowMs >= call.deadlineMs) this.expire(call)
+    else if (call.phase === Phase.paused) this.proceed(call)
+    // It still connects, or sends what is queued in this tick.
+    else if (call.phase === Phase.queued && call.connection?.hasRoom()) this.beginAttempt(call, nowMs)
+    else this.onAttemptTimeout(call, nowMs)
   }
 
+  /** The time of an attempt is over: it was sent and not answered, or waits for room on a connection that is full. */
   private onAttemptTimeout(call: Call, nowMs: number): void {
     this.stats.attemptTimeouts++
     const connection = call.connection as Connection
-    call.lastFailure = `${connection.address}: no answer within ${Math.round(call.attemptTimeoutMs)} ms`
+    // The deadline has not come, so it is the end of the attempt that the call was woken at.
+    const beganMs = call.wakeAtMs - call.attemptTimeoutMs
+    const span = `${Math.round(call.attemptTimeoutMs)} ms`
+    const what = call.phase === Phase.sent ? `no answer within ${span}` : `not sent within ${span}, since too much waits there`
+    call.lastFailure = `${connection.address}: ${what}`
     call.attemptTimeoutMs = Math.min(call.attemptTimeoutMs * 2, MAX_ATTEMPT_TIMEOUT_MS)
     if (call.block < 0) {
       this.end(call, 'deadline_exceeded', call.lastFailure)
       return
     }
-    this.wheel.set(call, call.deadlineMs)
-    if (connection.lastReceivedMs < call.sentAtMs) {
+    if (connection.lastReceivedMs < beganMs) {
       this.endpointOf(connection)?.demote(nowMs)
       if (nowMs - connection.lastReceivedMs > STALL_MS) connection.close('unavailable', `nothing was received for ${STALL_MS} ms`)
     }
     // Closing a connection hands its calls back; this one may have gone on already.
-    if (call.phase === Phase.sent && call.connection === connection) this.tryNext(call)
+    if (call.connection === connection) this.tryNext(call)
   }
 
   private expire(call: Call): void {
@@ -473,7 +480,6 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
         this.release(blocks)
       },
     )
-    this.wheel.set(call, deadlineMs)
     this.route(call)
   }
 
