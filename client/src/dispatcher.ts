@@ -148,7 +148,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     const nowMs = performance.now()
     // As when it is sent, so that it does not move then.
     this.beginAttempt(call, nowMs)
-    if (call.memoryTried >= 0 && this.memory.route(call)) return
+    if (call.memoryTried >= 0 && this.memory.route(call, nowMs)) return
     call.memoryTried = -1
     const placement = this.placement as Placement
     const group = this.replicas[placement.owner[call.block] as number] as Endpoint[]

@@ -64,6 +64,23 @@ test('a machine that is dead, hangs or leaves a page to the storage tier costs l
   assert.equal(reads().storage, before + 1)
 })
 
+test('a machine that hangs is tried again by one read at a time', async (context) => {
+  const { machines, client } = await cluster()
+  const [hung] = machines as [ScriptedNode, ScriptedNode]
+  await client.put('alice', '1', 'one')
+  hung.script = () => 'hang'
+  const read = (): Promise<unknown> => client.get('alice', '1')
+  await Promise.all(Array.from({ length: 20 }, read))
+  const before = hung.requests.length
+  for (let wave = 0; wave < 60; wave++) {
+    await Promise.all(Array.from({ length: 20 }, read))
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  const tried = hung.requests.length - before
+  context.diagnostic(`1200 reads, ${tried} of them went to it`)
+  assert.ok(tried > 0 && tried < 10)
+})
+
 test('a topology without a memory tier sends everything to the storage tier again', async () => {
   const { nodes, client, reads } = await cluster()
   await client.get('alice', '1')

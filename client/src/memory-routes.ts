@@ -52,12 +52,14 @@ export class MemoryRoutes {
   }
 
   /** Sends the call to a machine that it has not tried. False if there is none that seems to live. */
-  route(call: Call): boolean {
+  route(call: Call, nowMs: number): boolean {
     const machines = this.groups[this.placement?.owner[call.block] ?? -1] ?? []
-    const at = this.choose(machines, call.memoryTried, performance.now())
+    const at = this.choose(machines, call.memoryTried, nowMs)
     if (at < 0) return false
     call.memoryTried |= 1 << at
-    ;(machines[at] as Endpoint).submit(call)
+    const endpoint = machines[at] as Endpoint
+    if (endpoint.failures > 0) endpoint.beginTrial(nowMs)
+    endpoint.submit(call)
     return true
   }
 
