@@ -13,6 +13,7 @@ import type { Client } from '@thermocline/client'
 import {
   type ByteReader,
   cacheFilePrefix,
+  DecodeError,
   ERRORS,
   Operation,
   type ProcessId,
@@ -233,9 +234,15 @@ export class MemoryNode {
       return
     }
     const { bytes, at, end } = reader
-    tier.take(this.numberOf(connection), bytes, at, end - at, count, this.nowSeconds())
-    reader.skip(end - at)
+    // Of a malformed frame, what came before the fault waits all the same.
     this.pumpSoon()
+    try {
+      tier.take(this.numberOf(connection), bytes, at, end - at, count, this.nowSeconds())
+    } catch (error) {
+      if ((error as { code?: string }).code === 'bad_frame') throw new DecodeError((error as Error).message)
+      throw error
+    }
+    reader.skip(end - at)
   }
 
   private numberOf(connection: Connection): number {

@@ -1,0 +1,196 @@
+/** A real memory node on a socket, before an engine that plays the storage tier: what hostile frames cost. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { after, before, test } from 'node:test'
+import type { Client } from '@thermocline/client'
+import {
+  ANY_CLUSTER,
+  ByteReader,
+  ByteWriter,
+  beginFrame,
+  endFrame,
+  FrameDecoder,
+  FrameType,
+  HelloKind,
+  Operation,
+  parseTopology,
+  readGoodbye,
+  WIRE_VERSION,
+  writeHello,
+} from '@thermocline/protocol'
+import { createMemoryStore, openEngine } from '../../engine/mod.ts'
+import { getRequest } from '../../engine/model.ts'
+import { osClock } from '../../io/os/clock.ts'
+import { takeTcpStream } from '../../io/os/tcp-stream.ts'
+import { readMemoryConfig } from './config.ts'
+import { MemoryNode } from './memory-node.ts'
+
+const CLUSTER_ID = 'ab'.repeat(16)
+const FRAMES = 20_000
+const FRAMES_PER_CONNECTION = 10
+const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const COUNT_AT = 5
+
+let state = SEED
+function random(below: number): number {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+  return Math.floor((state / 2 ** 32) * below)
+}
+
+const topology = parseTopology({
+  formatVersion: 1,
+  clusterId: CLUSTER_ID,
+  epoch: 1,
+  groups: [
+    {
+      group: 0,
+      replicas: [{ replica: 0, data: '127.0.0.1:1', http: '127.0.0.1:1', incarnation: { number: 0, nonce: '0'.repeat(16) } }],
+    },
+  ],
+})
+const engine = openEngine(
+  { sliceDurationMs: 1000, memtableBytes: 1 << 20, blockCacheBytes: 1 << 20, versionCacheBytes: 16 << 10, incarnation: 't' },
+  createMemoryStore(),
+)
+const answer = new Uint8Array(1 << 20)
+
+/** As much of a client as a memory node uses; the engine, which is empty, answers at once. */
+const storage: Pick<Client, 'topology' | 'watchTopology' | 'validate' | 'close'> = {
+  topology: () => topology,
+  watchTopology: async function* () {},
+  validate: async (body) => {
+    const count = (body[COUNT_AT] as number) | ((body[COUNT_AT + 1] as number) << 8)
+    return answer.slice(0, engine.validate(body, 0, body.length, new Float64Array(count), count, answer))
+  },
+  close: () => Promise.resolve(),
+}
+
+async function start(): Promise<MemoryNode> {
+  const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', '127.0.0.1:1', '--listen', '127.0.0.1:0', '--cache', '32MiB']
+  const ignore = (): void => {}
+  const node = new MemoryNode(readMemoryConfig([...flags, '--cache-dir', ''], {}), {
+    clock: osClock,
+    randomHex: (bytes) => '1'.repeat(2 * bytes),
+    takeStream: takeTcpStream,
+    connect: () => Promise.resolve(storage as Client),
+    log: { info: ignore, warn: ignore },
+  })
+  await node.start()
+  return node
+}
+
+const crashes: unknown[] = []
+const onCrash = (error: unknown): void => {
+  crashes.push(error)
+}
+before(() => process.on('uncaughtException', onCrash))
+after(async () => {
+  process.off('uncaughtException', onCrash)
+  await engine.close()
+})
+
+/** A client that says hello and keeps what it is told. */
+class Asker {
+  readonly responses: { correlation: number; error: number }[] = []
+  goodbye: string | undefined
+  readonly socket: Socket
+
+  constructor(node: MemoryNode) {
+    this.socket = connect({ host: '127.0.0.1', port: Number(node.dataAddress.split(':').at(-1)), noDelay: true })
+    const decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.take(type, reader))
+    this.socket.on('data', (chunk: Buffer) => decoder.push(chunk))
+    this.socket.on('error', () => {})
+    const hello = new ByteWriter(64)
+    writeHello(hello, { version: WIRE_VERSION, kind: HelloKind.client, clusterId: ANY_CLUSTER, name: 'test' })
+    this.socket.write(hello.copy())
+  }
+
+  private take(type: number, reader: ByteReader): void {
+    if (type === FrameType.goodbye) this.goodbye = readGoodbye(reader).code
+    if (type !== FrameType.responses) return
+    reader.skip(4)
+    for (let left = reader.u16(); left > 0; left--) {
+      this.responses.push({ correlation: reader.u32(), error: reader.u8() })
+      reader.skip(reader.u32())
+    }
+  }
+
+  /** The next responses, so many of them. */
+  async answers(count: number): Promise<{ correlation: number; error: number }[]> {
+    while (this.responses.length < count) await once(this.socket, 'data')
+    return this.responses.splice(0, count).toSorted((a, b) => a.correlation - b.correlation)
+  }
+}
+
+/** Gets of pages that are not there, of so many series; `change` may spoil the requests of the frame. */
+function getsOf(count: number, change = (requests: Uint8Array) => requests, first = 1): Uint8Array {
+  const requests = new ByteWriter(1024)
+  for (let correlation = first; correlation < first + count; correlation++) {
+    const body = getRequest(`series-${correlation}`, [1n << 16n])
+    requests.u32(correlation)
+    requests.u32(1000)
+    requests.u8(Operation.get)
+    requests.u32(body.length)
+    requests.put(body)
+  }
+  const frame = new ByteWriter(1024)
+  const at = beginFrame(frame, FrameType.requests)
+  frame.u32(1)
+  frame.u16(count)
+  frame.put(change(requests.copy()))
+  endFrame(frame, at)
+  return frame.copy()
+}
+
+const cutOff = (requests: Uint8Array): Uint8Array => requests.subarray(0, requests.length - 1)
+const lengthened = (requests: Uint8Array): Uint8Array => Uint8Array.from([...requests, 0])
+function spoiled(requests: Uint8Array): Uint8Array {
+  if (random(4) === 0) return requests.slice(0, random(requests.length + 1))
+  for (let times = random(6); times > 0; times--) requests[random(requests.length)] = random(3) === 0 ? 255 : random(256)
+  return requests
+}
+
+test('a malformed frame costs its connection, and nobody else anything', async () => {
+  const node = await start()
+  const witness = new Asker(node)
+  for (const change of [cutOff, lengthened]) {
+    const hostile = new Asker(node)
+    hostile.socket.write(getsOf(3, change))
+    await once(hostile.socket, 'end')
+    assert.equal(hostile.goodbye, 'bad_frame')
+    hostile.socket.destroy()
+    witness.socket.write(getsOf(1))
+    assert.deepEqual(await witness.answers(1), [{ correlation: 1, error: 0 }])
+  }
+  assert.deepEqual(crashes, [])
+  // What came before the fault does not wait for ever.
+  assert.equal(node.stats()?.waiting, 0)
+  witness.socket.destroy()
+  await node.stop()
+})
+
+test(`${FRAMES} hostile frames of gets close only their own connections (FUZZ_SEED=${SEED})`, async (context) => {
+  const node = await start()
+  const witness = new Asker(node)
+  let goodbyes = 0
+  let sent = 0
+  const lanes = Array.from({ length: 8 }, async () => {
+    while (sent < FRAMES) {
+      sent += FRAMES_PER_CONNECTION
+      const hostile = new Asker(node)
+      for (let i = 0; i < FRAMES_PER_CONNECTION; i++) hostile.socket.write(getsOf(1 + random(4), i % 3 === 0 ? undefined : spoiled))
+      hostile.socket.end()
+      await once(hostile.socket, 'close')
+      if (hostile.goodbye !== undefined) goodbyes++
+    }
+  })
+  await Promise.all(lanes)
+  witness.socket.write(getsOf(1))
+  assert.deepEqual(await witness.answers(1), [{ correlation: 1, error: 0 }])
+  assert.deepEqual(crashes, [])
+  assert.ok(goodbyes > sent / FRAMES_PER_CONNECTION / 2, `only ${goodbyes} connections were told why they ended`)
+  context.diagnostic(`${sent} frames, ${node.stats()?.requests} requests were taken, ${goodbyes} connections ended with a goodbye`)
+  witness.socket.destroy()
+  await node.stop()
+})
