@@ -17,6 +17,9 @@ constexpr uint32_t kMostPages = 64;
 constexpr uint64_t kMostPageBytes = 64 * 1024;
 constexpr uint64_t kRecordHeadOnWire = 18;
 constexpr uint32_t kMostSlices = 4096;
+// Of an answer: MAX_ANSWER_BYTES of node/src/replica/read-server.ts. One item alone cannot pass it: its 64 pages of 64 KiB take
+// 4 MiB and their heads.
+constexpr size_t kMostAnswerBytes = 6 * 1024 * 1024;
 constexpr uint8_t kAnswered = 0;
 constexpr uint8_t kLater = 1;
 
@@ -121,12 +124,14 @@ void answerPage(SortedStore& store, const ReadView& view, const SeriesRef& serie
 
 }  // namespace
 
-// `u16 items | (u8 state | …)*`. Items that would have to wait are answered as such.
+// `u16 items | (u8 state | …)*`. Items that would have to wait are answered as such, and so are those that do not fit in the
+// answer: each is asked for alone then. Once as much was read in vain as an answer holds, no more is: that bounds the work.
 void Engine::validate(std::string_view request, const double* needs, size_t count, Sink& out) {
   Reader reader(request, "a validation");
   const Head head = readHead(reader, restoreGeneration_);
   if (head.items != count) reader.throwMalformed("has another number of items than it says");
   out.u16(head.items);
+  size_t cutBytes = 0;
   for (uint32_t i = 0; i < head.items; i++) {
     const Item item = readItem(reader);
     const BlockState* state = blocks_[item.block];
@@ -135,10 +140,21 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
       out.u8(kLater);
       continue;
     }
+    if (cutBytes > kMostAnswerBytes) {
+      out.u8(kLater);
+      continue;
+    }
     const size_t at = out.length();
     try {
       validateItem(SeriesRef(item.series, item.block), item.held, item.pages, head.sameGeneration, applied, out);
     } catch (const NeedsIo&) {
+      out.truncate(at);
+      out.u8(kLater);
+    }
+    // Each of those to come takes one byte at least.
+    const size_t left = head.items - 1 - i;
+    if (out.length() + left > kMostAnswerBytes) {
+      cutBytes += out.length() - at;
       out.truncate(at);
       out.u8(kLater);
     }

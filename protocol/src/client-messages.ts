@@ -23,14 +23,14 @@
  *     pageVersions   series | u16 count | u48 slice*                                  → applied index | count × u48 version (0 = no such page)
  *     validate       u32 restore generation | u8 patient | u16 items | item*          → u16 items | verdict*
  *       item         u16 block | series | u8 pages | pages × (u48 slice | u48 version held)
- *       verdict      u8 0 | applied index | page verdict*, or u8 1: not known without waiting
+ *       verdict      u8 0 | applied index | page verdict*, or u8 1: not known without waiting, or too long beside the others
  *       page verdict u8 kind, 0 unchanged | 1 absent | 2 records since the version held | 3 page | 4 large; then for 2 and 3
  *                    u48 version | u32 count | count × (id | u48 version | u32 length | value), for 4 u48 version; a directory's 3
  *                    has u48 slices instead of records, newest first
  *     topology       u32 known epoch | u32 wait ms: answers when the epoch is newer     → UTF-8 JSON of the topology, empty if none came
  *
  * A validation asks for many series in one strong read, each at one applied index (design §5): of each page, has it changed since
- * that version? It answers what it can at once; of the rest, one is asked for alone and patiently, which waits for what is
+ * that version? It answers what it can at once, within one frame; of the rest, one is asked for alone and patiently, which waits for what is
  * under way and for the disk. The restore generation is that of the cluster's history that the versions belong to: with another
  * one nothing is unchanged. A version held of 2⁴⁸−1 stands for nothing, 0 for a page that is known not to exist. In place of a
  * slice, 2⁴⁸−1 names the directory of the series. Pages of more than 64 KiB with the heads of their records, and directories of

@@ -104,7 +104,7 @@ export interface Engine {
 
   /**
    * Answers the body of `Operation.validate`: item i is answered once its block has applied `needs[i]` entries, and by memory
-   * alone; else, or with a negative need, its answer is "later". Returns the bytes written to `out`, or −2 − (bytes needed).
+   * alone, as long as the answer is not too long for a frame; else, or with a negative need, its answer is "later". Returns the bytes written to `out`, or −2 − (bytes needed).
    */
   validate(request: Uint8Array, offset: number, length: number, needs: Float64Array, count: number, out: Uint8Array): number
   /** As `validate`, of a body with one item, from disk; one consistent state of the block. */

@@ -13,7 +13,10 @@ const AT_ONCE = new Float64Array(1)
 /** An answer of one item, "later". */
 const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
-/** Largest answer to one read: it must fit in a frame beside others. */
+/**
+ * Largest answer to one read: it must fit in a frame beside others. That of a validation the engine bounds, and so the memory tier
+ * that of a get: kMostAnswerBytes of native/src/validate.cc and native/src/memory_tier_serve.cc.
+ */
 const MAX_ANSWER_BYTES = 6 * 1024 * 1024
 
 export class ReadServer {
@@ -60,11 +63,6 @@ export class ReadServer {
       target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, written))
       return
     }
-    if (written < 0) {
-      const message = `items: their pages take more than the ${MAX_ANSWER_BYTES} bytes of one answer: ask for fewer at once`
-      target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, message))
-      return
-    }
     this.validations++
     target.reply(token, 0, this.out.subarray(0, written))
   }
@@ -84,14 +82,17 @@ export class ReadServer {
     this.settle(read, this.engine.validateAsync(read.body, 0, read.body.length))
   }
 
-  /** Negative if the answer is longer than an answer may be; in words, what is wrong with the body. */
+  /** Bytes written to `out`; in words, what is wrong with the body. */
   private validate(body: Uint8Array, needs: Float64Array, count: number): number | string {
     const { engine } = this
     try {
-      const written = engine.validate(body, 0, body.length, needs, count, this.out)
-      if (written >= 0 || written < -2 - MAX_ANSWER_BYTES) return written
-      this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
-      return engine.validate(body, 0, body.length, needs, count, this.out)
+      let written = engine.validate(body, 0, body.length, needs, count, this.out)
+      // The second answer may be longer than the first: what another read has brought from disk meanwhile is in it.
+      while (written < 0) {
+        this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
+        written = engine.validate(body, 0, body.length, needs, count, this.out)
+      }
+      return written
     } catch (error) {
       if ((error as { code?: string }).code === 'bad_frame') return `body: ${(error as Error).message}`
       throw error
