@@ -9,9 +9,7 @@ constexpr uint8_t kScan = 3;
 constexpr uint8_t kValidatePatient = 1;
 // Numbers of protocol/src/errors.ts.
 constexpr uint8_t kInvalidArgument = 1;
-constexpr uint8_t kOverloaded = 6;
 constexpr uint8_t kWrongRole = 14;
-constexpr uint8_t kNotCached = 25;
 
 // Also bounds how long one holds up the replica that is asked, and the writes there.
 constexpr uint32_t kMostItems = 1024;
@@ -34,14 +32,11 @@ constexpr size_t kJoinSteps = 32;
 constexpr size_t kMostWaitingSeries[kLanes] = {65'536, 512, 2048};
 constexpr uint64_t kMostWaiting = 131'072;
 constexpr size_t kMostWaitingBytes = 64 * 1024 * 1024;
-constexpr uint64_t kRetryAfterMs = 50;
 constexpr size_t kMostSpare = 16;
+// Room for the bodies of requests that one of them keeps.
+constexpr size_t kMostSpareBytes = 2 * 1024 * 1024;
 constexpr size_t kRequestHeadBytes = 13;
 constexpr uint32_t kLookAhead = 32;
-constexpr size_t kResponseHeadBytes = 9;
-constexpr uint8_t kResponses = 5;
-constexpr uint16_t kMostResponses = 4096;
-constexpr size_t kFrameBytes = 1024 * 1024;
 // Of an open validation: bounds its body together with kMostBodyBytes.
 constexpr size_t kMostAsksOpen = 65'536;
 
@@ -390,7 +385,7 @@ void MemoryTier::finish(uint32_t number, std::string_view answer, uint32_t nowSe
     }
     throw;
   }
-  if (spare_.size() >= kMostSpare) return;
+  if (spare_.size() >= kMostSpare || validation->bodies.capacity() > kMostSpareBytes) return;
   validation->items.clear();
   validation->asks.clear();
   validation->waiters.clear();
@@ -519,68 +514,6 @@ bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& an
   const uint32_t records = builder_.count();
   if (!cache_.put(key, nowSeconds, {version, HeldKind::page, series.block, records, 0, builder_.content()})) version = kLarge;
   return true;
-}
-
-// ---- Responses
-
-void MemoryTier::respond(const Waiter& waiter, std::string_view body) { respondWith(waiter, 0, body); }
-
-void MemoryTier::refuse(const Waiter& waiter, uint8_t error, uint64_t argument, std::string_view message) {
-  std::string body;
-  Sink out(body);
-  out.u48(0);
-  out.u48(argument);
-  out.u16(static_cast<uint16_t>(message.size()));
-  out.put(message.data(), message.size());
-  respondWith(waiter, error, body);
-}
-
-void MemoryTier::respondWith(const Waiter& waiter, uint8_t error, std::string_view body) {
-  figures_.waiting--;
-  (error == 0 ? figures_.answered : error == kNotCached ? figures_.notCached : figures_.refused)++;
-  waitingBytes_ -= waiter.bodyBytes;
-  const auto found = connections_.find(waiter.connection);
-  // Whoever asked has gone.
-  if (found == connections_.end()) return;
-  Connection& connection = found->second;
-  char head[kResponseHeadBytes];
-  storeU32(head, waiter.correlation);
-  head[4] = static_cast<char>(error);
-  storeU32(head + 5, static_cast<uint32_t>(body.size()));
-  connection.out.append(head, sizeof head);
-  connection.out.append(body);
-  if (connection.dirty) return;
-  connection.dirty = true;
-  dirty_.push_back(waiter.connection);
-}
-
-void MemoryTier::takeDirty(std::vector<uint32_t>& out) {
-  out.clear();
-  out.swap(dirty_);
-}
-
-void MemoryTier::flush(uint32_t number, uint32_t epoch, Sink& out) {
-  const auto found = connections_.find(number);
-  if (found == connections_.end()) return;
-  Connection& connection = found->second;
-  const std::string& all = connection.out;
-  for (size_t from = 0; from < all.size();) {
-    size_t to = from;
-    uint16_t count = 0;
-    while (to < all.size() && count < kMostResponses && to - from < kFrameBytes) {
-      to += kResponseHeadBytes + loadU32(all.data() + to + 5);
-      count++;
-    }
-    out.u32(static_cast<uint32_t>(1 + 4 + 2 + to - from));
-    out.u8(kResponses);
-    out.u32(epoch);
-    out.u16(count);
-    out.put(all.data() + from, to - from);
-    from = to;
-  }
-  if (!out.fits()) return;
-  connection.out.clear();
-  connection.dirty = false;
 }
 
 }  // namespace thermocline

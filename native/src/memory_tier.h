@@ -9,7 +9,7 @@
 // each alone, those that the storage tier could not answer at once.
 //
 // What may wait is bounded, most of all what the storage tier has to read pages for: when every cache is empty at once, equal
-// requests share one page, and those that find no room are told when to ask again.
+// requests share one page, and those that find no room are told when to ask again. So are those whose answers find none.
 //
 // A response reads one series, as one item of one validation, at one applied index (⚖7). A scan that finds at its end that
 // it needs pages it did not ask about returns what it has, or asks anew.
@@ -48,7 +48,7 @@ class MemoryTier {
   // The requests of a frame, `count` of them, of a connection whose number is never used again.
   void take(uint32_t connection, std::string_view requests, uint32_t count, uint32_t nowSeconds);
   // The connection is gone, and with it who waits there.
-  void forget(uint32_t connection) { connections_.erase(connection); }
+  void forget(uint32_t connection);
 
   // Series that wait for a validation of this lane to begin.
   size_t waiting(uint16_t group, Lane lane) const;
@@ -93,6 +93,10 @@ class MemoryTier {
 
  private:
   static constexpr uint8_t kGet = 2;
+  // Numbers of protocol/src/errors.ts.
+  static constexpr uint8_t kOverloaded = 6;
+  static constexpr uint8_t kNotCached = 25;
+  static constexpr uint64_t kRetryAfterMs = 50;
   static constexpr uint64_t kNothingHeld = kSliceMask;
   // In place of a validated version: the cache does not hold the page any more, or it is too large for it.
   static constexpr uint64_t kGone = UINT64_MAX;
@@ -216,6 +220,8 @@ class MemoryTier {
   PageBuilder builder_;
   // Bodies of the requests that wait.
   size_t waitingBytes_ = 0;
+  // Responses that have not been flushed.
+  size_t responseBytes_ = 0;
   // Scratch, kept for its room.
   std::vector<Ask> validated_;
   std::string response_;

@@ -18,6 +18,9 @@ const LEAST_HELD = 600_000
 const MOST_BYTES = 36 * 1024 * 1024
 
 const PROGRAM = fileURLToPath(new URL('./fill-tier.fixture.ts', import.meta.url))
+const LARGE_PROGRAM = fileURLToPath(new URL('./answer-large.fixture.ts', import.meta.url))
+/** Answers and requests take 64 MiB at a time there, several times. */
+const MOST_KEPT_BYTES = 32 * 1024 * 1024
 const folder = mkdtempSync(join(tmpdir(), 'tier-memory-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -31,4 +34,14 @@ test('what the process takes beside the file is bounded, however many pages ther
   assert.ok(pages >= LEAST_HELD, `${pages} pages are held`)
   assert.ok(grown <= MOST_BYTES, `${grown} bytes`)
   assert.equal(statSync(path).size, CACHE_BYTES)
+})
+
+test('what large answers and large requests took is given back', async (t) => {
+  const flags = ['--disable-warning=ExperimentalWarning', '--expose-gc']
+  // What is free goes back to the system at once: how much the allocator keeps of it is chance.
+  const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' }
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, LARGE_PROGRAM], { env })
+  const { kept } = JSON.parse(stdout) as { kept: number }
+  t.diagnostic(`the process keeps ${kept} bytes`)
+  assert.ok(kept <= MOST_KEPT_BYTES, `${kept} bytes`)
 })

@@ -408,3 +408,46 @@ test('what is malformed is told, and a connection that is gone gets nothing', ()
   assert.throws(() => tier.finish(77, new Uint8Array(2), 100), /no validation of that number/)
   tier.close()
 })
+
+test('a get whose values pass one answer is left to the storage tier, which says what is wrong with it', async () => {
+  const run = new Run(25)
+  await run.write('alice', 1n << 16n, 60_000)
+  const get = (times: number) => run.ask(Operation.get, getRequest('alice', Array(times).fill(1n << 16n)))
+  const { error, body } = await get(100)
+  assert.equal(error, 0)
+  assert.ok(body.length > 6_000_000)
+  assert.equal((await get(110)).error, ERRORS.not_cached.number)
+  assert.equal((await get(1024)).error, ERRORS.not_cached.number)
+  run.tier.close()
+})
+
+test('of answers that are not sent yet only so many are kept; the rest are told when to come again', async () => {
+  const MOST_BYTES = 64 * 1024 * 1024
+  const VALUE_BYTES = 60_000
+  const EACH = 120
+  const run = new Run(26)
+  const body = getRequest('alice', [1n << 16n])
+  await run.write('alice', 1n << 16n, VALUE_BYTES)
+  await run.ask(Operation.get, body)
+  const frame = frameOf(Array.from({ length: EACH }, (_, correlation) => ({ correlation, operation: Operation.get, body })))
+  const askOnTen = (first: number) => {
+    for (let connection = first; connection < first + 10; connection++) run.tier.take(connection, frame, 0, frame.length, EACH, 100)
+    const begun = run.tier.begin(0, Lane.held, 100) as { number: number; body: Uint8Array }
+    run.tier.finish(begun.number, run.validateNow(begun.body), 100)
+  }
+  const fitting = Math.floor(MOST_BYTES / (VALUE_BYTES + 25))
+  // Those of connections that are gone, and those that were sent, make room again.
+  askOnTen(10)
+  for (let connection = 10; connection < 20; connection++) run.tier.forget(connection)
+  askOnTen(20)
+  askOnTen(30)
+  const responses = responsesOf(run.tier)
+  assert.equal(responses.filter(({ error }) => error === 0).length, fitting)
+  const refused = responses.filter(({ error }) => error === ERRORS.overloaded.number)
+  assert.equal(refused.length, 20 * EACH - fitting)
+  assert.ok(new ByteReader((refused[0] as Response).body.subarray(6)).u48() > 0)
+  assert.equal(run.tier.stats().overloaded, 30 * EACH - 2 * fitting)
+  askOnTen(20)
+  assert.equal(responsesOf(run.tier).filter(({ error }) => error === 0).length, fitting)
+  run.tier.close()
+})

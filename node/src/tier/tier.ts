@@ -25,6 +25,8 @@ const HEAD_BYTES = 4
 /** More than any validation takes: native/src/memory_tier.cc bounds it. */
 const VALIDATION_BYTES = 4 * 1024 * 1024
 const FRAMES_BYTES = 256 * 1024
+/** Room for frames beyond this is given back. */
+const MOST_FRAMES_BYTES = 4 * 1024 * 1024
 
 export interface Begun {
   readonly number: number
@@ -91,6 +93,7 @@ export class Tier {
 
   /** Frames of all responses of a connection; valid until the next call. */
   flush(connection: number, epoch: number): Uint8Array {
+    if (this.frames.length > MOST_FRAMES_BYTES) this.frames = new Uint8Array(FRAMES_BYTES)
     const written = native.tierFlush(this.id, connection, epoch, this.frames)
     if (written >= 0) return this.frames.subarray(0, written)
     this.frames = new Uint8Array(2 * (-2 - written))
