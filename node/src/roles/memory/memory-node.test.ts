@@ -1,8 +1,9 @@
-/** A real memory node on a socket, before an engine that plays the storage tier: what hostile frames cost. */
+/** A real memory node on a socket, before an engine that plays the storage tier: what hostile frames cost, and what a stop does. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '@thermocline/client'
 import {
   ANY_CLUSTER,
@@ -66,11 +67,11 @@ const storage: Pick<Client, 'topology' | 'watchTopology' | 'validate' | 'close'>
   close: () => Promise.resolve(),
 }
 
-async function start(): Promise<MemoryNode> {
+async function start(nowMs = osClock.nowMs): Promise<MemoryNode> {
   const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', '127.0.0.1:1', '--listen', '127.0.0.1:0', '--cache', '32MiB']
   const ignore = (): void => {}
   const node = new MemoryNode(readMemoryConfig([...flags, '--cache-dir', ''], {}), {
-    clock: osClock,
+    clock: { ...osClock, nowMs },
     randomHex: (bytes) => '1'.repeat(2 * bytes),
     takeStream: takeTcpStream,
     connect: () => Promise.resolve(storage as Client),
@@ -193,4 +194,28 @@ test(`${FRAMES} hostile frames of gets close only their own connections (FUZZ_SE
   context.diagnostic(`${sent} frames, ${node.stats()?.requests} requests were taken, ${goodbyes} connections ended with a goodbye`)
   witness.socket.destroy()
   await node.stop()
+})
+
+test('what gathers for a validation when the node stops is answered', async () => {
+  const GATHERING = 32
+  // The clock stands still: what gathers waits until it moves on.
+  const stoodMs = osClock.nowMs()
+  let hasStopped = false
+  const node = await start(() => (hasStopped ? osClock.nowMs() : stoodMs))
+  const asker = new Asker(node)
+  // Once to fetch the pages, once to validate them: the next of that lane gathers.
+  for (let turn = 0; turn < 2; turn++) {
+    asker.socket.write(getsOf(GATHERING))
+    await asker.answers(GATHERING)
+  }
+  asker.socket.write(getsOf(1))
+  while (node.stats()?.waiting !== 1) await delay(1)
+  // It has been looked at, and waits for a timer alone.
+  await delay(20)
+  assert.equal(node.stats()?.waiting, 1)
+  const stopped = node.stop()
+  hasStopped = true
+  assert.deepEqual(await Promise.race([asker.answers(1), once(asker.socket, 'end')]), [{ correlation: 1, error: 0 }])
+  await stopped
+  asker.socket.destroy()
 })

@@ -327,7 +327,7 @@ export class MemoryNode {
     clearTimeout(this.look?.timer)
     const timer = setTimeout(() => {
       this.look = undefined
-      if (!this.isStopping) this.pumpSoon()
+      this.pumpSoon()
     }, Math.ceil(waitMs))
     this.look = { timer, atMs }
   }
@@ -396,6 +396,8 @@ export class MemoryNode {
     const untilMs = this.world.clock.nowMs() + DRAIN_MS
     while ((this.openTier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs)
       await new Promise((resolve) => setTimeout(resolve, 10))
+    // What was answered in this turn.
+    this.flush()
     this.stopped.abort()
     await this.server.close()
     await this.client?.close()
@@ -406,6 +408,8 @@ export class MemoryNode {
   private closeTier(): void {
     const tier = this.openTier
     this.openTier = undefined
+    clearTimeout(this.look?.timer)
+    this.look = undefined
     this.closed.abort()
     this.closed = new AbortController()
     tier?.close()
