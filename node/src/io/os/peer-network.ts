@@ -35,7 +35,7 @@ export class OsPeerNetwork implements PeerNetwork {
   start(onLink: OnLink): void {
     this.onLink = onLink
     this.checkedMs = performance.now()
-    this.silenceCheck = setInterval(() => this.closeSilent(), SILENCE_CHECK_MS).unref()
+    this.silenceCheck ??= setInterval(() => this.closeSilent(), SILENCE_CHECK_MS).unref()
     this.dialAll()
   }
 
