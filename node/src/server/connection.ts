@@ -83,7 +83,7 @@ export class Connection implements ReplyTarget {
   private greeted = false
   private waiting = 0
   private isClosed = false
-  private helloTimer: NodeJS.Timeout | undefined
+  private readonly helloTimer: NodeJS.Timeout
   /** While something is unsent: looks whether any of it goes. */
   private stallTimer: NodeJS.Timeout | undefined
   private sentBytes = 0
@@ -92,7 +92,6 @@ export class Connection implements ReplyTarget {
   constructor(socket: Socket, host: ConnectionHost) {
     this.host = host
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader), MAX_HELLO_BYTES)
-    this.helloTimer = setTimeout(() => this.goodbye('unavailable', `no hello came within ${HELLO_TIMEOUT_MS} ms`), HELLO_TIMEOUT_MS).unref()
     this.stream = host.takeStream(socket, {
       onData: (bytes) => this.onData(bytes),
       onDrain: () => this.stream.resume(),
@@ -103,6 +102,11 @@ export class Connection implements ReplyTarget {
         host.onClosed(this)
       },
     })
+    this.helloTimer = setTimeout(() => this.onNoHello(), HELLO_TIMEOUT_MS).unref()
+  }
+
+  private onNoHello(): void {
+    if (!this.isClosed) this.goodbye('unavailable', `no hello came within ${HELLO_TIMEOUT_MS} ms`)
   }
 
   onData(chunk: Uint8Array): void {

@@ -16,6 +16,7 @@ import {
   writeHello,
 } from '@thermocline/protocol'
 import { takeTcpStream } from '../io/os/tcp-stream.ts'
+import type { TakeStream } from '../io/ports.ts'
 import { HELLO_TIMEOUT_MS, STALL_MS } from './connection.ts'
 import { DataServer } from './data-server.ts'
 
@@ -23,14 +24,14 @@ const ANSWER_BYTES = 256 * 1024
 const ANSWERS = 40
 
 /** A node that answers each request with `ANSWER_BYTES` bytes. */
-async function startServer(context: TestContext): Promise<number> {
+async function startServer(context: TestContext, takeStream: TakeStream<Socket> = takeTcpStream): Promise<number> {
   const answer = new Uint8Array(ANSWER_BYTES)
   const server = new DataServer({
     clusterId: () => '0'.repeat(32),
     process: () => ({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 }),
     epoch: () => 1,
     sliceDurationMs: () => 1000,
-    takeStream: takeTcpStream,
+    takeStream,
     submit: (_operation, _body, _timeoutMs, target, token) => target.reply(token, 0, answer),
     warn: () => {},
     onPeer: () => {},
@@ -98,6 +99,19 @@ test('a client that begins a hello and does not end it is told so, and its conne
   await turns(50)
   context.mock.timers.tick(HELLO_TIMEOUT_MS)
   assert.match(await goodbye, /no hello came/)
+})
+
+test('a client that cannot be taken over, since no descriptor is left, costs nothing else', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const port = await startServer(context, (socket) => {
+    socket.destroy()
+    throw new Error('no descriptor is left')
+  })
+  const socket = await dial(context, port)
+  const closed = once(socket, 'close')
+  socket.write(Uint8Array.of(40, 0, 0, 0, FrameType.hello))
+  await closed
+  context.mock.timers.tick(HELLO_TIMEOUT_MS)
 })
 
 test('before its hello a client can announce no large frame', async (context) => {
