@@ -112,7 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      state.acceptedRound,\n',
     replace: '      NO_ROUND,\n',
     caughtBy: ['chosen-never-changes'],
-    seed: 200,
+    seed: 21,
     why: 'a promise does not report what was accepted',
   },
   {
@@ -121,7 +121,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'state.phase !== Phase.accepting || round !== state.round) return',
     replace: 'state.phase !== Phase.accepting) return',
     caughtBy: ['votes-are-durable'],
-    seed: 64,
+    seed: 167,
     why: 'an accepted of an earlier round counts for this one',
   },
   {
@@ -181,7 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (state.promisedRound !== NO_ROUND) log.promise(',
     replace: 'if (false) log.promise(',
     caughtBy: ['log-keeps-votes'],
-    seed: 787,
+    seed: 1575,
     why: '⚖10: a segment is freed although it holds an open promise',
   },
   {
@@ -190,7 +190,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'log.pool.release(this.cutGeneration)',
     replace: 'log.pool.release(this.cutGeneration + 1)',
     caughtBy: ['log-keeps-unflushed', 'converges'],
-    seed: 37,
+    seed: 41,
     why: '⚖10: the segment that was being written when the tables were frozen is freed with those before it',
   },
   {
@@ -199,7 +199,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (view.getUint32(12, true) !== generation || view.getUint32(16, true) !== offset) return undefined',
     replace: 'if (view.getUint32(16, true) !== offset) return undefined',
     caughtBy: ['restarts'],
-    seed: 30,
+    seed: 41,
     why: '⚖11: writes of an earlier generation pass for the continuation of this one',
   },
   {
@@ -224,7 +224,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    this.pending.push(read)\n',
     replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
-    seed: 153,
+    seed: 31,
     why: '⚖6: a round answers a read that came after it began',
   },
   {
@@ -241,7 +241,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    if (write.peeked !== undefined && write.peekedIndex === state.chosen) {',
     replace: '    if (write.peeked !== undefined) {',
     caughtBy: ['old-records-agree'],
-    seed: 89,
+    seed: 74,
     why: '⚖8: what a write saw of its records in one instance is shipped in another',
   },
   {
@@ -250,7 +250,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const failed = failedCondition(write, this.peekedView)',
     replace: 'const failed = ((write as { failed?: number }).failed ??= failedCondition(write, this.peekedView))',
     caughtBy: ['conditions'],
-    seed: 163,
+    seed: 70,
     why: '⚖8: the outcome of a condition in one instance is carried over to another',
   },
   {
@@ -299,7 +299,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const index = state.promisedRound !== NO_ROUND || state.acceptedRound !== NO_ROUND ? state.chosen + 1 : state.chosen',
     replace: 'const index = state.chosen',
     caughtBy: ['chosen-never-changes'],
-    seed: 42,
+    seed: 703,
     why: '⚖15: the barrier leaves out what was promised and accepted',
   },
   {
@@ -308,7 +308,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (this.isNewest(peer.process)) countable |= 1 << peer.replica',
     replace: 'if (true) countable |= 1 << peer.replica',
     caughtBy: ['no-replaced-vote-counted'],
-    seed: 244,
+    seed: 114,
     why: '⚖5: a process counts although a later incarnation of its replica is named',
   },
   {
@@ -317,7 +317,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      this.proposer.forgetVotes(peer.replica)\n',
     replace: '',
     caughtBy: ['no-replaced-vote-counted'],
-    seed: 119,
+    seed: 114,
     why: '⚖5: what an incarnation voted counts as a vote of its successor',
   },
   {
