@@ -106,7 +106,7 @@ test('each kind of violation gets its code', async () => {
   const magic = hello()
   magic[5] = 0
   const cases: readonly (readonly [what: string, bytes: Uint8Array, code: ErrorCode, says: RegExp])[] = [
-    ['a frame beyond the limit', oversized, 'bad_frame', /is not within 1 to 8388608/],
+    ['a frame beyond the limit of a hello', oversized, 'bad_frame', /is not within 1 to 4096/],
     ['an empty frame', new Uint8Array(8), 'bad_frame', /frame of 0 bytes/],
     ['a wrong magic', magic, 'bad_frame', /a hello starts with/],
     ['requests before the hello', request(2, new Uint8Array(8)), 'bad_frame', /came before the hello/],
@@ -117,7 +117,7 @@ test('each kind of violation gets its code', async () => {
     ['a frame of a replica', greeted(frame(FrameType.peer, new Uint8Array(40))), 'bad_frame', /frame type 17/],
     ['an unknown frame type', greeted(frame(200, new Uint8Array(4))), 'bad_frame', /frame type 200/],
     ['more requests than there are', greeted(frame(FrameType.requests, new Uint8Array([1, 0, 0, 0, 255, 0]))), 'bad_frame', /./],
-    ['an oversized frame later', greeted(oversized), 'bad_frame', /is not within 1 to/],
+    ['a frame beyond the limit later', greeted(oversized), 'bad_frame', /is not within 1 to 8388608/],
   ]
   for (const [what, bytes, code, says] of cases) {
     const outcome = await send(bytes, false)
