@@ -84,6 +84,9 @@ class Reader {
   const char* what_;
 };
 
+// Of one answer, which must fit in a frame beside others: MAX_ANSWER_BYTES of node/src/replica/read-server.ts.
+constexpr size_t kMostAnswerBytes = 6 * 1024 * 1024;
+
 // Collects an answer. Over a fixed buffer it keeps counting past the end, so that the caller learns how much it needs.
 class Sink {
  public:

@@ -7,8 +7,6 @@ namespace thermocline {
 namespace {
 
 constexpr size_t kScanChunkBytes = 256 * 1024;
-// Of a get, whose ids may repeat: MAX_ANSWER_BYTES of node/src/replica/read-server.ts. The storage tier says what is wrong with more.
-constexpr size_t kMostAnswerBytes = 6 * 1024 * 1024;
 
 }  // namespace
 
@@ -46,6 +44,7 @@ MemoryTier::Served MemoryTier::serveGet(const Request& request, const SeriesRef&
     }
     const RecordView record = page.at(at);
     out.put(record.bytes.data() + 8, record.bytes.size() - 8);
+    // Ids may repeat. The storage tier says what is wrong with that many.
     if (response.size() > kMostAnswerBytes) return Served::notCached;
   }
   return Served::done;

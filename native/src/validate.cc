@@ -17,9 +17,6 @@ constexpr uint32_t kMostPages = 64;
 constexpr uint64_t kMostPageBytes = 64 * 1024;
 constexpr uint64_t kRecordHeadOnWire = 18;
 constexpr uint32_t kMostSlices = 4096;
-// Of an answer: MAX_ANSWER_BYTES of node/src/replica/read-server.ts. One item alone cannot pass it: its 64 pages of 64 KiB take
-// 4 MiB and their heads.
-constexpr size_t kMostAnswerBytes = 6 * 1024 * 1024;
 constexpr uint8_t kAnswered = 0;
 constexpr uint8_t kLater = 1;
 
@@ -125,7 +122,8 @@ void answerPage(SortedStore& store, const ReadView& view, const SeriesRef& serie
 }  // namespace
 
 // `u16 items | (u8 state | …)*`. Items that would have to wait are answered as such, and so are those that do not fit in the
-// answer: each is asked for alone then. Once as much was read in vain as an answer holds, no more is: that bounds the work.
+// answer: each is asked for alone then, and fits:
+// 64 pages of 64 KiB take 4 MiB and their heads. Once as much was read in vain as an answer holds, no more is: that bounds the work.
 void Engine::validate(std::string_view request, const double* needs, size_t count, Sink& out) {
   Reader reader(request, "a validation");
   const Head head = readHead(reader, restoreGeneration_);

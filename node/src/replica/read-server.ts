@@ -15,7 +15,7 @@ const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
 /**
  * Largest answer to one read: it must fit in a frame beside others. That of a validation the engine bounds, and so the memory tier
- * that of a get: kMostAnswerBytes of native/src/validate.cc and native/src/memory_tier_serve.cc.
+ * that of a get: kMostAnswerBytes of native/src/bytes.h.
  */
 const MAX_ANSWER_BYTES = 6 * 1024 * 1024
 

@@ -2,23 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import {
-  ANY_CLUSTER,
-  ByteReader,
-  ByteWriter,
-  beginFrame,
-  endFrame,
-  FrameDecoder,
-  FrameType,
-  HelloKind,
-  readGoodbye,
-  WIRE_VERSION,
-  writeHello,
-} from '@thermocline/protocol'
+import { ByteReader, ByteWriter, FrameDecoder, FrameType, Operation, readGoodbye } from '@thermocline/protocol'
 import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import type { TakeStream } from '../io/ports.ts'
 import { HELLO_TIMEOUT_MS, STALL_MS } from './connection.ts'
 import { DataServer } from './data-server.ts'
+import { helloBytes, requestsFrame, writeRequest } from './raw-client.fixture.ts'
 
 const ANSWER_BYTES = 256 * 1024
 const ANSWERS = 40
@@ -50,26 +39,15 @@ async function dial(context: TestContext, port: number): Promise<Socket> {
 
 async function greeted(context: TestContext, port: number): Promise<Socket> {
   const socket = await dial(context, port)
-  const w = new ByteWriter(64)
-  writeHello(w, { version: WIRE_VERSION, kind: HelloKind.client, clusterId: ANY_CLUSTER, name: 'test' })
-  socket.write(w.copy())
+  socket.write(helloBytes())
   await once(socket, 'data')
   return socket
 }
 
-function requests(count: number): Uint8Array {
-  const w = new ByteWriter(1024)
-  const at = beginFrame(w, FrameType.requests)
-  w.u32(1)
-  w.u16(count)
-  for (let correlation = 1; correlation <= count; correlation++) {
-    w.u32(correlation)
-    w.u32(1000)
-    w.u8(2)
-    w.u32(0)
-  }
-  endFrame(w, at)
-  return w.copy()
+function emptyRequests(count: number): Uint8Array {
+  const requests = new ByteWriter(1024)
+  for (let correlation = 1; correlation <= count; correlation++) writeRequest(requests, correlation, Operation.get, new Uint8Array(0))
+  return requestsFrame(count, requests.copy())
 }
 
 /** The message with which the other side ends the connection. */
@@ -128,7 +106,7 @@ test('a client that takes nothing of its answers is cut off; one that takes some
   const closed = once(stuck, 'close')
   for (const socket of [stuck, slow]) {
     socket.pause()
-    socket.write(requests(ANSWERS))
+    socket.write(emptyRequests(ANSWERS))
   }
   await turns(100)
   let taken = 0

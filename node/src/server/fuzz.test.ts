@@ -8,21 +8,15 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import {
-  ANY_CLUSTER,
   ByteReader,
   ByteWriter,
-  beginFrame,
   DecodeError,
-  endFrame,
   FrameDecoder,
   FrameType,
-  HelloKind,
   Operation,
   readBatchHead,
   readGoodbye,
   readHello,
-  WIRE_VERSION,
-  writeHello,
 } from '@thermocline/protocol'
 import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import { checkReadBody } from '../kv/read-body.ts'
@@ -32,23 +26,11 @@ import { beginPeerFrame, encodeNaming, endPeerFrame, readNaming, readPeerHello }
 import { MessageWriter, type PeerHandler, readMessages } from '../paxos/messages.ts'
 import { ProcessTable } from '../paxos/processes.ts'
 import { DataServer } from './data-server.ts'
+import { FUZZ_SEED, mutate, random } from './hostile-bytes.fixture.ts'
+import { helloBytes, requestsFrame, writeRequest } from './raw-client.fixture.ts'
 
 const INPUTS = 100_000
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const INPUTS_PER_CONNECTION = 50
-
-let state = SEED
-function random(below: number): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return Math.floor((state / 2 ** 32) * below)
-}
-
-/** A valid body, or a random one, with some of its bytes changed, its end cut off, or a length blown up. */
-function mutate(bytes: Uint8Array): Uint8Array {
-  const copy = random(4) === 0 ? bytes.slice(0, random(bytes.length + 1)) : bytes.slice()
-  for (let times = random(6); times > 0 && copy.length > 0; times--) copy[random(copy.length)] = random(3) === 0 ? 255 : random(256)
-  return copy
-}
 
 const processes = new ProcessTable()
 const self = processes.intern({ group: 0, replica: 1, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 })
@@ -79,7 +61,7 @@ function peerFrame(): Uint8Array {
 
 const noHandler = new Proxy({} as PeerHandler, { get: () => () => undefined })
 
-test(`decoders: ${INPUTS} mutated inputs throw nothing but DecodeError (FUZZ_SEED=${SEED})`, () => {
+test(`decoders: ${INPUTS} mutated inputs throw nothing but DecodeError (FUZZ_SEED=${FUZZ_SEED})`, () => {
   let refused = 0
   const decoder = (): FrameDecoder =>
     new FrameDecoder(new ByteReader(), (type, reader) => {
@@ -109,7 +91,7 @@ test(`decoders: ${INPUTS} mutated inputs throw nothing but DecodeError (FUZZ_SEE
   assert.ok(refused > INPUTS / 20, `only ${refused} were refused: the mutations are too tame`)
 })
 
-test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ_SEED=${SEED})`, async (context) => {
+test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ_SEED=${FUZZ_SEED})`, async (context) => {
   const crashes: unknown[] = []
   let submitted = 0
   const server = new DataServer({
@@ -152,26 +134,11 @@ test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ
   await server.close()
 })
 
-function helloBytes(): Uint8Array {
-  const w = new ByteWriter(64)
-  writeHello(w, { version: WIRE_VERSION, kind: HelloKind.client, clusterId: ANY_CLUSTER, name: 'fuzz' })
-  return w.copy()
-}
-
 function requestFrame(): Uint8Array {
-  const w = new ByteWriter(128)
-  const at = beginFrame(w, FrameType.requests)
-  w.u32(1)
-  w.u16(1)
-  w.u32(random(1000))
-  w.u32(1000)
-  w.u8(1 + random(6))
-  const body = new Uint8Array(random(60))
-  for (let i = 0; i < body.length; i++) body[i] = random(256)
-  w.u32(body.length)
-  w.put(body)
-  endFrame(w, at)
-  return w.copy()
+  const requests = new ByteWriter(128)
+  const body = Uint8Array.from({ length: random(60) }, () => random(256))
+  writeRequest(requests, random(1000), 1 + random(6), body)
+  return requestsFrame(1, requests.copy())
 }
 
 async function greeted(port: number): Promise<Socket> {

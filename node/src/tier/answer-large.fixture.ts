@@ -1,45 +1,31 @@
 /** A process whose memory tier gives large answers on many connections, and takes large requests; it prints what it holds on to afterwards. */
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter, Operation, PageVerdict, placementOf } from '@thermocline/protocol'
 import { getRequest } from '../engine/model.ts'
+import { writeRequest } from '../server/raw-client.fixture.ts'
+import { anonymousBytes, writePageAnswer } from './process-memory.fixture.ts'
 import { Lane, Tier } from './tier.ts'
 
 const VALUE_BYTES = 60_000
 const CONNECTIONS = 100
 const id = 1n << 16n
 
-/** Of this process, without files that are mapped. */
-const anonymousBytes = (): number => Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
-
 function frameOf(body: Uint8Array, times: number): Uint8Array {
   const frame = new ByteWriter(times * (body.length + 13))
-  for (let correlation = 0; correlation < times; correlation++) {
-    frame.u32(correlation)
-    frame.u32(1000)
-    frame.u8(Operation.get)
-    frame.u32(body.length)
-    frame.put(body)
-  }
+  for (let correlation = 0; correlation < times; correlation++) writeRequest(frame, correlation, Operation.get, body)
   return frame.copy()
 }
 
-/** One series, one page: as it was held, or with its one record. */
+/** Of one series, whose page comes, or is as it was held. */
 function answerOf(verdict: number): Uint8Array {
   const answer = new ByteWriter(VALUE_BYTES + 64)
   answer.u16(1)
-  answer.u8(0)
-  answer.u48(1)
-  answer.u8(verdict)
-  if (verdict === PageVerdict.unchanged) return answer.copy()
-  answer.u48(1)
-  answer.u32(1)
-  const record = new DataView(new ArrayBuffer(8))
-  record.setBigUint64(0, id)
-  answer.put(new Uint8Array(record.buffer))
-  answer.u48(1)
-  answer.u32(VALUE_BYTES)
-  answer.put(new Uint8Array(VALUE_BYTES))
+  if (verdict === PageVerdict.page) writePageAnswer(answer, id, new Uint8Array(VALUE_BYTES))
+  else {
+    answer.u8(0)
+    answer.u48(1)
+    answer.u8(verdict)
+  }
   return answer.copy()
 }
 

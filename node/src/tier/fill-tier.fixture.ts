@@ -1,15 +1,13 @@
 /** A process that fills a memory tier's cache in the file argv[2] with argv[3] pages, and prints what it grew by and what is held. */
-import { readFileSync } from 'node:fs'
-import { ByteWriter, Operation, PageVerdict, placementOf } from '@thermocline/protocol'
+import { ByteWriter, Operation, placementOf } from '@thermocline/protocol'
 import { getRequest } from '../engine/model.ts'
+import { writeRequest } from '../server/raw-client.fixture.ts'
+import { anonymousBytes, writePageAnswer } from './process-memory.fixture.ts'
 import { Lane, Tier } from './tier.ts'
 
 const [path, pages, cacheBytes] = [process.argv[2] as string, Number(process.argv[3]), Number(process.argv[4])]
 const VALUE_BYTES = 40
 const PER_FRAME = 64
-
-/** Of this process, without files that are mapped. */
-const anonymousBytes = (): number => Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
 
 const value = new Uint8Array(VALUE_BYTES).fill(7)
 const id = 1n << 16n
@@ -20,23 +18,8 @@ function fill(tier: Tier, first: number): void {
   const answer = new ByteWriter(PER_FRAME * (VALUE_BYTES + 64))
   answer.u16(PER_FRAME)
   for (let page = first; page < first + PER_FRAME; page++) {
-    const body = getRequest(`series-${page}`, [id])
-    request.u32(page)
-    request.u32(1000)
-    request.u8(Operation.get)
-    request.u32(body.length)
-    request.put(body)
-    answer.u8(0)
-    answer.u48(1)
-    answer.u8(PageVerdict.page)
-    answer.u48(1)
-    answer.u32(1)
-    const record = new DataView(new ArrayBuffer(8))
-    record.setBigUint64(0, id)
-    answer.put(new Uint8Array(record.buffer))
-    answer.u48(1)
-    answer.u32(VALUE_BYTES)
-    answer.put(value)
+    writeRequest(request, page, Operation.get, getRequest(`series-${page}`, [id]))
+    writePageAnswer(answer, id, value)
   }
   const frame = request.written()
   tier.take(1, frame, 0, frame.length, PER_FRAME, 100)

@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { ByteReader, ByteWriter, blockOf, ERRORS, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
 import { createMemoryStore, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, ModelBlock, type ModelRecord, peek, readGet, readScan, scanRequest } from '../engine/model.ts'
+import { writeRequest } from '../server/raw-client.fixture.ts'
 import { LANES, Lane, RINGS, Tier } from './tier.ts'
 
 const SLICE_MS = 1000
@@ -42,13 +43,7 @@ function openTier(changes: { path?: string; boot?: number; owner?: string; resto
 
 function frameOf(requests: readonly { correlation: number; operation: number; body: Uint8Array }[]): Uint8Array {
   const writer = new ByteWriter(1024)
-  for (const { correlation, operation, body } of requests) {
-    writer.u32(correlation)
-    writer.u32(1000)
-    writer.u8(operation)
-    writer.u32(body.length)
-    writer.put(body)
-  }
+  for (const { correlation, operation, body } of requests) writeRequest(writer, correlation, operation, body)
   return writer.copy()
 }
 

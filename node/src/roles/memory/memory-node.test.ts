@@ -5,39 +5,20 @@ import { connect, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '@thermocline/client'
-import {
-  ANY_CLUSTER,
-  ByteReader,
-  ByteWriter,
-  beginFrame,
-  endFrame,
-  FrameDecoder,
-  FrameType,
-  HelloKind,
-  Operation,
-  parseTopology,
-  readGoodbye,
-  WIRE_VERSION,
-  writeHello,
-} from '@thermocline/protocol'
+import { ByteReader, ByteWriter, FrameDecoder, FrameType, Operation, parseTopology, readGoodbye } from '@thermocline/protocol'
 import { createMemoryStore, openEngine } from '../../engine/mod.ts'
 import { getRequest } from '../../engine/model.ts'
 import { osClock } from '../../io/os/clock.ts'
 import { takeTcpStream } from '../../io/os/tcp-stream.ts'
+import { FUZZ_SEED, mutate, random } from '../../server/hostile-bytes.fixture.ts'
+import { helloBytes, requestsFrame, writeRequest } from '../../server/raw-client.fixture.ts'
 import { readMemoryConfig } from './config.ts'
 import { MemoryNode } from './memory-node.ts'
 
 const CLUSTER_ID = 'ab'.repeat(16)
 const FRAMES = 20_000
 const FRAMES_PER_CONNECTION = 10
-const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const COUNT_AT = 5
-
-let state = SEED
-function random(below: number): number {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return Math.floor((state / 2 ** 32) * below)
-}
 
 const topology = parseTopology({
   formatVersion: 1,
@@ -102,9 +83,7 @@ class Asker {
     const decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.take(type, reader))
     this.socket.on('data', (chunk: Buffer) => decoder.push(chunk))
     this.socket.on('error', () => {})
-    const hello = new ByteWriter(64)
-    writeHello(hello, { version: WIRE_VERSION, kind: HelloKind.client, clusterId: ANY_CLUSTER, name: 'test' })
-    this.socket.write(hello.copy())
+    this.socket.write(helloBytes())
   }
 
   private take(type: number, reader: ByteReader): void {
@@ -128,29 +107,13 @@ class Asker {
 function getsOf(count: number, change = (requests: Uint8Array) => requests, first = 1): Uint8Array {
   const requests = new ByteWriter(1024)
   for (let correlation = first; correlation < first + count; correlation++) {
-    const body = getRequest(`series-${correlation}`, [1n << 16n])
-    requests.u32(correlation)
-    requests.u32(1000)
-    requests.u8(Operation.get)
-    requests.u32(body.length)
-    requests.put(body)
+    writeRequest(requests, correlation, Operation.get, getRequest(`series-${correlation}`, [1n << 16n]))
   }
-  const frame = new ByteWriter(1024)
-  const at = beginFrame(frame, FrameType.requests)
-  frame.u32(1)
-  frame.u16(count)
-  frame.put(change(requests.copy()))
-  endFrame(frame, at)
-  return frame.copy()
+  return requestsFrame(count, change(requests.copy()))
 }
 
 const cutOff = (requests: Uint8Array): Uint8Array => requests.subarray(0, requests.length - 1)
 const lengthened = (requests: Uint8Array): Uint8Array => Uint8Array.from([...requests, 0])
-function spoiled(requests: Uint8Array): Uint8Array {
-  if (random(4) === 0) return requests.slice(0, random(requests.length + 1))
-  for (let times = random(6); times > 0; times--) requests[random(requests.length)] = random(3) === 0 ? 255 : random(256)
-  return requests
-}
 
 test('a malformed frame costs its connection, and nobody else anything', async () => {
   const node = await start()
@@ -171,7 +134,7 @@ test('a malformed frame costs its connection, and nobody else anything', async (
   await node.stop()
 })
 
-test(`${FRAMES} hostile frames of gets close only their own connections (FUZZ_SEED=${SEED})`, async (context) => {
+test(`${FRAMES} hostile frames of gets close only their own connections (FUZZ_SEED=${FUZZ_SEED})`, async (context) => {
   const node = await start()
   const witness = new Asker(node)
   let goodbyes = 0
@@ -180,7 +143,7 @@ test(`${FRAMES} hostile frames of gets close only their own connections (FUZZ_SE
     while (sent < FRAMES) {
       sent += FRAMES_PER_CONNECTION
       const hostile = new Asker(node)
-      for (let i = 0; i < FRAMES_PER_CONNECTION; i++) hostile.socket.write(getsOf(1 + random(4), i % 3 === 0 ? undefined : spoiled))
+      for (let i = 0; i < FRAMES_PER_CONNECTION; i++) hostile.socket.write(getsOf(1 + random(4), i % 3 === 0 ? undefined : mutate))
       hostile.socket.end()
       await once(hostile.socket, 'close')
       if (hostile.goodbye !== undefined) goodbyes++
