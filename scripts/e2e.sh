@@ -18,7 +18,7 @@ if [ -d /dev/shm ]; then
   export THERMOCLINE_CACHE_DIR="$caches" THERMOCLINE_VERSION_CACHE_DIR="$caches"
 fi
 # `exec`, where it runs in the background: a signal to it is one to node.
-tests="node --disable-warning=ExperimentalWarning --test --test-reporter=${TEST_REPORTER:-dot} --test-concurrency=1 --test-timeout=240000"
+tests="node --disable-warning=ExperimentalWarning --test --test-reporter=${TEST_REPORTER:-dot} --test-reporter-destination=stdout --test-concurrency=1 --test-timeout=240000"
 # shellcheck disable=SC2086
 if [ $# -gt 0 ]; then
   $tests "$@"
@@ -29,8 +29,11 @@ fi
 kube=$!
 status=0
 # shellcheck disable=SC2046,SC2086
-$tests $(find e2e/src -name '*.test.ts' -not -path '*/kube/*' | sort) || status=$?
+$tests --test-reporter=spec --test-reporter-destination="$work/local.log" \
+  $(find e2e/src -name '*.test.ts' -not -path '*/kube/*' | sort) || status=$?
 tail -n +1 -f --pid="$kube" "$work/kube.log"
 wait "$kube" || status=$?
 kube=
+# What failed first is last again: the report of the other tests has come between.
+sed -n '/failing tests:/,$p' "$work/local.log"
 exit "$status"

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { History } from './campaign/history.ts'
 import { Load } from './campaign/load.ts'
+import { waitUntilServing } from './node-http.ts'
 import { type MemoryPlace, Up, type UpEvent } from './up.ts'
 
 const KILLS = 4
@@ -26,17 +27,20 @@ const total = async (name: string): Promise<number> => {
   return each.reduce((sum, value) => sum + value, 0)
 }
 
-/** SIGKILL to a memory node; resolves when another process has taken its place. */
+/** SIGKILL to a memory node; resolves when another process has taken its place and serves. */
 async function killAndWait(machine: number): Promise<void> {
   const name = `m0-${machine}`
+  const { pid, http } = up.memory[machine] as MemoryPlace
   const isStart = ({ event, node }: UpEvent): boolean => event === 'started' && node === name
   const seen = up.events.length
-  process.kill(up.events.findLast(isStart)?.pid ?? (up.memory[machine] as MemoryPlace).pid, 'SIGKILL')
+  process.kill(up.events.findLast(isStart)?.pid ?? pid, 'SIGKILL')
   const untilMs = performance.now() + RESTART_TIMEOUT_MS
   while (!up.events.slice(seen).some(isStart)) {
     assert.ok(performance.now() < untilMs, `${name} does not start again`)
     await delay(50)
   }
+  // It does not listen as soon as its process runs.
+  await waitUntilServing(http)
 }
 
 describe('the memory tier', () => {
