@@ -23,6 +23,7 @@ COPY operator/package.json operator/
 COPY client/package.json client/
 COPY cli/package.json cli/
 COPY checker/package.json checker/
+COPY simulation/package.json simulation/
 COPY e2e/package.json e2e/
 COPY bench/package.json bench/
 RUN npm ci --ignore-scripts --loglevel=error

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 all=$#
-if [ $# = 0 ]; then set -- protocol native node operator client cli checker scripts bench; fi
+if [ $# = 0 ]; then set -- protocol native node operator client cli checker simulation scripts bench; fi
 files=$(find "$@" -name '*.test.ts' -not -path '*/node_modules/*' -not -path '*/dist/*' | sort)
 # shellcheck disable=SC2086
 node --disable-warning=ExperimentalWarning --test --test-reporter="${TEST_REPORTER:-dot}" --test-concurrency=2 $files

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Random } from '@thermocline/simulation'
 import { check } from './check.ts'
-import { generate, type RecordOperation, randomOf } from './generate.fixture.ts'
+import { generate, type RecordOperation } from './generate.fixture.ts'
 import { type RecordInput, type RecordOutput, recordModel } from './record.ts'
 import { registerModel } from './register.ts'
 
@@ -27,14 +28,14 @@ const found = (version: number, value?: string): RecordOutput => ({ kind: 'found
 
 test('histories that a store could have made are accepted', () => {
   for (let seed = 1; seed <= 300; seed++) {
-    const history = generate(randomOf(seed), 2 + (seed % 8), 200, 2 + (seed % 4), seed % 3 === 0 ? 0.05 : 0)
+    const history = generate(new Random(seed), 2 + (seed % 8), 200, 2 + (seed % 4), seed % 3 === 0 ? 0.05 : 0)
     assert.equal(verdictOf(history), 'linearizable', `seed ${seed}`)
   }
 })
 
 test('one read that is changed is a violation', () => {
   for (let seed = 1; seed <= 100; seed++) {
-    const history = generate(randomOf(seed), 4, 100, 2, 0)
+    const history = generate(new Random(seed), 4, 100, 2, 0)
     const at = history.findLastIndex(({ output }) => output?.kind === 'found' && output.version > 0)
     const spoilt = history.map((operation, i) => (i === at ? { ...operation, output: found(7, 'never written') } : operation))
     assert.equal(verdictOf(spoilt), 'violation', `seed ${seed}`)
@@ -87,7 +88,7 @@ test('keys are checked alone, and the one that is wrong is named', () => {
 })
 
 test('a search that reaches its limit says so', () => {
-  assert.equal(check(recordModel, generate(randomOf(1), 8, 400, 1, 0), 10).verdict, 'undecided')
+  assert.equal(check(recordModel, generate(new Random(1), 8, 400, 1, 0), 10).verdict, 'undecided')
 })
 
 test('what happens at the same moment is concurrent', () => {

@@ -10,6 +10,8 @@ import { Up } from './up.ts'
 /** No write waits longer than this for a replica that is gone or frozen. */
 const MOST_UNAVAILABLE_MS = 5000
 const CATCH_UP_TIMEOUT_MS = 60_000
+/** While there is no majority writes wait for two processes to start, which takes as long as the machine is busy. */
+const NO_MAJORITY_TIMEOUT_MS = 60_000
 
 let up: Up
 before(async () => {
@@ -17,8 +19,9 @@ before(async () => {
 })
 after(() => up.stop())
 
-function startLoad(prefix: string): Promise<Load> {
-  return Load.start({ endpoints: up.endpoints, clients: 12, writesPerSecond: 800, readsPerSecond: 800, series: 60, prefix })
+function startLoad(prefix: string, timeoutMs?: number): Promise<Load> {
+  const rates = { clients: 12, writesPerSecond: 800, readsPerSecond: 800, series: 60 }
+  return Load.start({ endpoints: up.endpoints, ...rates, prefix, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
 }
 
 /** Waits for a replica to serve under a new process and to have what the others have. Resolves to how long that took. */
@@ -99,7 +102,7 @@ test('a replica that freezes and thaws: the others go on within 5 s', async (t: 
 })
 
 test('kill -9 of two at once: writes wait for a majority, none is lost, none fails', async (t: TestContext) => {
-  const load = await startLoad('two')
+  const load = await startLoad('two', NO_MAJORITY_TIMEOUT_MS)
   await delay(1000)
   const boots = await Promise.all([1, 2].map(async (at) => (await replicaStatus(up.http[at] as string)).boot))
   process.kill(up.pidOf(1), 'SIGKILL')

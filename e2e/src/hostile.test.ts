@@ -20,6 +20,7 @@ import {
   WIRE_VERSION,
   writeHello,
 } from '@thermocline/protocol'
+import { Random } from '@thermocline/simulation'
 import { waitForAgreement } from './agreement.ts'
 import { Load } from './load.ts'
 import { replicaStatus } from './node-http.ts'
@@ -34,17 +35,6 @@ before(async () => {
   up = await Up.fresh()
 })
 after(() => up.stop())
-
-/** A generator of numbers from a seed (mulberry32), so that a failing run can be repeated. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 function hello(change: Partial<Parameters<typeof writeHello>[1]> = {}): Uint8Array {
   const writer = new ByteWriter(128)
@@ -133,21 +123,21 @@ test('a truncated frame is closed with its connection, without a word', async ()
 })
 
 /** Random bytes, changed hellos and changed requests, half of them cut somewhere. */
-function makeInput(random: (below: number) => number): Uint8Array {
-  const noise = Uint8Array.from({ length: random(200) }, () => random(256))
-  const kind = random(6)
+function makeInput(random: Random): Uint8Array {
+  const noise = Uint8Array.from({ length: random.below(200) }, () => random.below(256))
+  const kind = random.below(6)
   const parts: Uint8Array[] = kind === 0 ? [noise] : [hello()]
   if (kind === 1) parts.push(noise)
-  if (kind === 2) parts.push(frame(random(24), noise))
-  if (kind >= 3) parts.push(request(random(9), noise))
+  if (kind === 2) parts.push(frame(random.below(24), noise))
+  if (kind >= 3) parts.push(request(random.below(9), noise))
   const bytes = Buffer.concat(parts)
-  if (kind === 5) for (let flips = 1 + random(4); flips > 0; flips--) bytes[random(bytes.length)] = random(256)
-  return random(2) === 0 ? bytes : bytes.subarray(0, random(bytes.length + 1))
+  if (kind === 5) for (let flips = 1 + random.below(4); flips > 0; flips--) bytes[random.below(bytes.length)] = random.below(256)
+  return random.below(2) === 0 ? bytes : bytes.subarray(0, random.below(bytes.length + 1))
 }
 
 test(`${INPUTS} hostile inputs beside a load`, async (t: TestContext) => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
-  const random = seeded(seed)
+  const random = new Random(seed)
   const load = await Load.start({ endpoints: up.endpoints, clients: 8, writesPerSecond: 300, readsPerSecond: 300, series: 20 })
   const counts: Record<string, number> = {}
   for (let sent = 0; sent < INPUTS; sent += AT_A_TIME) {

@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly series: number
   readonly valueBytes?: number
   readonly prefix?: string
+  /** Deadline of a call; the library's own unless given. */
+  readonly timeoutMs?: number
 }
 
 /** How often a client looks which of its calls are due. */
@@ -60,8 +62,9 @@ export class Load {
   }
 
   static async start(options: LoadOptions): Promise<Load> {
+    const { endpoints, timeoutMs: defaultTimeoutMs } = options
     const clients = await Promise.all(
-      Array.from({ length: options.clients }, (_, at) => connect({ endpoints: options.endpoints, name: `load-${at}` })),
+      Array.from({ length: options.clients }, (_, at) => connect({ endpoints, name: `load-${at}`, defaultTimeoutMs })),
     )
     return new Load(options, clients)
   }

@@ -39,8 +39,9 @@ class StoreSnapshot {
   virtual ~StoreSnapshot() = default;
 };
 
-// Rows of a family come in ascending key order; a range removal covers what the store held before, never rows of the
-// same ingest. Without `commit` nothing happened: whatever failed before may be tried again by a new ingest.
+// Rows of a family come in ascending key order, and so do range removals, which cover what the store holds when they are
+// called, never rows of the same ingest; no other ingest may commit in between. Without `commit` nothing happened:
+// whatever failed before may be tried again by a new ingest.
 class Ingest {
  public:
   virtual ~Ingest() = default;

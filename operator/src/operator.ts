@@ -5,8 +5,9 @@
 import type { NodeAdmin } from './cluster-admin/node-admin.ts'
 import type { OperatorConfig } from './config.ts'
 import type { ReconcileContext } from './controllers/context.ts'
-import { MemoryGroupController } from './controllers/memory-group/controller.ts'
-import { PaxosGroupController } from './controllers/paxos-group/controller.ts'
+import type { Controller } from './controllers/controller.ts'
+import { memoryGroupController } from './controllers/memory-group/controller.ts'
+import { paxosGroupController } from './controllers/paxos-group/controller.ts'
 import { allInformers, makeWatches } from './controllers/watches.ts'
 import {
   Applier,
@@ -46,7 +47,7 @@ export interface OperatorParts {
 }
 
 export class Operator {
-  private readonly controllers: readonly (PaxosGroupController | MemoryGroupController)[]
+  private readonly controllers: readonly Controller[]
   private readonly informers: readonly Informer[]
   private readonly events: EventRecorder
   private readonly elector: Elector
@@ -80,7 +81,7 @@ export class Operator {
       defaultImage: settings.image,
       isLeading: () => this.elector.isLeading,
     }
-    this.controllers = [new PaxosGroupController(context, settings.workers), new MemoryGroupController(context, settings.workers)]
+    this.controllers = [paxosGroupController(context, settings.workers), memoryGroupController(context, settings.workers)]
     this.elector = new Elector(
       { ...world, kube: leases },
       {

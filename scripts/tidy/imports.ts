@@ -1,6 +1,6 @@
 /** The import table, enforced: packages, folders of the node, purity, the real world, cycles. */
 import { dirname, join } from 'node:path/posix'
-import { NODE_FOLDERS, OS_IMPORTERS, PACKAGES, PURE } from './table.ts'
+import { NODE_FOLDERS, NOT_SHIPPED, OS_IMPORTERS, PACKAGES, PURE, SHIPPED } from './table.ts'
 import { codeOf, type Finding, isTest, lineOf, type SourceFile } from './tree.ts'
 
 interface Import {
@@ -50,6 +50,9 @@ function checkPackage(one: Import): Finding[] {
         fix: `${own} may import ${may}; move the code, or hand the value in (scripts/tidy/table.ts)`,
       },
     ]
+  }
+  if (other === NOT_SHIPPED && SHIPPED.test(one.from) && !isTest(one.from)) {
+    return [{ place: place(one), what: `imports ${other}, which is not in the image`, fix: 'only tests and simulators may' }]
   }
   if (byName === undefined && own !== 'scripts') {
     return [

@@ -17,6 +17,12 @@ test('packages import only what stands below them', () => {
   assert.deepEqual(check('client/src/a.ts', "const x = await import('../../node/src/b.ts')\n"), ['client/src/a.ts:1: client imports node'])
 })
 
+test('what ships does not import what is not in the image', () => {
+  const text = "import { Random } from '@thermocline/simulation'\n"
+  assert.deepEqual(check('node/src/a.ts', text), ['node/src/a.ts:1: imports simulation, which is not in the image'])
+  for (const path of ['node/src/a.test.ts', 'node/sim/src/a.ts', 'bench/src/a.ts']) assert.deepEqual(check(path, text), [])
+})
+
 test('folders of the node know only those below them', () => {
   assert.deepEqual(check('node/src/kv/a.ts', "import { x } from '../paxos/b.ts'\n"), [])
   assert.deepEqual(check('node/src/paxos/a.ts', "import { x } from '../kv/b.ts'\n"), [

@@ -13,15 +13,20 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   native: [],
   // A memory node is a client of the storage tier.
-  node: ['protocol', 'native', 'client'],
-  operator: ['protocol'],
+  node: ['protocol', 'native', 'client', 'simulation'],
+  operator: ['protocol', 'simulation'],
   client: ['protocol'],
   cli: ['protocol', 'client'],
-  checker: [],
-  e2e: ['protocol', 'client', 'cli', 'checker'],
-  bench: ['protocol', 'client', 'cli'],
+  checker: ['simulation'],
+  simulation: [],
+  e2e: ['protocol', 'client', 'cli', 'checker', 'simulation'],
+  bench: ['protocol', 'client', 'cli', 'simulation'],
   scripts: ['protocol', 'node', 'operator', 'client', 'cli'],
 }
+
+/** Not in the image: of the packages that are, only tests and simulators may import it. */
+export const NOT_SHIPPED = 'simulation'
+export const SHIPPED: RegExp = /^(?:protocol|native|node|operator|client|cli)\/src\//
 
 /**
  * Folder of `node/src` → the folders it may import; '.' is `node/src` itself. Below stand the ports and the pure core,

@@ -3,15 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Random } from '@thermocline/simulation'
 import { VALUE_BYTES } from '../workloads.ts'
 import { Dataset, drawPages, writeDataset } from './dataset.ts'
-import { seededRandom } from './random.ts'
 
 const POOL = Uint8Array.from({ length: 1000 }, (_, at) => at % 251)
 
 test('hot pages are spread over all pages, and are as hot as the distribution says', () => {
   const counts = new Map<number, number>()
-  for (const page of drawPages(10_000, 100_000, seededRandom(5))) counts.set(page, (counts.get(page) ?? 0) + 1)
+  for (const page of drawPages(10_000, 100_000, new Random(5))) counts.set(page, (counts.get(page) ?? 0) + 1)
   const hottest = [...counts].sort(([, a], [, b]) => b - a).slice(0, 100)
   // Rank 0 of 10,000 has a share of 9.9 %.
   assert.ok(Math.abs((hottest[0]?.[1] as number) - 9930) < 500, String(hottest[0]))

@@ -9,8 +9,9 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Random } from '@thermocline/simulation'
 import { VALUE_BYTES } from '../workloads.ts'
-import { type Random, seededRandom, shuffled } from './random.ts'
+import { shuffled } from './shuffled.ts'
 import { THETA, zipfianRanks } from './zipf.ts'
 
 const SEED = 20_221_104
@@ -32,16 +33,16 @@ export interface DatasetFiles {
 
 export function drawPages(pages: number, count: number, random: Random): Uint32Array {
   const order = shuffled(pages, random)
-  const rank = zipfianRanks(pages, THETA, random)
+  const rank = zipfianRanks(pages, THETA, random.next)
   return Uint32Array.from({ length: count }, () => order[rank()] as number)
 }
 
 export function writeDataset(folder: string, pages: number): DatasetFiles {
-  const random = seededRandom(SEED)
+  const random = new Random(SEED)
   const files = { pages, draws: join(folder, 'draws.bin'), values: join(folder, 'values.bin') }
   writeFileSync(
     files.values,
-    Uint8Array.from({ length: POOL_BYTES }, () => Math.floor(random() * 256)),
+    Uint8Array.from({ length: POOL_BYTES }, () => random.below(256)),
   )
   writeFileSync(files.draws, drawPages(pages, Math.max(MIN_DRAWS, pages * DRAWS_PER_PAGE), random))
   return files

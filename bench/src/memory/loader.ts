@@ -5,12 +5,12 @@
  * (stores/store.ts). It says `ready` once connected, and begins at a line on stdin, so that several begin together.
  */
 import { parseArgs } from 'node:util'
+import { Random } from '@thermocline/simulation'
 import { runClosedLoops } from '../closed-loop.ts'
 import { waitForGo } from '../loader-process.ts'
 import type { LoaderSample } from '../sample.ts'
 import { VALUE_BYTES } from '../workloads.ts'
 import { Dataset } from './dataset.ts'
-import { seededRandom } from './random.ts'
 import { openMemcached } from './stores/memcached.ts'
 import { openRedis } from './stores/redis.ts'
 import { PAGES_PER_SERIES, type Store } from './stores/store.ts'
@@ -93,14 +93,14 @@ async function inParts(size: number, visit: (client: number, some: number[]) => 
 function measure(store: Store): Promise<LoaderSample> {
   const batch = Number(values.batch)
   const writeShare = Number(values['write-share'])
-  const random = seededRandom(seed)
+  const random = new Random(seed)
   return runClosedLoops({
     clients: Number(values.clients),
     seconds: Number(values.seconds),
     pids: values.pids.split(',').map(Number),
     operationsPerCall: batch,
     ...(values.rate === undefined ? {} : { rate: Number(values.rate), burstMs: Number(values['burst-ms']) }),
-    nextIsWrite: () => writeShare > 0 && random() < writeShare,
+    nextIsWrite: () => writeShare > 0 && random.chance(writeShare),
     call: (client, isWrite) => (isWrite ? store.write(client, dataset.next(batch)) : store.read(client, dataset.next(batch))),
   })
 }

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom, shuffled } from './random.ts'
+import { Random } from '@thermocline/simulation'
+import { shuffled } from './shuffled.ts'
 import { THETA, zeta, zipfianRanks } from './zipf.ts'
 
 const DRAWS = 400_000
 
 function counts(n: number, seed: number): Uint32Array {
   const drawn = new Uint32Array(n)
-  const next = zipfianRanks(n, THETA, seededRandom(seed))
+  const next = zipfianRanks(n, THETA, new Random(seed).next)
   for (let draw = 0; draw < DRAWS; draw++) {
     const rank = next()
     drawn[rank] = (drawn[rank] as number) + 1
@@ -52,7 +53,7 @@ test('a seed decides the draws', () => {
 })
 
 test('a shuffle keeps each number once, and moves most', () => {
-  const order = shuffled(1000, seededRandom(3))
+  const order = shuffled(1000, new Random(3))
   assert.deepEqual(
     [...order].sort((a, b) => a - b),
     [...Array(1000).keys()],

@@ -6,8 +6,6 @@
  * which keys are hot behind a hash of the rank; a hash drops a third of the keys and gives others a double share, so here
  * a permutation of the ranks does that (`dataset.ts`), and the distribution over the pages is the one that is named.
  */
-import type { Random } from './random.ts'
-
 /** Skew of YCSB's workloads. */
 export const THETA = 0.99
 
@@ -18,8 +16,8 @@ export function zeta(n: number, theta: number): number {
   return sum
 }
 
-/** Draws ranks below `n`, which is 2 or more. */
-export function zipfianRanks(n: number, theta: number, random: Random): Random {
+/** Draws ranks below `n`, which is 2 or more, by numbers in [0, 1). */
+export function zipfianRanks(n: number, theta: number, random: () => number): () => number {
   const zetaN = zeta(n, theta)
   const alpha = 1 / (1 - theta)
   const second = 1 + 0.5 ** theta

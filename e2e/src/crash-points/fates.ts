@@ -1,4 +1,5 @@
 /** The ways in which a power cut is made to fall out, from everything kept to every sector by chance. */
+import type { Random } from '@thermocline/simulation'
 import type { Fate } from './disk.ts'
 
 /** The page cache survived: the process was killed, not the machine. */
@@ -14,13 +15,13 @@ export const ALL_LOST: Fate = {
 }
 
 /** By chance: folders up to any change; of the files some whole, some not at all, some by sector. */
-export function mixed(random: () => number): Fate {
+export function mixed(random: Random): Fate {
   return {
-    changes: (count) => Math.floor(random() * (count + 1)),
+    changes: (count) => random.below(count + 1),
     file: () => {
-      const kept = [0, 1, 0.5, 0.9, 0.1][Math.floor(random() * 5)] as number
-      const page = (count: number): number => (kept === 0 || kept === 1 ? kept * count : Math.floor(random() * (count + 1)))
-      return { sector: () => random() < kept, page, truncation: () => random() < 0.5 }
+      const kept = random.pick([0, 1, 0.5, 0.9, 0.1])
+      const page = (count: number): number => (kept === 0 || kept === 1 ? kept * count : random.below(count + 1))
+      return { sector: () => random.chance(kept), page, truncation: () => random.chance(0.5) }
     },
   }
 }

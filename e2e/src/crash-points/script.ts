@@ -5,11 +5,11 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Random } from '@thermocline/simulation'
 import { type Call, endRecord, readTrace } from './call.ts'
 import { Disk } from './disk.ts'
 import { ALL_KEPT } from './fates.ts'
 import type { Write } from './promises.ts'
-import { seeded } from './seeded.ts'
 import { SmallNode } from './small-node.ts'
 
 export const SERIES = ['a', 'b', 'c', 'd']
@@ -26,14 +26,14 @@ export interface Run {
 }
 
 class Script {
-  private readonly random: () => number
+  private readonly random: Random
   private readonly root: string
   private readonly trace: string
   private readonly library: string
   private readonly writes: Write[] = []
 
   constructor(folder: string, library: string, seed: number) {
-    this.random = seeded(seed)
+    this.random = new Random(seed)
     this.root = join(folder, 'run')
     this.trace = join(folder, 'trace')
     this.library = library
@@ -90,10 +90,10 @@ class Script {
   private batch(): Write[] {
     const records = SERIES.flatMap((series) => Array.from({ length: RECORDS }, (_, ms) => ({ series, ms: ms * 400 })))
     return Array.from({ length: BATCH }, () => {
-      const [record] = records.splice(Math.floor(this.random() * records.length), 1)
+      const [record] = records.splice(this.random.below(records.length), 1)
       const number = this.writes.length + 1
-      const value = `${number} `.padEnd(Math.floor(LARGEST_VALUE * this.random() ** 2), 'thermocline ')
-      const write = { number, ...(record as { series: string; ms: number }), ...(this.random() < 0.2 ? {} : { value }) }
+      const value = `${number} `.padEnd(Math.floor(LARGEST_VALUE * this.random.next() ** 2), 'thermocline ')
+      const write = { number, ...(record as { series: string; ms: number }), ...(this.random.chance(0.2) ? {} : { value }) }
       this.writes.push(write)
       return write
     })

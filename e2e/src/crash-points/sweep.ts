@@ -5,13 +5,13 @@
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { Random } from '@thermocline/simulation'
 import { buildPreload } from '../preload.ts'
 import { describeCall, Kind } from './call.ts'
 import { Disk, type Fate, type Image, place } from './disk.ts'
 import { ALL_KEPT, ALL_LOST, mixed } from './fates.ts'
 import { Promises, type Records } from './promises.ts'
 import { NOTES, type Run, SERIES, traceRun } from './script.ts'
-import { seeded } from './seeded.ts'
 import { SmallNode } from './small-node.ts'
 
 /** Images are opened on a file system without a disk: thousands of them are synced and thrown away. */
@@ -75,7 +75,7 @@ class Sweep {
   private *trials(): Generator<Trial> {
     const disk = new Disk()
     const { seed, share, mixes } = this.options
-    const chance = seeded(seed)
+    const random = new Random(seed)
     let notes = ''
     for (const [at, call] of this.run.calls.entries()) {
       disk.apply(call)
@@ -83,14 +83,14 @@ class Sweep {
       const noted = disk.current(NOTES)?.toString() ?? ''
       const isNote = noted !== notes
       notes = noted
-      if (isNote || (!ALWAYS.has(call.kind) && chance() >= share)) continue
+      if (isNote || (!ALWAYS.has(call.kind) && !random.chance(share))) continue
       this.points++
       const name = `after call ${at} (${describeCall(call)})`
       const fates: [string, Fate][] = [
         ['all kept', ALL_KEPT],
         ['all unsynced lost', ALL_LOST],
       ]
-      for (let mix = 0; mix < mixes; mix++) fates.push([`mix ${mix}`, mixed(seeded(seed + at * mixes + mix))])
+      for (let mix = 0; mix < mixes; mix++) fates.push([`mix ${mix}`, mixed(new Random(seed + at * mixes + mix))])
       for (const [fate, what] of fates) yield* this.trial(disk.image(what), notes, `${name}, ${fate}`)
     }
   }

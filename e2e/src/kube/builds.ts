@@ -13,7 +13,7 @@ const BASE = 'lab.local/node-npm:20'
 const REPOSITORY = 'lab.local/thermocline'
 /** What the image is made of; the rest of the tree may be large. */
 const PARTS = ['.dockerignore', '.npmrc', 'Dockerfile', 'LICENSE', 'package.json', 'package-lock.json', 'scripts', 'thermocline']
-const PACKAGES = ['protocol', 'native', 'node', 'operator', 'client', 'cli', 'checker', 'e2e', 'bench']
+const PACKAGES = ['protocol', 'native', 'node', 'operator', 'client', 'cli', 'checker', 'simulation', 'e2e', 'bench']
 const VERSIONS = ['0.1.0', '0.1.1'] as const
 
 export interface Images {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
+import { Random } from '@thermocline/simulation'
 import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
 import {
@@ -39,17 +40,6 @@ function namesOf(block: number): string[] {
   return [first, find((number) => `${first}\0${number}`), find((number) => `b${number}`), find((number) => `${number}`.padEnd(512, 'x'))]
 }
 
-/** mulberry32. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
-
 interface Replica {
   engine: OpenedEngine
   /** Entries applied, by block: what a log would replay. */
@@ -58,7 +48,7 @@ interface Replica {
 }
 
 class Run {
-  private readonly random: (below: number) => number
+  private readonly random: Random
   private readonly models = new Map<number, ModelBlock>()
   private readonly logs = new Map<number, Uint8Array[]>()
   private readonly replicas: Replica[]
@@ -67,7 +57,7 @@ class Run {
   readonly held = new HeldPages()
 
   constructor(seed: number, replicas: Replica[]) {
-    this.random = randomFrom(seed)
+    this.random = new Random(seed)
     this.replicas = replicas
     for (const block of BLOCKS) {
       this.models.set(block, new ModelBlock(SLICE_MS))
@@ -80,14 +70,14 @@ class Run {
   }
 
   private pick<T>(from: readonly T[]): T {
-    return from[this.random(from.length)] as T
+    return this.random.pick(from)
   }
 
   private id(): bigint {
-    const roll = this.random(20)
+    const roll = this.random.below(20)
     if (roll === 0) return 0n
     if (roll === 1) return 2n ** 64n - 1n
-    return (BigInt(this.random(8000)) << 16n) | BigInt(this.random(3))
+    return (BigInt(this.random.below(8000)) << 16n) | BigInt(this.random.below(3))
   }
 
   private series(block: number): string {
@@ -96,20 +86,20 @@ class Run {
 
   private request(block: number): ModelRequest {
     const model = this.model(block)
-    if (this.used.length > 0 && this.random(8) === 0) return this.pick(this.used)
+    if (this.used.length > 0 && this.random.below(8) === 0) return this.pick(this.used)
     const ops: ModelOp[] = []
-    const outcome = this.random(10) === 0 ? 2 : 0
+    const outcome = this.random.below(10) === 0 ? 2 : 0
     const seen = new Set<bigint>()
-    for (let left = outcome === 0 ? 1 + this.random(4) : 0; left > 0; left--) {
+    for (let left = outcome === 0 ? 1 + this.random.below(4) : 0; left > 0; left--) {
       const id = this.id()
       if (seen.has(id)) continue
       seen.add(id)
-      const value = this.random(3) === 0 ? new Uint8Array(0) : new Uint8Array(this.random(300)).fill(this.random(256))
-      ops.push(this.random(4) === 0 ? { kind: OpKind.delete, id, value: new Uint8Array(0) } : { kind: OpKind.put, id, value })
+      const value = this.random.below(3) === 0 ? new Uint8Array(0) : new Uint8Array(this.random.below(300)).fill(this.random.below(256))
+      ops.push(this.random.below(4) === 0 ? { kind: OpKind.delete, id, value: new Uint8Array(0) } : { kind: OpKind.put, id, value })
     }
-    const requestId = new Uint8Array(16).map(() => this.random(256))
-    const stamp = this.random(12) === 0 ? model.index + 1 : Math.max(0, model.index - this.random(12))
-    const detail = new Uint8Array(8).map(() => this.random(256))
+    const requestId = new Uint8Array(16).map(() => this.random.below(256))
+    const stamp = this.random.below(12) === 0 ? model.index + 1 : Math.max(0, model.index - this.random.below(12))
+    const detail = new Uint8Array(8).map(() => this.random.below(256))
     const made = { requestId, stamp, outcome, detail, series: this.series(block), ops }
     this.used.push(made)
     return made
@@ -121,7 +111,7 @@ class Run {
     const proposer = this.pick(this.replicas).engine
     const requests = []
     const touched = new Set<string>()
-    for (let left = this.random(4); left > 0; left--) {
+    for (let left = this.random.below(4); left > 0; left--) {
       const request = this.request(block)
       if (request.ops.some((op) => touched.has(`${request.series}/${op.id}`))) continue
       for (const op of request.ops) touched.add(`${request.series}/${op.id}`)
@@ -134,8 +124,8 @@ class Run {
       })
       requests.push({ ...request, old: peeked.old })
     }
-    const horizon = this.random(6) === 0 ? proposer.proposeHorizon(block, 5 + this.random(20), this.clock - 50) : 0
-    this.clock += this.random(10)
+    const horizon = this.random.below(6) === 0 ? proposer.proposeHorizon(block, 5 + this.random.below(20), this.clock - 50) : 0
+    this.clock += this.random.below(10)
     const entry = buildEntry(horizon, this.clock, requests)
     const index = model.index + 1
     const wanted = model.apply(horizon, requests)
@@ -157,14 +147,14 @@ class Run {
     const series = this.series(block)
     const mode = this.pick(['sync', 'async'] as const)
     const { engine } = this.pick(this.replicas)
-    const ids = Array.from({ length: this.random(6) }, () => this.id())
+    const ids = Array.from({ length: this.random.below(6) }, () => this.id())
     const got = readGet(await readBody(engine, 'get', block, getRequest(series, ids), mode), ids)
     assert.equal(got.index, model.index)
     assert.deepEqual(
       got.records,
       ids.map((id) => model.get(series, id)),
     )
-    const slices = Array.from({ length: 4 }, () => this.random(10))
+    const slices = Array.from({ length: 4 }, () => this.random.below(10))
     const versions = readVersions(await readBody(engine, 'pageVersions', block, pageVersionsRequest(series, slices), mode))
     assert.deepEqual(
       versions.versions,
@@ -177,8 +167,8 @@ class Run {
   /** One cache for all replicas: a version means the same content on each. */
   private async checkValidation(engine: OpenedEngine, block: number, series: string, mode: 'sync' | 'async'): Promise<void> {
     const model = this.model(block)
-    const slices = [DIRECTORY_SLICE, ...new Set(Array.from({ length: 1 + this.random(4) }, () => this.random(10)))]
-    for (const slice of slices) if (this.random(10) === 0) this.held.forget(series, slice)
+    const slices = [DIRECTORY_SLICE, ...new Set(Array.from({ length: 1 + this.random.below(4) }, () => this.random.below(10)))]
+    for (const slice of slices) if (this.random.below(10) === 0) this.held.forget(series, slice)
     const { index, pages } = await this.held.validate(engine, series, slices, mode)
     assert.equal(index, model.index)
     const all = model.scan(series, 0n, 2n ** 64n - 1n, true)
@@ -196,10 +186,10 @@ class Run {
 
   private async checkScan(engine: OpenedEngine, block: number, series: string, mode: 'sync' | 'async'): Promise<void> {
     const bounds = [this.id(), this.id()].sort((a, b) => (a < b ? -1 : 1)) as [bigint, bigint]
-    if (this.random(3) === 0) bounds[0] = 0n
-    if (this.random(3) === 0) bounds[1] = 2n ** 64n - 1n
-    const limit = 1 + this.random(12)
-    const reverse = this.random(2) === 0
+    if (this.random.below(3) === 0) bounds[0] = 0n
+    if (this.random.below(3) === 0) bounds[1] = 2n ** 64n - 1n
+    const limit = 1 + this.random.below(12)
+    const reverse = this.random.below(2) === 0
     const wanted = this.model(block).scan(series, bounds[0], bounds[1], reverse)
     const answer = readScan(await readBody(engine, 'scan', block, scanRequest(series, bounds[0], bounds[1], limit, reverse), mode))
     assert.deepEqual(answer.records, wanted.slice(0, limit))
@@ -230,7 +220,7 @@ class Run {
   }
 
   private async install(): Promise<void> {
-    const [from, to] = this.random(2) === 0 ? [0, 1] : [1, 0]
+    const [from, to] = this.random.below(2) === 0 ? [0, 1] : [1, 0]
     const source = this.replicas[from] as Replica
     const target = (this.replicas[to] as Replica).engine
     const block = this.pick(BLOCKS)
@@ -238,7 +228,7 @@ class Run {
     if (head === undefined) return
     await target.installBegin(block)
     for (;;) {
-      const part = await source.engine.snapshotRead(head.handle, 300 + this.random(1000))
+      const part = await source.engine.snapshotRead(head.handle, 300 + this.random.below(1000))
       if (part.length === 0) break
       await target.installPart(block, part)
     }
@@ -254,7 +244,7 @@ class Run {
 
   async play(): Promise<void> {
     for (let step = 0; step < STEPS; step++) {
-      const roll = this.random(40)
+      const roll = this.random.below(40)
       if (roll < 24) await this.applyOne()
       else if (roll < 36) await this.check()
       else if (roll < 38) this.startFlush(this.pick(this.replicas))
@@ -319,7 +309,9 @@ test('the runs above had validations of every kind but large pages', () => {
   assert.deepEqual([...verdicts].toSorted(), [unchanged, absent, records, page].toSorted())
 })
 
-for (let seed = 101; seed <= 106; seed++) {
+/** Scans of these missed records that a table held which was not in memory, while the store had range tombstones. */
+const KNOWN_SEEDS = [249, 260]
+for (const seed of [101, 102, 103, 104, 105, 106, ...KNOWN_SEEDS]) {
   test(`random operations over RocksDB and memory, seed ${seed}`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'engine-'))
     try {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ByteReader, ByteWriter, blockOf, ERRORS, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
+import { Random } from '@thermocline/simulation'
 import { createMemoryStore, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, ModelBlock, type ModelRecord, peek, readGet, readScan, scanRequest } from '../engine/model.ts'
 import { writeRequest } from '../server/raw-client.fixture.ts'
@@ -12,20 +13,11 @@ import { LANES, Lane, RINGS, Tier } from './tier.ts'
 
 const SLICE_MS = 1000
 const CACHE_BYTES = 32 * 1024 * 1024
+/** Bytes of a value. */
+const LARGE = 1000
 const SERIES = ['alice', 'bob', 'carol']
 const folder = mkdtempSync(join(tmpdir(), 'tier-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
-
-/** mulberry32. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 const blockOfSeries = (series: string): number => blockOf(encodeSeries(series))
 
@@ -65,7 +57,7 @@ function responsesOf(tier: Tier): Response[] {
 }
 
 class Run {
-  readonly random: (below: number) => number
+  readonly random: Random
   readonly engine = openEngine(
     { sliceDurationMs: SLICE_MS, memtableBytes: 1 << 20, blockCacheBytes: 1 << 20, versionCacheBytes: 16 << 10, incarnation: 't' },
     createMemoryStore(),
@@ -76,7 +68,7 @@ class Run {
   private writes = 0
 
   constructor(seed: number, tier = openTier()) {
-    this.random = randomFrom(seed)
+    this.random = new Random(seed)
     this.tier = tier
   }
 
@@ -85,19 +77,20 @@ class Run {
   }
 
   private id(): bigint {
-    return (BigInt(this.random(9000)) << 16n) | BigInt(this.random(2))
+    return (BigInt(this.random.below(9000)) << 16n) | BigInt(this.random.below(2))
   }
 
-  async write(series: string, id = this.id(), valueBytes = this.random(400)): Promise<void> {
+  /** Puts a value; one that is not large may turn out a delete. */
+  async write(series: string, id = this.id(), valueBytes = this.random.below(400)): Promise<void> {
     const block = blockOfSeries(series)
     const model = this.modelOf(series)
     const requestId = new Uint8Array(16)
     new DataView(requestId.buffer).setUint32(0, ++this.writes)
-    const isDelete = this.random(4) === 0 && valueBytes < 1000
+    const isDelete = this.random.below(4) === 0 && valueBytes < LARGE
     const ops = [
       isDelete
         ? { kind: OpKind.delete, id, value: new Uint8Array(0) }
-        : { kind: OpKind.put, id, value: new Uint8Array(valueBytes).fill(this.random(256)) },
+        : { kind: OpKind.put, id, value: new Uint8Array(valueBytes).fill(this.random.below(256)) },
     ]
     const request = { requestId, stamp: model.index, outcome: 0, detail: new Uint8Array(8), series, ops }
     const { old } = await peek(this.engine, block, request)
@@ -127,7 +120,7 @@ class Run {
       if (begun === undefined) continue
       const body = begun.body.slice()
       const isPatient = lane === Lane.patient
-      const later = () => this.random(5) === 0
+      const later = () => this.random.below(5) === 0
       const answer = isPatient ? await this.engine.validateAsync(body, 0, body.length) : this.validateNow(body, later)
       this.tier.finish(begun.number, answer, 100)
     }
@@ -142,13 +135,13 @@ class Run {
   }
 
   async check(): Promise<void> {
-    const series = SERIES[this.random(SERIES.length)] as string
-    if (this.random(2) === 0) await this.checkGet(series)
+    const series = this.random.pick(SERIES)
+    if (this.random.below(2) === 0) await this.checkGet(series)
     else await this.checkScan(series)
   }
 
   private async checkGet(series: string): Promise<void> {
-    const ids = Array.from({ length: 1 + this.random(5) }, () => this.id())
+    const ids = Array.from({ length: 1 + this.random.below(5) }, () => this.id())
     const { error, body } = await this.ask(Operation.get, getRequest(series, ids))
     assert.equal(error, 0)
     const model = this.modelOf(series)
@@ -162,9 +155,9 @@ class Run {
 
   private async checkScan(series: string): Promise<void> {
     let [from, to] = [this.id(), this.id()].sort((a, b) => (a < b ? -1 : 1)) as [bigint, bigint]
-    if (this.random(3) === 0) [from, to] = [0n, 2n ** 64n - 1n]
-    const reverse = this.random(2) === 0
-    const limit = 1 + this.random(20)
+    if (this.random.below(3) === 0) [from, to] = [0n, 2n ** 64n - 1n]
+    const reverse = this.random.below(2) === 0
+    const limit = 1 + this.random.below(20)
     const wanted = this.modelOf(series).scan(series, from, to, reverse).slice(0, limit)
     const found: ModelRecord[] = []
     for (let chunk = 0; chunk < 100; chunk++) {
@@ -184,7 +177,7 @@ for (let seed = 1; seed <= 20; seed++) {
   test(`reads through the tier are what the model has, seed ${seed}`, async () => {
     const run = new Run(seed)
     for (let step = 0; step < 300; step++) {
-      if (run.random(3) === 0) await run.write(SERIES[run.random(SERIES.length)] as string)
+      if (run.random.below(3) === 0) await run.write(run.random.pick(SERIES))
       else await run.check()
     }
     const { unchanged, records, page, waiting, notCached } = run.tier.stats()
@@ -212,7 +205,7 @@ test('a cache that outlived its process serves at once, and what is torn in it i
   )
   run.tier.close()
   // Every byte of every entry's content, one in a hundred.
-  for (let at = 300_000; at < kept.length; at++) if (kept[at] !== 0 && run.random(100) === 0) kept[at] = (kept[at] as number) ^ 0x40
+  for (let at = 300_000; at < kept.length; at++) if (kept[at] !== 0 && run.random.below(100) === 0) kept[at] = (kept[at] as number) ^ 0x40
   writeFileSync(path, kept)
   run.tier = openTier({ path, boot: 5 })
   for (let step = 0; step < 100; step++) await run.check()
@@ -282,7 +275,7 @@ test('requests that arrive after a validation began wait for the next (⚖17), a
 test('a cache that is warmed by a peer has what is found there, of the blocks that are asked for', async () => {
   const hot = new Run(21)
   for (const series of SERIES) {
-    for (let at = 1; at <= 3; at++) await hot.write(series, BigInt(at * SLICE_MS) << 16n, 100)
+    for (let at = 1; at <= 3; at++) await hot.write(series, BigInt(at * SLICE_MS) << 16n, LARGE)
     // Once to fetch the page, and once more to find it; the third page is fetched and never found.
     for (const at of [1, 2, 3, 1, 2]) await hot.ask(Operation.get, getRequest(series, [BigInt(at * SLICE_MS) << 16n]))
   }
@@ -319,7 +312,7 @@ test('a cache that is warmed by a peer has what is found there, of the blocks th
 
 test('a scan ends where slices are the storage tier’s, and what is older is left to it', async () => {
   const run = new Run(22)
-  for (let at = 90; at <= 99; at++) await run.write('alice', BigInt(at * SLICE_MS) << 16n, 1000)
+  for (let at = 90; at <= 99; at++) await run.write('alice', BigInt(at * SLICE_MS) << 16n, LARGE)
   const scan = (from: bigint, to: bigint, isReverse: boolean) => run.ask(Operation.scan, scanRequest('alice', from, to, 100, isReverse))
   run.tier.setNewerThan(5 * SLICE_MS)
   const found: number[] = []

@@ -119,6 +119,8 @@ test('a rolling update goes from the last to the first, waits for each, and stop
   assert.deepEqual(isNew(), [false, true, true])
   const last = process('s-1')
   if (last !== undefined) last.ready = false
+  // Until its kubelet has seen that.
+  await minutes(1)
   store.apply(RESOURCES.statefulSets, set(rolling(0), 'i:2'))
   await minutes(2)
   assert.deepEqual(isNew(), [false, true, true])

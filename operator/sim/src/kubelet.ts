@@ -184,7 +184,7 @@ export class Kubelets<P extends PodProcess> {
     if (running.process?.hasExited?.() === true) {
       running.process = undefined
       running.restarts++
-      running.nextMs = nowMs + this.scheduler.random.between(this.times.restartMs)
+      running.nextMs = nowMs + this.scheduler.random.between(...this.times.restartMs)
     }
     if (running.process === undefined && nowMs >= running.nextMs && !this.isImageBroken(pod) && !this.lacksVolume(pod)) {
       const volumes = new Map(claimNames(pod).flatMap((name) => this.volumeOf(pod, name)))
@@ -198,7 +198,7 @@ export class Kubelets<P extends PodProcess> {
     let running = this.pods.get(uid)
     if (running === undefined) {
       const { namespace, name } = pod.metadata
-      const nextMs = this.scheduler.nowMs + this.scheduler.random.between(this.times.startMs)
+      const nextMs = this.scheduler.nowMs + this.scheduler.random.between(...this.times.startMs)
       running = { uid, at: { namespace, name }, node, process: undefined, nextMs, restarts: 0, isStopping: false, reported: '' }
       this.pods.set(uid, running)
     }
@@ -210,7 +210,7 @@ export class Kubelets<P extends PodProcess> {
     const graceMs = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000
     if (!running.isStopping) {
       running.isStopping = true
-      running.nextMs = nowMs + Math.min(graceMs, random.between(this.times.stopMs))
+      running.nextMs = nowMs + Math.min(graceMs, random.between(...this.times.stopMs))
     }
     if (nowMs < running.nextMs && running.process !== undefined) return
     running.process?.stop(false)

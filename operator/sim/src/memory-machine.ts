@@ -20,7 +20,7 @@ export class MemoryMachine implements PodProcess {
     this.tier = tier
     this.start = start
     this.podName = metadata.name
-    this.warmAtMs = tier.nowMs + tier.random.between(WARM_MS)
+    this.warmAtMs = tier.nowMs + tier.random.between(...WARM_MS)
     const machine = Number(metadata.name.slice(metadata.name.lastIndexOf('-') + 1))
     this.words = { version: '0.1.0', state: 'serving', clusterId: argument('cluster'), group: Number(argument('group')), machine }
   }

@@ -91,12 +91,12 @@ export function mendMemory(run: OperatorRun): void {
 
 function changeMind(run: OperatorRun, name: string): void {
   editMemory(run, name, { replicas: 1 })
-  run.later(run.random.between(CHANGE_OF_MIND_MS), () => editMemory(run, name, { replicas: 4 }))
+  run.later(run.random.between(...CHANGE_OF_MIND_MS), () => editMemory(run, name, { replicas: 4 }))
 }
 
 function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
   editMemory(run, name, spec)
-  run.later(run.random.between(MEND_MS), () => editMemory(run, name, then))
+  run.later(run.random.between(...MEND_MS), () => editMemory(run, name, then))
 }
 
 function recreate(run: OperatorRun, name: string): void {
@@ -105,7 +105,7 @@ function recreate(run: OperatorRun, name: string): void {
   if (found === undefined) return
   removeMemoryGroup(run, name)
   const { paxosGroupRef, ...spec } = found.spec as { paxosGroupRef: { name: string } } & Record<string, unknown>
-  run.later(run.random.chance(0.3) ? 1 : run.random.between(MEND_MS), () => {
+  run.later(run.random.chance(0.3) ? 1 : run.random.between(...MEND_MS), () => {
     const isTaken = store.get(MEMORY_GROUPS, { namespace: NAMESPACE, name }) !== undefined
     if (!isTaken) createMemoryGroup(run, name, paxosGroupRef.name, spec)
   })

@@ -2,6 +2,8 @@
  * One seeded run of the whole operator against the simulated cluster: people and faults do as the seed says, the invariants
  * watch every event; then faults end, and everything has to come to rest as the resources say.
  */
+
+import type { Random } from '@thermocline/simulation'
 import { PAXOS_GROUPS } from '../../src/controllers/watches.ts'
 import { WATCH_SILENCE_MS } from '../../src/runtime/bounds.ts'
 import type { Log } from '../../src/runtime/ports.ts'
@@ -10,7 +12,6 @@ import { unsettled } from './convergence.ts'
 import { ALL_FAULTS, FAULTS, type Faults, NO_FAULTS } from './faults.ts'
 import type { Invariant, RunView } from './invariant.ts'
 import { allInvariants } from './invariants/mod.ts'
-import type { Random } from './random.ts'
 import { performScript } from './script.ts'
 import type { SimNode } from './sim-node.ts'
 import { ADMIN_FAULTS, type AdminFaults, NO_ADMIN_FAULTS } from './sim-node-admin.ts'
@@ -113,7 +114,7 @@ export class OperatorRun implements RunView {
   startOperator(at: number): void {
     const operator: SimOperator = new SimOperator({
       cluster: this.cluster,
-      name: `operator-${at}-${this.random.hex(4)}`,
+      name: `operator-${at}-${this.random.hex(2)}`,
       image: this.image,
       watchNodes: this.watchNodes,
       faults: this.faults,
@@ -135,7 +136,7 @@ export class OperatorRun implements RunView {
     this.tell(`operator ${operator.name} ends: ${why}`)
     this.kills++
     operator.kill()
-    this.cluster.scheduler.after(this.random.between(RESTART_MS), () => this.startOperator(at))
+    this.cluster.scheduler.after(this.random.between(...RESTART_MS), () => this.startOperator(at))
   }
 
   async wait(forMs: number, isDone: () => boolean = () => false): Promise<void> {

@@ -62,7 +62,7 @@ export async function secondLoss(run: OperatorRun): Promise<void> {
   for (const node of nodes.slice(0, 2)) {
     run.tell(`lose node ${node} for good`)
     cluster.loseNode(node)
-    await run.wait(random.between([0, 30 * SECOND]))
+    await run.wait(random.between(0, 30 * SECOND))
   }
   // Until Kubernetes has given up the pods of both nodes, which the status tells.
   await run.wait(8 * MINUTE)
@@ -86,7 +86,7 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
       if ((topology?.epoch ?? 0) <= before || !cluster.fleet.isReachable(start.node)) continue
       run.tell(`isolate ${start.node}, which has epoch ${topology?.epoch}`)
       cluster.isolateNode(start.node)
-      run.later(random.between([MINUTE, 2 * MINUTE]), () => cluster.restoreNode(start.node))
+      run.later(random.between(MINUTE, 2 * MINUTE), () => cluster.restoreNode(start.node))
     }
     run.killOperator(0, 'killed')
     // All is as it was before: to one who knows only that, nothing was ever given that epoch.
@@ -95,7 +95,7 @@ export async function restlessZones(run: OperatorRun): Promise<void> {
       await run.wait(MINUTE / 2)
     }
     relabel(run)
-    await run.wait(random.between([MINUTE, 3 * MINUTE]))
+    await run.wait(random.between(MINUTE, 3 * MINUTE))
   }
   await run.wait(2 * MINUTE)
 }
@@ -118,7 +118,7 @@ export async function changeWhileOneStarts(run: OperatorRun): Promise<void> {
     starting?.crash()
     const isStarting = (): boolean => tier.nodes().some(({ podName, state }) => podName === starting?.podName && state === 'starting')
     await run.wait(MINUTE, isStarting)
-    await run.wait(random.between([0, 3 * SECOND]))
+    await run.wait(random.between(0, 3 * SECOND))
     edit(run, NAME, { image: `thermocline:${2 + at}` })
     await run.wait(20 * SECOND)
     cluster.restoreNode(node)
@@ -145,13 +145,13 @@ export async function restlessReplicas(run: OperatorRun): Promise<void> {
       const node = random.pick(tier.nodes())?.start.node ?? 'n1'
       run.tell(`isolate node ${node}`)
       cluster.isolateNode(node)
-      run.later(random.between([2 * SECOND, random.chance(0.7) ? 10 * SECOND : 3 * MINUTE]), () => cluster.restoreNode(node))
+      run.later(random.between(2 * SECOND, random.chance(0.7) ? 10 * SECOND : 3 * MINUTE), () => cluster.restoreNode(node))
     }
     editMemory(run, 'cache', { replicas: random.below(3), groups: random.pick([1, 2, null]) })
     // Just when the last machines are about to end.
-    await run.wait(random.between([SECOND, random.chance(0.7) ? 15 * SECOND : 2 * MINUTE]))
+    await run.wait(random.between(SECOND, random.chance(0.7) ? 15 * SECOND : 2 * MINUTE))
     editMemory(run, 'cache', { replicas: 4 })
-    await run.wait(random.between([SECOND, MINUTE]))
+    await run.wait(random.between(SECOND, MINUTE))
   }
   await run.wait(3 * MINUTE)
 }
@@ -181,6 +181,6 @@ export async function changeOutsideWindows(run: OperatorRun): Promise<void> {
   edit(run, NAME, { maintenance: { windows: [{ start: '12:00', duration: '1h' }] } })
   await run.wait(HEARD_MS)
   edit(run, NAME, { image: 'thermocline:2' })
-  await run.wait(run.random.between([MINUTE, 3 * MINUTE]))
+  await run.wait(run.random.between(MINUTE, 3 * MINUTE))
   edit(run, NAME, { maintenance: null })
 }

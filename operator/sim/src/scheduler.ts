@@ -2,12 +2,10 @@
  * Time of one simulation: a queue of events ordered by (time, sequence). After each, all reactions to promises run before
  * the next, so that one seed gives one run.
  */
+import { EventQueue, Random, settle, type TimedEvent } from '@thermocline/simulation'
 import type { Clock } from '../../src/runtime/ports.ts'
-import { Random } from './random.ts'
 
-interface Event {
-  readonly atMs: number
-  readonly sequence: number
+interface Event extends TimedEvent {
   readonly run: () => void
   isCancelled: boolean
 }
@@ -20,7 +18,7 @@ export class Scheduler {
   nowMs = 0
   events = 0
   private sequence = 0
-  private readonly heap: Event[] = []
+  private readonly queue = new EventQueue<Event>()
 
   constructor(seed: number) {
     this.random = new Random(seed)
@@ -32,7 +30,7 @@ export class Scheduler {
 
   after(delayMs: number, run: () => void): () => void {
     const event = { atMs: this.nowMs + Math.max(0, delayMs), sequence: this.sequence++, run, isCancelled: false }
-    this.push(event)
+    this.queue.push(event)
     return () => {
       event.isCancelled = true
     }
@@ -65,8 +63,8 @@ export class Scheduler {
     const untilMs = this.nowMs + forMs
     // What was started before the first event.
     await settle()
-    for (let event = this.heap[0]; event !== undefined && event.atMs <= untilMs && !isDone(); event = this.heap[0]) {
-      this.pop()
+    for (let event = this.queue.first; event !== undefined && event.atMs <= untilMs && !isDone(); event = this.queue.first) {
+      this.queue.pop()
       if (event.isCancelled) continue
       this.nowMs = event.atMs
       this.events++
@@ -75,40 +73,4 @@ export class Scheduler {
     }
     if (!isDone()) this.nowMs = untilMs
   }
-
-  private push(event: Event): void {
-    const { heap } = this
-    let at = heap.push(event) - 1
-    while (at > 0) {
-      const parent = (at - 1) >> 1
-      if (!isBefore(event, heap[parent] as Event)) break
-      heap[at] = heap[parent] as Event
-      at = parent
-    }
-    heap[at] = event
-  }
-
-  private pop(): void {
-    const { heap } = this
-    const last = heap.pop() as Event
-    if (heap.length === 0) return
-    let at = 0
-    for (;;) {
-      let child = at * 2 + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as Event, heap[child] as Event)) child++
-      if (!isBefore(heap[child] as Event, last)) break
-      heap[at] = heap[child] as Event
-      at = child
-    }
-    heap[at] = last
-  }
 }
-
-const isBefore = (a: Event, b: Event): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence)
-
-/** All reactions to promises that are resolved. */
-const settle = (): Promise<void> =>
-  new Promise((resolve) => {
-    setImmediate(resolve)
-  })

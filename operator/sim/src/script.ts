@@ -32,16 +32,16 @@ export async function performScript(run: OperatorRun): Promise<void> {
   const hasMemory = run.options.seed % MEMORY_EVERY === 0
   if (hasMemory && random.chance(0.3)) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
   for (const name of names) createResource(run, name, drawSpec(run))
-  await run.wait(random.chance(IMPATIENCE) ? random.between([1000, MINUTE]) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
+  await run.wait(random.chance(IMPATIENCE) ? random.between(1000, MINUTE) : BOOTSTRAP_MS, () => names.every((name) => allVote(run, name)))
   const isMade = run.cluster.store.all(MEMORY_GROUPS).length > 0
   if (hasMemory && !isMade) createMemoryGroup(run, 'cache', random.pick(names), drawMemorySpec(run))
-  if (hasMemory) await run.wait(random.between(GAP_MS))
-  const count = Math.floor(random.between(ACTS))
+  if (hasMemory) await run.wait(random.between(...GAP_MS))
+  const count = Math.floor(random.between(...ACTS))
   for (let at = 0; at < count && run.error === undefined; at++) {
     const [, act] = drawAct(run)
     act(run, random.pick(names))
     if (hasMemory) disturbMemory(run)
-    await run.wait(random.between(GAP_MS))
+    await run.wait(random.between(...GAP_MS))
   }
   // Whatever was to return has returned.
   await run.wait(Math.max(0, run.underWayUntilMs - run.cluster.scheduler.nowMs) + SECOND)
@@ -189,7 +189,7 @@ function sizeOf({ cluster }: OperatorRun, name: string): string {
 
 function forAWhile(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
   edit(run, name, spec)
-  run.later(run.random.between(MEND_MS), () => edit(run, name, then))
+  run.later(run.random.between(...MEND_MS), () => edit(run, name, then))
 }
 
 function forAWhileOrGood(run: OperatorRun, name: string, spec: MergePatch, then: MergePatch): void {
@@ -212,9 +212,9 @@ function windows(run: OperatorRun, name: string): void {
   const window = { start: at.slice(11, 16), duration: '1h', ...(random.chance(0.3) ? { days: ['Mon'] } : {}) }
   edit(run, name, { maintenance: { windows: [window] } })
   // Once everybody has heard of them.
-  const changeMs = random.between([MINUTE, 3 * MINUTE])
+  const changeMs = random.between(MINUTE, 3 * MINUTE)
   run.later(changeMs, () => changeImage(run, name))
-  run.later(changeMs + random.between(MEND_MS), () => edit(run, name, { maintenance: null }))
+  run.later(changeMs + random.between(...MEND_MS), () => edit(run, name, { maintenance: null }))
 }
 
 /** The storage behind a claim is gone for good. */
@@ -281,7 +281,7 @@ function loseNode(run: OperatorRun): void {
   const { cluster, random } = run
   const node = random.pick(cluster.store.all(RESOURCES.nodes)).metadata.name
   if (!cluster.fleet.isReachable(node)) return
-  const forMs = random.between(LOSS_MS)
+  const forMs = random.between(...LOSS_MS)
   const isIsolated = random.chance(0.4)
   run.tell(`${isIsolated ? 'isolate' : 'lose'} node ${node} for ${Math.round(forMs / SECOND)} s`)
   if (isIsolated) cluster.isolateNode(node)
@@ -317,7 +317,7 @@ function upgradeOperator(run: OperatorRun): void {
 }
 
 function serverAway(run: OperatorRun): void {
-  const forMs = run.random.between(AWAY_MS)
+  const forMs = run.random.between(...AWAY_MS)
   run.tell(`the API server is away for ${Math.round(forMs / SECOND)} s`)
   run.cluster.serverAway(forMs)
   run.later(forMs, () => {})
@@ -329,7 +329,7 @@ function changeRefused(run: OperatorRun, name: string, field: 'groups' | 'replic
   if (now === undefined) return
   const wanted = field === 'groups' ? run.random.pick([1, 2, 4].filter((one) => one !== now)) : now === 3 ? 5 : 3
   edit(run, name, { [field]: wanted })
-  if (run.random.chance(0.5)) run.later(run.random.between(MEND_MS), () => edit(run, name, { [field]: now }))
+  if (run.random.chance(0.5)) run.later(run.random.between(...MEND_MS), () => edit(run, name, { [field]: now }))
 }
 
 /** A machine moves to another zone: the topology changes. Returns what moves it back. */
@@ -365,5 +365,5 @@ function recreate(run: OperatorRun, name: string): void {
   removeResource(run, name)
   const create = (): void => createResource(run, name, spec as Record<string, unknown>)
   run.expected.set(name, 'running')
-  run.later(random.chance(0.3) ? 1 : random.between(MEND_MS), create)
+  run.later(random.chance(0.3) ? 1 : random.between(...MEND_MS), create)
 }

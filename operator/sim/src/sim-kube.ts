@@ -156,7 +156,7 @@ export class SimKube implements Kube {
     return new Promise((resolve, reject) => {
       const fate = this.fateOf(asked)
       if (fate === 'unreachable') {
-        scheduler.after(random.chance(0.5) ? random.between(faults.latencyMs) : timeoutMs, () => reject(unreachable(asked)))
+        scheduler.after(random.chance(0.5) ? random.between(...faults.latencyMs) : timeoutMs, () => reject(unreachable(asked)))
         return
       }
       const run = (): (() => void) => {
@@ -173,7 +173,7 @@ export class SimKube implements Kube {
       }
       const isLate = fate === 'answerLost' && random.chance(0.3)
       if (isLate) scheduler.after(timeoutMs, () => reject(unreachable(asked)))
-      scheduler.after(isLate ? timeoutMs * (1 + random.next()) : random.between(faults.latencyMs) / 2, () => {
+      scheduler.after(isLate ? timeoutMs * (1 + random.next()) : random.between(...faults.latencyMs) / 2, () => {
         if (this.isCut) {
           if (!isLate) reject(unreachable(asked))
           return
@@ -183,7 +183,7 @@ export class SimKube implements Kube {
         if (isLate) return
         const lostMs = random.chance(0.5) ? 1 : timeoutMs
         if (fate === 'answerLost') scheduler.after(lostMs, () => reject(unreachable(asked)))
-        else scheduler.after(random.between(faults.latencyMs) / 2, () => (this.isCut ? reject(unreachable(asked)) : answer()))
+        else scheduler.after(random.between(...faults.latencyMs) / 2, () => (this.isCut ? reject(unreachable(asked)) : answer()))
       })
     })
   }

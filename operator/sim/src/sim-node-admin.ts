@@ -101,8 +101,8 @@ export class SimNodeAdmin implements NodeAdmin {
         return
       }
       const isLost = random.chance(answerLost)
-      const backMs = random.chance(this.faults.slow) ? TIMEOUT_MS * 0.9 : random.between(LATENCY_MS)
-      scheduler.after(random.between(LATENCY_MS), () => {
+      const backMs = random.chance(this.faults.slow) ? TIMEOUT_MS * 0.9 : random.between(...LATENCY_MS)
+      scheduler.after(random.between(...LATENCY_MS), () => {
         const node = this.nodeAt(address)
         if (node === undefined) {
           scheduler.after(TIMEOUT_MS, fail)

@@ -63,7 +63,7 @@ export class SimOperator {
     this.admin = new SimNodeAdmin(cluster)
     this.admin.faults = adminFaults
     const { random } = cluster.scheduler
-    const clock = this.mortalClock(cluster.scheduler.clock(1, Math.round(random.between([-1000, 1000]))))
+    const clock = this.mortalClock(cluster.scheduler.clock(1, Math.round(random.between(-1000, 1000))))
     const world: World = { kube: this.mortal(main), clock, random: random.next, log }
     const settings: OperatorSettings = {
       namespaces: [],

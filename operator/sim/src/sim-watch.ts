@@ -74,7 +74,7 @@ export class SimWatch {
     const { scheduler, faultsOf, onEvent } = this.given
     const { random } = scheduler
     const faults = faultsOf()
-    this.lastAtMs = Math.max(this.lastAtMs, scheduler.nowMs + random.between(faults.watchDelayMs))
+    this.lastAtMs = Math.max(this.lastAtMs, scheduler.nowMs + random.between(...faults.watchDelayMs))
     const run = (): void => {
       if (this.settle === undefined || this.isSilent) return
       if (random.chance(faults.watchBreak)) this.end(this.error(0, 'Unreachable', 'simulated: the socket broke'))

@@ -3,6 +3,7 @@
  * judged by, and that it never sees.
  */
 import type { Topology } from '@thermocline/protocol'
+import type { Random } from '@thermocline/simulation'
 import { adminSecretName, LABELS, MEMORY } from '../../src/api/names.ts'
 import type { KubeObject } from '../../src/runtime/ports.ts'
 import { RESOURCES } from '../../src/runtime/resources.ts'
@@ -10,7 +11,6 @@ import { TOKEN_KEY } from '../../src/specs/pod.ts'
 import type { SimCluster } from './cluster.ts'
 import { MemoryMachine } from './memory-machine.ts'
 import type { Start } from './pod-process.ts'
-import type { Random } from './random.ts'
 import type { SimNode } from './sim-node.ts'
 import { ThermoclineNode } from './thermocline-node.ts'
 

@@ -120,7 +120,7 @@ export class Store {
     const own = { namespace, name, labels, annotations, ownerReferences, finalizers }
     const metadata = {
       ...own,
-      uid: this.scheduler.random.hex(12),
+      uid: this.scheduler.random.hex(6),
       creationTimestamp: new Date(this.scheduler.wallMs).toISOString(),
       generation: 1,
     } as unknown as ObjectMeta

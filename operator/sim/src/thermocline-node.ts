@@ -67,7 +67,7 @@ export class ThermoclineNode implements PodProcess {
       clusterId: argument('cluster'),
       group: Number(argument('group')),
       replica: Number(metadata.name.slice(metadata.name.lastIndexOf('-') + 1)),
-      incarnation: { number: 0, nonce: tier.random.hex(16) },
+      incarnation: { number: 0, nonce: tier.random.hex(8) },
       standing: 'fresh',
       mustRejoin: false,
     }
@@ -212,12 +212,12 @@ export class ThermoclineNode implements PodProcess {
 
   private beginToServe(): void {
     this.state = 'starting'
-    this.readyAtMs = this.tier.nowMs + this.tier.random.between(REPLAY_MS)
+    this.readyAtMs = this.tier.nowMs + this.tier.random.between(...REPLAY_MS)
   }
 
   private beginToLearn(): void {
     this.state = 'learning'
-    this.learnMs = this.tier.random.between(LEARN_MS)
+    this.learnMs = this.tier.random.between(...LEARN_MS)
     this.learnedMs = 0
   }
 
@@ -241,7 +241,7 @@ export class ThermoclineNode implements PodProcess {
     const highest = Math.max(identity.incarnation.number, ...witnesses.map(({ named }) => named.get(identity.replica) ?? 0))
     const number = highest + 1
     for (const witness of witnesses) witness.name(identity.replica, number)
-    this.save({ ...identity, incarnation: { number, nonce: this.tier.random.hex(16) }, standing: 'learner', mustRejoin: false })
+    this.save({ ...identity, incarnation: { number, nonce: this.tier.random.hex(8) }, standing: 'learner', mustRejoin: false })
     this.beginToLearn()
   }
 

@@ -61,6 +61,11 @@ export const hostOf = (at: { name: string; namespace: string; clusterDomain: str
 
 /** The StatefulSet and headless Service of one memory group. */
 export const memoryName = (name: string, group: number): string => `${name}-m${group}`
+/** The group whose StatefulSet, Service or budget has this name: by it they are known, whatever somebody made of their labels. */
+export function memoryGroupOfName(name: string, object: string): number | undefined {
+  const found = object.startsWith(`${name}-m`) ? /^(?:0|[1-9]\d{0,3})$/.exec(object.slice(name.length + 2)) : null
+  return found === null ? undefined : Number(found[0])
+}
 export const machinePodName = (name: string, group: number, machine: number): string => `${memoryName(name, group)}-${machine}`
 /** The ServiceAccount of memory nodes. */
 export const memoryAccountName = (name: string): string => `${name}-memory`

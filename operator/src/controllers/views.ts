@@ -148,6 +148,8 @@ export function viewMemorySet({ metadata, spec }: KubeObject): ObservedMemorySet
   }
   return {
     uid: metadata.uid ?? '',
+    labels: metadata.labels ?? {},
+    owner: metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid,
     templateHash: metadata.annotations?.[ANNOTATIONS.templateHash],
     replicas,
     partition: updateStrategy?.rollingUpdate?.partition ?? 0,

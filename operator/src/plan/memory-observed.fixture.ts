@@ -1,7 +1,7 @@
 /** Situations for tests of the memory tier's plan: two machines in each of its groups, all of which serve. */
 import type { MemoryTopology, Topology } from '@thermocline/protocol'
 import { memoryGroupSpecSchema } from '../api/memory-group.ts'
-import { memoryTemplateHash } from '../specs/memory-objects.ts'
+import { memoryMarks, memoryTemplateHash } from '../specs/memory-objects.ts'
 import type { MemoryTier } from '../specs/memory-tier.ts'
 import type { ObservedMachine, ObservedMemoryGroup, ObservedMemorySet, ObservedStorage } from './memory-observed.ts'
 import { addressesOf, settingsOf } from './memory-topology.ts'
@@ -107,6 +107,8 @@ export function memoryWith(
           ? undefined
           : {
               uid: `set-m${group}`,
+              labels: memoryMarks(tierWith(), group).labels,
+              owner: UID,
               templateHash: memoryTemplateHash(tierWith()),
               replicas: sets[group],
               partition: 0,

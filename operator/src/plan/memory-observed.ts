@@ -22,6 +22,9 @@ export interface ObservedMachine {
 
 export interface ObservedMemorySet {
   readonly uid: string
+  readonly labels: Readonly<Record<string, string>>
+  /** Uid of what it ends with; undefined once somebody has made an orphan of it. */
+  readonly owner: string | undefined
   readonly templateHash: string | undefined
   readonly replicas: number
   /** Machines below it are not made anew by a change of the template. */

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MemoryGroupStatus } from '../api/memory-group.ts'
+import { LABELS } from '../api/names.ts'
 import { formatTime } from '../api/time.ts'
+import { memoryMarks } from '../specs/memory-objects.ts'
 import type { MemoryTier } from '../specs/memory-tier.ts'
 import { type Given, listedTier, machinePod, memoryWith, storageWith, tierWith, topologyWith, UID } from './memory-observed.fixture.ts'
 import type { ObservedMemoryGroup } from './memory-observed.ts'
@@ -24,6 +26,8 @@ function wordsOf(action: MemoryAction): string | undefined {
       return action.limit === undefined ? 'limit away' : `limit ${action.limit.groups}x${action.limit.replicas}`
     case 'adjust':
       return `m${action.group} ${action.why}: ${action.replicas} from ${action.partition}`
+    case 'mark':
+      return `mark m${action.group} ${Object.keys(action.marks)}`
     case 'deletePod':
       return `delete ${action.pod}: ${action.why}`
     case 'removeGroup':
@@ -227,6 +231,18 @@ test('a StatefulSet that somebody deleted around its pods is made as large as th
   const orphaned = memoryWith({ sets: [], slots: [3] }, (one) => ({ ...one, pod: machinePod(0, one.machine) }))
   assert.deepEqual(acts(tierWith(), orphaned), ['make cache-m0 with 3'])
   assert.deepEqual(acts(tierWith(), memoryWith({ set: { isDeleting: true } })), [])
+})
+
+test('a StatefulSet whose labels were edited, or that was made an orphan, is marked as ours again; its pods stay', () => {
+  const { labels } = memoryMarks(tierWith(), 0)
+  const edited = { ...labels, [LABELS.component]: 'edited' }
+  assert.deepEqual(acts(tierWith(), memoryWith({ set: { labels: edited } })), ['mark m0 labels,ownerReferences'])
+  assert.deepEqual(acts(tierWith(), memoryWith({ set: { owner: undefined } })), ['mark m0 labels,ownerReferences'])
+  assert.deepEqual(acts(tierWith(), memoryWith({ set: { labels: { ...labels, team: 'theirs' } } })), [])
+  assert.deepEqual(acts(tierWith({ replicas: 3 }), memoryWith({ set: { labels: edited } })), [
+    'mark m0 labels,ownerReferences',
+    'm0 scaled out: 3 from 0',
+  ])
 })
 
 test('paused: nothing is changed but that a change of the pods stops; then it goes on', () => {

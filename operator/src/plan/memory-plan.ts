@@ -4,10 +4,18 @@
  */
 import { MAX_MEMORY_MACHINES } from '@thermocline/protocol'
 import type { MemoryGroupStatus } from '../api/memory-group.ts'
-import { memoryAccount, memoryBudget, memoryService, memoryStatefulSet, memoryTemplateHash } from '../specs/memory-objects.ts'
+import {
+  type MemoryMarks,
+  memoryAccount,
+  memoryBudget,
+  memoryMarks,
+  memoryService,
+  memoryStatefulSet,
+  memoryTemplateHash,
+} from '../specs/memory-objects.ts'
 import type { MemoryTier } from '../specs/memory-tier.ts'
 import type { KubeObject } from '../specs/object.ts'
-import type { ObservedMachine, ObservedMemoryGroup, ObservedMemoryPart, ObservedStorage } from './memory-observed.ts'
+import type { ObservedMachine, ObservedMemoryGroup, ObservedMemoryPart, ObservedMemorySet, ObservedStorage } from './memory-observed.ts'
 import { planScalingIn, type ScalingIn } from './memory-scaling.ts'
 import { makeMemoryStatus } from './memory-status.ts'
 import type { MemoryLimit } from './observed.ts'
@@ -25,6 +33,8 @@ export type MemoryAction =
       readonly partition: number
       readonly why: 'scaled out' | 'scaled in' | 'paused' | 'resumed'
     }
+  /** Labels and owner of a StatefulSet that somebody changed; its pods' template stays as it is. */
+  | { readonly do: 'mark'; readonly group: number; readonly uid: string; readonly marks: MemoryMarks }
   /** Without its kubelet's word, which nobody can get: so that the StatefulSet makes another. */
   | { readonly do: 'deletePod'; readonly pod: string; readonly uid: string; readonly why: string }
   /** With its pods, its Service and its budget. */
@@ -110,10 +120,16 @@ function setActions(
     const there = set?.replicas ?? podsOf(part)
     return [{ do: 'apply', object: memoryStatefulSet(tier, group, mayScaleIn && set !== undefined ? replicas : Math.max(there, replicas)) }]
   }
+  const marks = memoryMarks(tier, group)
+  const marking: MemoryAction[] = isMarked(set, marks) ? [] : [{ do: 'mark', group, uid: set.uid, marks }]
   const next = mayScaleIn ? replicas : Math.max(set.replicas, replicas)
-  if (next === set.replicas && set.partition === 0) return []
+  if (next === set.replicas && set.partition === 0) return marking
   const why = next > set.replicas ? 'scaled out' : next < set.replicas ? 'scaled in' : 'resumed'
-  return [{ do: 'adjust', group, uid: set.uid, replicas: next, partition: 0, why }]
+  return [...marking, { do: 'adjust', group, uid: set.uid, replicas: next, partition: 0, why }]
+}
+
+function isMarked({ labels, owner }: ObservedMemorySet, marks: MemoryMarks): boolean {
+  return owner !== undefined && Object.entries(marks.labels).every(([name, value]) => labels[name] === value)
 }
 
 /** It was to end on a machine that is gone, and holds its name until somebody says that it has. Two of a name would do no harm. */

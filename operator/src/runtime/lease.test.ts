@@ -35,7 +35,7 @@ class Election {
     const { scheduler } = this.cluster
     const kube = this.cluster.client(this.seats[seat]?.kube.faults ?? this.faults)
     // Clocks run up to 5 % apart, and show times that are hours apart.
-    const clock = scheduler.clock(scheduler.random.between([0.975, 1.025]), scheduler.random.between([-1e7, 1e7]))
+    const clock = scheduler.clock(scheduler.random.between(0.975, 1.025), scheduler.random.between(-1e7, 1e7))
     const elector = new Elector(this.cluster.world(kube, clock), {
       lease: LEASE,
       identity: `p${seat}-${this.started++}`,
@@ -45,7 +45,7 @@ class Election {
       },
       onLost: () => {
         assert.equal(elector.isLeading, false)
-        scheduler.after(scheduler.random.between([0, 5000]), () => this.begin(seat))
+        scheduler.after(scheduler.random.between(0, 5000), () => this.begin(seat))
       },
     })
     this.seats[seat] = { elector, kube }

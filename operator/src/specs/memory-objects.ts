@@ -64,6 +64,14 @@ export function memoryBudget(tier: MemoryTier, group: number): KubeObject {
   }
 }
 
+/** What a StatefulSet is found by, and what it ends with. */
+export type MemoryMarks = Required<Pick<ObjectMeta, 'labels' | 'ownerReferences'>>
+
+export function memoryMarks(tier: MemoryTier, group: number): MemoryMarks {
+  const { labels = {}, ownerReferences = [] } = groupMeta(tier, group)
+  return { labels, ownerReferences }
+}
+
 /** `replicas` are those in force: a group that is scaled in keeps its machines until no client is sent to them. */
 export function memoryStatefulSet(tier: MemoryTier, group: number, replicas: number): KubeObject {
   const hash = memoryTemplateHash(tier)

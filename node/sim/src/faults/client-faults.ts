@@ -2,7 +2,7 @@
  * What clients do that a good one would not: send one write to several replicas at once, so that these compete; and send
  * a request again, under its first stamp, long after it was answered or given up, when its answer may be forgotten.
  */
-import type { Random } from '../scheduler.ts'
+import type { Random } from '@thermocline/simulation'
 
 export interface ClientFaults {
   /** Probability that an attempt goes to every replica. */

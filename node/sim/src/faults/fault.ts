@@ -1,8 +1,10 @@
 /** A fault that happens at some moment of a run, and what it may do to the simulated world. */
+
+import type { Random } from '@thermocline/simulation'
 import type { Cluster } from '../cluster.ts'
 import type { SimDisk } from '../disk.ts'
 import type { SimNetwork } from '../network.ts'
-import type { Random, Scheduler } from '../scheduler.ts'
+import type { Scheduler } from '../scheduler.ts'
 
 export interface Fault {
   /** As it is reported, and as it is required to have happened. */

@@ -1,6 +1,7 @@
 /** Frames are lost, doubled, late and overtaken, at rates that a seed draws. */
+
+import type { Random } from '@thermocline/simulation'
 import type { NetworkFaults } from '../network.ts'
-import type { Random } from '../scheduler.ts'
 
 export function drawFrameFaults(random: Random): NetworkFaults {
   return {

@@ -6,7 +6,8 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { MUTANTS, type Mutant } from './mutants.ts'
+import type { Mutant } from '@thermocline/simulation'
+import { MUTANTS } from './mutants.ts'
 import type { Caught, Progress } from './run-mutant.ts'
 
 const RUN_MUTANT = fileURLToPath(new URL('run-mutant.ts', import.meta.url))

@@ -1,5 +1,5 @@
 /** Planted bugs of the memory tier and of what validates it; most are in the addon, which is built with them. */
-import type { Mutant } from './mutants.ts'
+import type { Mutant } from '@thermocline/simulation'
 
 const TIER = '../../native/src/memory_tier.cc'
 const ENQUEUE = '  if (enqueue(owners_[block], lacks_ ? Lane::missing : Lane::held, series, waiter, body)) return;\n'

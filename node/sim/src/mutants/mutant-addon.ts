@@ -4,15 +4,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { Edit } from './mutants.ts'
-import { mutate, sourceOf } from './mutate.ts'
+import { type Edit, mutate } from '@thermocline/simulation'
+import { sourceOf } from './source-of.ts'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 /** What native/src/mod.ts loads. */
 export const ADDON = "'../build/Release/thermocline.node'"
 export const LOADER = new URL('../../../../native/src/mod.ts', import.meta.url)
 
-export const isNative = ({ file }: Pick<Edit, 'file'>): boolean => file.startsWith('../../native/')
+export const isNative = (file: string): boolean => file.startsWith('../../native/')
 
 /** Resolves to what takes the place of `ADDON` in its loader. The folder goes with the process. */
 export function buildMutantAddon(name: string, edits: ReadonlyMap<string, readonly Edit[]>): string {
@@ -21,7 +21,7 @@ export function buildMutantAddon(name: string, edits: ReadonlyMap<string, readon
   cpSync(join(ROOT, 'native'), join(folder, 'native'), { recursive: true, preserveTimestamps: true })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const [file, ofFile] of edits) {
-    const source = readFileSync(sourceOf({ file }), 'utf8')
+    const source = readFileSync(sourceOf(file), 'utf8')
     writeFileSync(join(folder, 'native/src', basename(file)), mutate(source, name, ofFile))
   }
   const headers = join(ROOT, 'node_modules', `node-linux-${process.arch}`)

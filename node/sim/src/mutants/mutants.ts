@@ -1,28 +1,6 @@
-/**
- * Planted bugs: each breaks one rule by a change of shipped code, and names the invariant that must catch it. A simulator
- * that misses one of them would miss the same mistake made by hand. Where several defences hold one rule, the bug has to
- * break all of them, so that the rule itself is broken.
- */
+/** The planted bugs that the simulator must catch. */
+import type { Mutant } from '@thermocline/simulation'
 import { MEMORY_MUTANTS } from './memory-mutants.ts'
-
-export interface Edit {
-  /** Path from `node/src`. */
-  readonly file: string
-  /** Stands exactly once in the file. */
-  readonly find: string
-  readonly replace: string
-}
-
-export interface Mutant extends Edit {
-  readonly name: string
-  /** The other places, of a bug that takes several. */
-  readonly also?: readonly Edit[]
-  /** What must report it first: one invariant, or those that see the same mistake at two moments. */
-  readonly caughtBy: readonly string[]
-  /** One that catches it, tried first, where the seeds before it take long. */
-  readonly seed?: number
-  readonly why: string
-}
 
 export const MUTANTS: readonly Mutant[] = [
   ...MEMORY_MUTANTS,

@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { editsOf, mutate } from '@thermocline/simulation'
 import { MUTANTS } from './mutants.ts'
-import { editsOf, mutate, sourceOf } from './plant.ts'
+import { sourceOf } from './plant.ts'
 import type { Caught } from './run-mutant.ts'
 
 const RUN = fileURLToPath(new URL('./run-mutant.ts', import.meta.url))
@@ -21,7 +22,7 @@ async function caughtOf(name: string): Promise<Caught | null> {
 test('every place that a mutant changes stands exactly once', () => {
   for (const mutant of MUTANTS) {
     for (const [file, edits] of editsOf(mutant)) {
-      const source = readFileSync(sourceOf({ file }), 'utf8')
+      const source = readFileSync(sourceOf(file), 'utf8')
       assert.notEqual(mutate(source, mutant.name, edits), source, mutant.name)
     }
   }

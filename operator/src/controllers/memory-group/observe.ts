@@ -1,6 +1,6 @@
 /** One read pass over a MemoryGroup: informers' caches, the cluster's ConfigMap as it is now, and the nodes' own words. Changes nothing. */
 import type { MemoryGroupSpec, MemoryGroupStatus } from '../../api/memory-group.ts'
-import { LABELS, MEMORY } from '../../api/names.ts'
+import { LABELS, memoryGroupOfName } from '../../api/names.ts'
 import type {
   MemoryFacts,
   ObservedMachine,
@@ -69,16 +69,17 @@ async function observeStorage(context: ReconcileContext, at: ObjectAt): Promise<
 
 /** Groups of which anything is there, up to the last. */
 function partsOf({ watches }: ReconcileContext, at: ObjectAt): ObservedMemoryPart[] {
-  const isOurs = ({ metadata }: KubeObject): boolean =>
-    metadata.namespace === at.namespace &&
-    metadata.labels?.[LABELS.instance] === at.name &&
-    metadata.labels[LABELS.component] === MEMORY &&
-    metadata.labels[LABELS.group] !== undefined
-  const ours = (informers: readonly Informer[]): KubeObject[] => informers.flatMap((informer) => informer.all()).filter(isOurs)
-  const groupOf = ({ metadata }: KubeObject): number => Number(metadata.labels?.[LABELS.group])
-  const sets = new Map<number, ObservedMemorySet>(ours(watches.statefulSets).map((set) => [groupOf(set), viewMemorySet(set)]))
-  const objects = new Set([...ours(watches.services), ...ours(watches.budgets)].map(groupOf))
-  const pods = Map.groupBy(memoryPodsOf(watches, at), groupOf)
+  const ours = (informers: readonly Informer[]): [number, KubeObject][] =>
+    informers
+      .flatMap((informer) => informer.all())
+      .filter(({ metadata }) => metadata.namespace === at.namespace)
+      .flatMap((object) => {
+        const group = memoryGroupOfName(at.name, object.metadata.name)
+        return group === undefined ? [] : [[group, object] as const satisfies [number, KubeObject]]
+      })
+  const sets = new Map<number, ObservedMemorySet>(ours(watches.statefulSets).map(([group, set]) => [group, viewMemorySet(set)]))
+  const objects = new Set([...ours(watches.services), ...ours(watches.budgets)].map(([group]) => group))
+  const pods = Map.groupBy(memoryPodsOf(watches, at), ({ metadata }) => Number(metadata.labels?.[LABELS.group]))
   const last = Math.max(-1, ...sets.keys(), ...objects, ...pods.keys())
   return Array.from({ length: last + 1 }, (_, group) => ({
     set: sets.get(group),

@@ -33,6 +33,11 @@ export async function performMemoryAction(
       await kube.patch(RESOURCES.statefulSets, { namespace, name: memoryName(name, group) }, { metadata: { uid }, spec })
       return true
     }
+    case 'mark': {
+      const { group, uid, marks } = action
+      await kube.patch(RESOURCES.statefulSets, { namespace, name: memoryName(name, group) }, { metadata: { uid, ...marks } })
+      return true
+    }
     case 'deletePod':
       return await gone(kube.delete(RESOURCES.pods, { namespace, name: action.pod }, { uid: action.uid, gracePeriodSeconds: 0 }))
     case 'removeGroup': {

@@ -42,6 +42,7 @@ function wordsOf(action: MemoryAction): { reason: string; message: string } | un
     case 'removeGroup':
       return { reason: 'GroupRemoved', message: `group ${action.group} and its machines are deleted; no client is sent there any more` }
     case 'apply':
+    case 'mark':
     case 'limit':
       return undefined
   }
