@@ -6,6 +6,7 @@
  * which keys are hot behind a hash of the rank; a hash drops a third of the keys and gives others a double share, so here
  * a permutation of the ranks does that (`dataset.ts`), and the distribution over the pages is the one that is named.
  */
+
 /** Skew of YCSB's workloads. */
 export const THETA = 0.99
 
