@@ -10,6 +10,7 @@
         "src/apply.cc",
         "src/c0.cc",
         "src/engine.cc",
+        "src/entry.cc",
         "src/file_lock.cc",
         "src/flush.cc",
         "src/jobs.cc",

@@ -1,5 +1,6 @@
 // The glue of apply and reads.
 #include "addon.h"
+#include "entry.h"
 
 namespace thermocline {
 namespace {
@@ -17,6 +18,30 @@ napi_value apply(napi_env env, napi_callback_info info) {
     const js::Span answers = arguments.bytes(3, "answers");
     if (length > batch.size) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "length passes the end of batch");
     return js::number(env, static_cast<double>(engine.apply(batch.data, length, answers.data, answers.size)));
+  });
+}
+
+// Why the last batch was not applied to its end.
+napi_value refusal(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    return js::text(env, engineOf(env, arguments).refusal());
+  });
+}
+
+// (block, index, entry) → undefined, or what is wrong with the entry.
+napi_value checkEntryOf(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<3> arguments(env, info);
+    const uint16_t block = arguments.block(0);
+    const uint64_t index = arguments.index(1, "index");
+    const js::Span entry = arguments.bytes(2, "entry");
+    try {
+      checkEntry(block, index, {reinterpret_cast<const char*>(entry.data), entry.size});
+    } catch (const EngineError& error) {
+      return js::text(env, error.what());
+    }
+    return js::undefined(env);
   });
 }
 
@@ -99,6 +124,8 @@ napi_value validateAsync(napi_env env, napi_callback_info info) {
 void addReads(napi_env env, napi_value exports) {
   const Function functions[] = {
       {"apply", apply},
+      {"refusal", refusal},
+      {"checkEntry", checkEntryOf},
       {"peek", read<&Engine::peek>},
       {"get", read<&Engine::get>},
       {"scan", read<&Engine::scan>},

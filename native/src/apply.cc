@@ -1,16 +1,23 @@
 // Apply: what protocol/src/entry.ts says, in two passes over a batch. The first decodes everything and checks that each
-// entry is its block's next one, so that a malformed batch changes nothing; the second cannot fail but for a bug.
+// entry is its block's next one, so that a malformed batch changes nothing. An entry that cannot be applied, for its form or
+// because it contradicts what this replica holds, ends the batch there: the entries before it are applied, and its block is
+// *broken*, which refuses all further entries until a snapshot replaces the block.
 #include "engine.h"
+#include "entry.h"
 
 namespace thermocline {
 namespace {
 
-constexpr uint8_t kEntryVersion = 1;
 constexpr uint8_t kPut = 1;
 constexpr uint8_t kDelete = 2;
 constexpr uint8_t kExpired = 7;
 constexpr uint8_t kBadStamp = 19;
 constexpr uint8_t kNoDetail[kDetailBytes] = {};
+
+// The entry names an old record that this replica does not hold: it differs from the proposer's.
+struct Contradiction {
+  std::string what;
+};
 
 void writeAnswer(Sink* answers, uint8_t outcome, uint64_t index, const uint8_t* detail) {
   if (answers == nullptr) return;
@@ -41,34 +48,49 @@ BatchItem readItem(Reader& reader) {
 
 }  // namespace
 
-size_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity) {
-  const size_t wanted = checkBatch(batch, length) * kAnswerBytes;
+int64_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity) {
+  refusal_.clear();
+  uint32_t sound = 0;
+  const size_t wanted = checkBatch(batch, length, sound) * kAnswerBytes;
   if (wanted > answersCapacity) {
     throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE",
                       "the answers of this batch take " + std::to_string(wanted) + " bytes, the buffer has " + std::to_string(answersCapacity));
   }
   Sink sink(answers, answersCapacity);
   Reader reader(batch, length, "a batch of entries");
-  try {
-    for (uint32_t left = reader.u32(); left > 0; left--) {
-      const BatchItem item = readItem(reader);
-      applyEntry(*blocks_[item.block], item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
+  const uint32_t items = reader.u32();
+  for (uint32_t at = 0; at < items; at++) {
+    const BatchItem item = readItem(reader);
+    BlockState& state = *blocks_[item.block];
+    if (at == sound) {
+      state.broken = true;
+      return -1 - static_cast<int64_t>(at);
     }
-  } catch (...) {
-    // Half an entry may be applied: nothing here can be trusted or flushed any more.
-    poisoned_ = true;
-    throw;
+    try {
+      applyEntry(state, item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
+    } catch (const Contradiction& contradiction) {
+      // Half of the entry may be applied: nothing of the block can be trusted any more, and no other block is concerned.
+      state.broken = true;
+      refusal_ = contradiction.what;
+      return -1 - static_cast<int64_t>(at);
+    } catch (...) {
+      poisoned_ = true;
+      throw;
+    }
   }
-  return sink.length();
+  return static_cast<int64_t>(sink.length());
 }
 
-// Returns how many answers are wanted. Throws if anything in the batch is not as it must be.
-size_t Engine::checkBatch(const uint8_t* batch, size_t length) {
+// Returns how many answers the sound entries want; `sound` is how many entries at the front can be applied as far as their
+// form tells. Throws if the batch itself is not as it must be: a bug of the caller.
+size_t Engine::checkBatch(const uint8_t* batch, size_t length, uint32_t& sound) {
   if (poisoned_) throwBug("an earlier write to the engine failed; nothing can be applied until the process restarts");
   batch_++;
   size_t answers = 0;
   Reader reader(batch, length, "a batch of entries");
-  for (uint32_t left = reader.u32(); left > 0; left--) {
+  const uint32_t items = reader.u32();
+  sound = items;
+  for (uint32_t at = 0; at < items; at++) {
     const BatchItem item = readItem(reader);
     BlockState& state = blockState(item.block);
     if (state.installing) throwBug("block " + std::to_string(item.block) + " applies an entry while a snapshot is installed");
@@ -76,48 +98,34 @@ size_t Engine::checkBatch(const uint8_t* batch, size_t length) {
       state.checkedBatch = batch_;
       state.checkedNext = state.position.index + 1;
     }
+    if (sound < items) continue;
+    if (state.broken) {
+      refusal_ = "an earlier entry of the block could not be applied";
+      sound = at;
+      continue;
+    }
     if (item.index != state.checkedNext) {
       throw EngineError(ErrorKind::range, "internal",
                         "block " + std::to_string(item.block) + " was given entry " + std::to_string(item.index) + ", its next one is " +
                             std::to_string(state.checkedNext));
     }
     state.checkedNext++;
-    Reader entry(item.entry, "an entry");
-    const size_t requests = checkEntry(entry);
-    if (item.wantsAnswers) answers += requests;
+    try {
+      const size_t requests = checkEntryForm(item.entry);
+      if (item.wantsAnswers) answers += requests;
+    } catch (const EngineError& error) {
+      refusal_ = error.what();
+      sound = at;
+    }
   }
   reader.finish();
   return answers;
 }
 
-size_t Engine::checkEntry(Reader& entry) {
-  if (const uint8_t version = entry.u8(); version != kEntryVersion) {
-    throw EngineError(ErrorKind::range, "unsupported_version",
-                      "an entry has version " + std::to_string(version) + "; this program knows version " + std::to_string(kEntryVersion));
-  }
-  entry.take(1 + 6 + 6);
-  const uint16_t requests = entry.u16();
-  for (uint32_t request = 0; request < requests; request++) {
-    entry.take(kRequestIdBytes + 6 + 1 + kDetailBytes);
-    const uint16_t seriesBytes = entry.u16();
-    if (seriesBytes == 0 || seriesBytes > kMaxSeriesBytes) entry.throwMalformed("has a series of a length out of range");
-    entry.take(seriesBytes);
-    for (uint32_t left = entry.u16(); left > 0; left--) {
-      const uint8_t kind = entry.u8();
-      if (kind != kPut && kind != kDelete) entry.throwMalformed("has an operation of an unknown kind");
-      entry.take(8 + 1 + 4 + 8);
-      entry.take(entry.u32());
-    }
-  }
-  entry.finish();
-  return requests;
-}
-
 void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view bytes, Sink* answers) {
   Reader entry(bytes, "an entry");
-  entry.take(2);
-  const uint64_t horizon = entry.u48();
-  const uint64_t proposedAtMs = entry.u48();
+  const EntryHead head = readEntryHead(entry);
+  const uint64_t horizon = head.horizon;
   BlockLog& log = logOf(state);
   Position& position = state.position;
   position.index = index;
@@ -127,7 +135,7 @@ void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueI
     position.digest -= requests_.dropBelow(state.answers, horizon);
     position.horizon = horizon;
   }
-  for (uint32_t left = entry.u16(); left > 0; left--) applyRequest(state, log, index, proposedAtMs, entry, answers);
+  for (uint32_t left = head.requests; left > 0; left--) applyRequest(state, log, index, head.proposedAtMs, entry, answers);
   appliedEntries_++;
 }
 
@@ -183,8 +191,7 @@ void Engine::applyOperations(BlockState& state, BlockLog& log, uint64_t index, s
     const uint64_t slice = sliceOf(id);
     if (page == nullptr || page->slice != slice) page = &pageForApply(series, into, slice);
     if (oldExists && (page->header.count == 0 || page->header.bytes < oldSize)) {
-      throwBug("block " + std::to_string(state.block) + ", entry " + std::to_string(index) +
-               " replaces a record that its page does not hold: this replica differs from the proposer's");
+      throw Contradiction{"the entry replaces a record that its page does not hold here: this replica differs from the proposer's"};
     }
     const bool goes = kind == kDelete && page->header.count == 1;
     if (goes || !page->exists) versions_.put(series, kDirectorySlice, index);
@@ -265,8 +272,7 @@ void Engine::verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32
   std::string_view value;
   const bool found = readRecord(*store_, view, series, sliceOf(id), id, key_, row_, version, value);
   if (found == exists && (!found || (value.size() == size && recordElement(series.hash, id, version, value) == hash))) return;
-  throwBug("an entry ships another old record than the one stored, in block " + std::to_string(series.block) + ", series " +
-           std::string(series.name));
+  throw Contradiction{"the entry ships another old record than the one stored, in series " + std::string(series.name)};
 }
 
 }  // namespace thermocline

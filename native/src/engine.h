@@ -36,6 +36,8 @@ struct EngineConfig {
 struct BlockState {
   uint16_t block = 0;
   bool installing = false;
+  // An entry could not be applied: nothing is applied to the block until an install replaces it.
+  bool broken = false;
   Position position;
   // Index of the last finished flush.
   uint64_t flushedIndex = 0;
@@ -93,7 +95,9 @@ class Engine {
   const std::vector<BlockState*>& blocks() const { return known_; }
   const BlockState* findBlock(uint16_t block) const { return blocks_[block]; }
 
-  size_t apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity);
+  // Bytes of answers, or −1 − the place in the batch of the entry that could not be applied: `refusal` then says why.
+  int64_t apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity);
+  const std::string& refusal() const { return refusal_; }
 
   // The four reads write their answer to `out`; they throw NeedsIo when the tier forbids what they need.
   void peek(uint16_t block, std::string_view request, Sink& out);
@@ -150,8 +154,7 @@ class Engine {
   std::shared_ptr<Install> installOf(uint16_t block) const;
   void dropFromMemory(BlockState& state);
 
-  size_t checkBatch(const uint8_t* batch, size_t length);
-  size_t checkEntry(Reader& entry);
+  size_t checkBatch(const uint8_t* batch, size_t length, uint32_t& sound);
   void applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view entry, Sink* answers);
   void applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers);
   void applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count);
@@ -186,6 +189,8 @@ class Engine {
   std::shared_ptr<const RecentHeaders> recent_[2];
   uint64_t rotation_ = 1;
   uint64_t batch_ = 0;
+  // Why the last batch was not applied to its end.
+  std::string refusal_;
   // After a failed write nothing may be applied or flushed any more.
   bool poisoned_ = false;
   // Not null while an ingest is under way: a flush, or the end of an install.

@@ -94,7 +94,11 @@ export interface Native {
   proceed(store: MemoryStoreHandle, number: number): void
   open(options: NativeOptions, store: MemoryStoreHandle | undefined): number
   close(engine: number): Promise<void>
+  /** Bytes of answers, or −1 − the place of the entry that could not be applied. */
   apply(engine: number, batch: Uint8Array, length: number, answers: Uint8Array): number
+  refusal(engine: number): string
+  /** What is wrong with entry `index` of a block; undefined: nothing. */
+  checkEntry(block: number, index: number, entry: Uint8Array): string | undefined
   peek: Read
   get: Read
   scan: Read

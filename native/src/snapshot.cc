@@ -328,6 +328,7 @@ class InstallEndTask final : public Task {
     state_.flushedIndex = state_.position.index;
     for (const std::string& row : install_->answerRows()) engine_.loadAnswerRow(state_, row);
     state_.installing = false;
+    state_.broken = false;
   }
 
  private:

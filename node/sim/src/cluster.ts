@@ -174,6 +174,7 @@ export class Cluster {
       engine,
       clock: this.clock(machine, life),
       random: () => scheduler.random.next(),
+      randomHex: (bytes) => scheduler.random.hex(bytes),
       logFolder,
       network,
       segmentBytes: options.segmentBytes,

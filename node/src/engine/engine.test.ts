@@ -10,7 +10,6 @@ import { createMemoryStore, NEEDS_IO, type OpenedEngine, type OpenOptions, openE
 import {
   applyBatch,
   BAD_STAMP,
-  buildBatch,
   buildEntry,
   EXPIRED,
   getRequest,
@@ -156,43 +155,6 @@ test('removing nothing changes nothing; removing the last record removes the pag
     assert.equal(await version(engine, 0), 5)
     await engine.close()
   }
-})
-
-test('a malformed or misplaced entry throws and nothing of its batch is applied', async () => {
-  const engine = openEngine(options)
-  const good = buildEntry(0, 0, [{ ...request([put(ms(1), 'v')]), old: [] }])
-  const out = new Uint8Array(1024)
-  const digest = engine.digest(1)
-  const refuse = (bytes: Uint8Array, length = bytes.length, wanted: object = { name: 'RangeError' }): void => {
-    assert.throws(() => engine.apply(bytes, length, out), wanted)
-    assert.equal(engine.appliedIndex(1), 0)
-    assert.equal(engine.digest(1), digest)
-  }
-  const batch = buildBatch([{ block: 1, index: 1, entry: good }])
-  for (let length = 0; length < batch.length; length++) refuse(batch, length)
-  for (let length = 0; length < good.length; length++) {
-    refuse(
-      buildBatch([
-        { block: 1, index: 1, entry: good },
-        { block: 2, index: 1, entry: good.subarray(0, length) },
-      ]),
-    )
-  }
-  refuse(buildBatch([{ block: 1, index: 2, entry: good }]))
-  refuse(
-    buildBatch([
-      { block: 1, index: 1, entry: good },
-      { block: 1, index: 1, entry: good },
-    ]),
-  )
-  const newer = good.slice()
-  newer[0] = 2
-  refuse(buildBatch([{ block: 1, index: 1, entry: newer }]), undefined, { code: 'unsupported_version' })
-  refuse(buildBatch([{ block: 1, index: 1, entry: Buffer.concat([good, Buffer.of(0)]) }]))
-  assert.throws(() => engine.apply(batch, batch.length, new Uint8Array(14)), RangeError)
-  assert.equal(engine.appliedIndex(1), 0)
-  assert.equal(engine.apply(batch, batch.length, new Uint8Array(15)), 15)
-  await engine.close()
 })
 
 test('reads of malformed requests throw, whatever their bytes', async () => {

@@ -6,7 +6,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type MemoryStoreHandle, native } from '@thermocline/native'
 import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
-import type { BlockPosition, Engine, EngineOptions, SnapshotHead } from './port.ts'
+import type { BlockPosition, CheckEntry, Engine, EngineOptions, SnapshotHead } from './port.ts'
 
 /** Flushed state of an engine without a folder. It outlives the engine, as a disk outlives a process. */
 export class MemoryStore {
@@ -23,6 +23,8 @@ export class MemoryStore {
 export function createMemoryStore(): MemoryStore {
   return new MemoryStore()
 }
+
+export const checkEntry: CheckEntry = native.checkEntry
 
 /** Gives an error of the addon its place in the table of codes; others pass as they are. */
 function coded(error: unknown): unknown {
@@ -83,6 +85,10 @@ class NativeEngine implements Engine {
 
   apply(batch: Uint8Array, length: number, answers: Uint8Array): number {
     return native.apply(this.id, batch, length, answers)
+  }
+
+  refusal(): string {
+    return native.refusal(this.id)
   }
 
   peek(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): number {

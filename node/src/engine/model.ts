@@ -2,7 +2,17 @@
  * What the engine must do, said as simply as possible: maps, no flushes, no bytes. Tests run both side by side.
  * Also the small writers of requests, entries and batches that tests need.
  */
-import { ByteReader, ByteWriter, OpKind, VALUE_ID_BYTES, writeEntryHeader } from '@thermocline/protocol'
+import {
+  ByteReader,
+  ByteWriter,
+  DIGEST_KEY_BYTES,
+  ENTRY_HAS_KEY,
+  ENTRY_KEY_AT,
+  OpKind,
+  sealEntry,
+  VALUE_ID_BYTES,
+  writeEntryHeader,
+} from '@thermocline/protocol'
 import { type Engine, NEEDS_IO } from './port.ts'
 
 export const EXPIRED = 7
@@ -231,6 +241,20 @@ export function buildEntry(
       writer.put(op.value)
     })
   }
+  sealEntry(writer)
+  return writer.copy()
+}
+
+/** The entry as a block's first, which carries the digest key of the block. */
+export function withKey(entry: Uint8Array, key = new Uint8Array(DIGEST_KEY_BYTES)): Uint8Array {
+  // What is no entry without a key stays as it is.
+  if (entry.length < ENTRY_KEY_AT || entry[1] !== 0) return entry
+  const writer = new ByteWriter(entry.length + DIGEST_KEY_BYTES)
+  writer.put(entry, 0, ENTRY_KEY_AT)
+  writer.put(key)
+  writer.put(entry, ENTRY_KEY_AT)
+  writer.bytes[1] = ENTRY_HAS_KEY
+  sealEntry(writer)
   return writer.copy()
 }
 
@@ -254,12 +278,13 @@ export function buildBatch(items: readonly BatchItem[]): Uint8Array {
   const writer = new ByteWriter(1024)
   writer.u32(items.length)
   for (const item of items) {
+    const entry = item.index === 1 ? withKey(item.entry) : item.entry
     writer.u16(item.block)
     writer.u48(item.index)
     writer.put(valueIdOf(item.block, item.index))
     writer.u8(item.wantsAnswers === false ? 0 : 1)
-    writer.u32(item.entry.length)
-    writer.put(item.entry)
+    writer.u32(entry.length)
+    writer.put(entry)
   }
   return writer.copy()
 }
@@ -269,6 +294,7 @@ export function applyBatch(engine: Engine, items: readonly BatchItem[], answersB
   const batch = buildBatch(items)
   const out = new Uint8Array(answersBytes)
   const length = engine.apply(batch, batch.length, out)
+  if (length < 0) throw new Error(`item ${-1 - length} of the batch is not applied: ${engine.refusal()}`)
   const reader = new ByteReader(out, 0, length)
   const answers: ModelAnswer[] = []
   while (reader.remaining > 0) answers.push(readAnswer(reader))

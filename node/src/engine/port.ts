@@ -54,6 +54,12 @@ export interface SnapshotHead {
   readonly valueId: Uint8Array
 }
 
+/**
+ * What is wrong with an entry that is to become entry `index` of a block, in words; undefined if nothing is. Called before a
+ * vote for the entry, before the entry is learned, and by nothing that may trust it already.
+ */
+export type CheckEntry = (block: number, index: number, entry: Uint8Array) => string | undefined
+
 export interface Engine {
   /** Positions of all blocks that ever applied something: at open, what is on disk; later, what is applied. */
   positions(): BlockPosition[]
@@ -65,8 +71,14 @@ export interface Engine {
    * (15 bytes each, in order) and returns how many bytes that took; outcome 0 is ok, else an error number
    * (entry.ts says which; a request refused as `bad_stamp` or `expired` is answered with this entry's index and a detail
    * of zeros). Throws RangeError before applying anything if `answers` is too small (15 × requests).
+   * Returns −1 − i if the batch's entry i cannot be applied, because it is malformed or contradicts what is here: `refusal`
+   * says why, the entries before it are applied and answered, and those after it are not. Its block is then broken: it
+   * applies nothing more until an install replaces it, and its content is undefined.
    */
   apply(batch: Uint8Array, length: number, answers: Uint8Array): number
+
+  /** Why the last batch was not applied to its end. */
+  refusal(): string
 
   /**
    * What a proposer must know to put one write (body of `Operation.write` at `request[offset, offset + length)`) into

@@ -19,6 +19,7 @@ import { EntryBuilder } from './entry-builder.ts'
 import { checkWriteBody } from './write-body.ts'
 
 const NOW = 1_700_000_000_000
+const digestKey = () => new Uint8Array(16).fill(7)
 const SERIES = encodeSeries('alice')
 const BLOCK = blockOf(SERIES)
 
@@ -41,6 +42,7 @@ class Fixture {
   readonly state = new BlockState(BLOCK)
   readonly builder = new EntryBuilder({
     engine: this.engine,
+    digestKey,
     wallClockMs: () => NOW,
     maxAnswers: 100,
     answerAgeMs: 60_000,
@@ -168,7 +170,14 @@ test('an append does not take the place of a record that somebody put there', ()
   f.submit(1, [{ kind: WriteKind.append, value: 'mine' }])
   const first = Buffer.from(f.decide()?.requests[0]?.detail ?? []).readBigUInt64BE()
   // Another process, whose clock is the same, has appended once.
-  const other = new EntryBuilder({ engine: f.engine, wallClockMs: () => NOW, maxAnswers: 100, answerAgeMs: 60_000, resume: () => {} })
+  const other = new EntryBuilder({
+    engine: f.engine,
+    digestKey,
+    wallClockMs: () => NOW,
+    maxAnswers: 100,
+    answerAgeMs: 60_000,
+    resume: () => {},
+  })
   const state = new BlockState(BLOCK)
   state.chosen = 1
   f.submit(2, [{ kind: WriteKind.append, value: 'theirs' }])

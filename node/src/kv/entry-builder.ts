@@ -16,6 +16,7 @@ import {
   OP_HEADER_BYTES,
   OpKind,
   REQUEST_ID_BYTES,
+  sealEntry,
   WriteKind,
   writeEntryHeader,
 } from '@thermocline/protocol'
@@ -44,6 +45,8 @@ export interface EntryBuilderOptions {
   /** Answers kept per block at most, and for how long at least what the bound allows. */
   readonly maxAnswers: number
   readonly answerAgeMs: number
+  /** 16 random bytes that no client can guess. */
+  readonly digestKey: () => Uint8Array
   /** A disk read for a write has ended: go on with its block in `phase`. */
   readonly resume: (state: BlockState, phase: number, read: number) => void
 }
@@ -68,8 +71,7 @@ export class EntryBuilder implements EntrySource {
 
   build(state: BlockState): Uint8Array | undefined {
     const { writer } = this
-    writer.reset()
-    const countAt = writeEntryHeader(writer, this.horizon(state), this.options.wallClockMs())
+    const countAt = this.begin(state)
     this.touched.clear()
     const inFlight: PendingWrite[] = []
     let taken = 0
@@ -92,14 +94,21 @@ export class EntryBuilder implements EntrySource {
   }
 
   noop(state: BlockState): Uint8Array {
-    this.writer.reset()
-    writeEntryHeader(this.writer, this.horizon(state), this.options.wallClockMs())
+    this.begin(state)
     return this.keep()
+  }
+
+  /** Writes the head of the block's next entry; returns where its request count stands. */
+  private begin(state: BlockState): number {
+    const { digestKey, wallClockMs } = this.options
+    this.writer.reset()
+    return writeEntryHeader(this.writer, this.horizon(state), wallClockMs(), state.chosen === 0 ? digestKey() : undefined)
   }
 
   /** A copy of the entry just built. An array buffer for each would be a heavy load to collect. */
   private keep(): Uint8Array {
     const { writer } = this
+    sealEntry(writer)
     if (writer.length > MAX_SLAB_PART) return writer.copy()
     if (this.slabUsed + writer.length > SLAB_BYTES) {
       this.slab = new Uint8Array(SLAB_BYTES)

@@ -46,6 +46,7 @@ export class Acceptor {
       return
     }
     if (state.acceptedRound !== round || state.acceptedProcess !== sender) {
+      if (!core.isSound(from, block, instance, entry)) return
       this.record(state, round, sender, valueProcess, valueCounter, entry)
     } else if (state.acceptedValueProcess !== valueProcess || state.acceptedValueCounter !== valueCounter) {
       core.violation(`replica ${from} sent two values in round ${round} of block ${block} instance ${instance}`)

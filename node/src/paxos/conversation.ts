@@ -159,6 +159,7 @@ class Node {
       outbox,
       random: () => 0.5,
       priority: () => Array.from({ length: count }, (_, i) => i),
+      checkEntry: () => undefined,
       violation: (what) => say(`  violation: ${what}`),
     })
     this.proposer = new Proposer(this.core, new NamedEntries(say))
@@ -441,7 +442,7 @@ export class Conversation {
       },
       onEntry: (block, instance, process, counter, entry) => {
         said(`entry ${block}/${instance}${entryText(entry)}`)
-        to.learner.onEntry(block, instance, process, counter, entry.slice())
+        to.learner.onEntry(from, block, instance, process, counter, entry.slice())
       },
       onEntriesEnd: (block, chosen, status) => to.learner.onEntriesEnd(from, block, chosen, status),
       onReadRoundBlock: (round, block, chosen) => {

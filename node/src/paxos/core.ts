@@ -75,6 +75,8 @@ export interface CoreOptions {
   readonly priority: (block: number) => readonly number[]
   /** Blocks this replica votes in at the start; all of them unless it is to learn first (design §4.4). */
   readonly votes?: BlockSet
+  /** What is wrong with an entry that a peer sent; undefined if nothing is (node/src/engine/port.ts). */
+  readonly checkEntry: (block: number, instance: number, entry: Uint8Array) => string | undefined
   /** Called with what breaks the protocol's rules and was ignored. */
   readonly violation: (what: string) => void
 }
@@ -90,6 +92,7 @@ export class Core {
   readonly random: () => number
   readonly priority: (block: number) => readonly number[]
   readonly violation: (what: string) => void
+  private readonly checkEntry: CoreOptions['checkEntry']
 
   /** Blocks this replica votes in. It only grows within a process life, and a block in it is in force: durably so. */
   readonly votes: BlockSet
@@ -159,6 +162,7 @@ export class Core {
     this.random = options.random
     this.priority = options.priority
     this.violation = options.violation
+    this.checkEntry = options.checkEntry
     this.votes = options.votes ?? BlockSet.full()
     this.peerVotes = Array.from({ length: options.replicaCount }, () => new BlockSet())
     this.live = 1 << options.replica
@@ -206,6 +210,14 @@ export class Core {
   bestLive(block: number): number {
     for (const replica of this.priority(block)) if ((this.live & (1 << replica)) !== 0 && this.votesIn(replica, block)) return replica
     return this.replica
+  }
+
+  /** Whether an entry that `from` sent may become entry `instance` of the block. One that may not is told as a violation. */
+  isSound(from: number, block: number, instance: number, entry: Uint8Array): boolean {
+    const wrong = this.checkEntry(block, instance, entry)
+    if (wrong === undefined) return true
+    this.violation(`replica ${from} sent as block ${block} instance ${instance} what is no entry of it: ${wrong}`)
+    return false
   }
 
   markReady(state: BlockState): void {

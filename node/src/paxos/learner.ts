@@ -6,7 +6,7 @@
  * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS.
  */
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
+import { FETCH_ENTRIES, FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
 import { type Core, positionHash } from './core.ts'
 import { FetchStatus } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
@@ -99,9 +99,11 @@ export class Learner {
     core.outbox.messages.fetch(out, state.block, state.chosen + 1)
   }
 
-  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+  /** An entry is taken as chosen only from the peer that the block's fetch went to, and only within what that asked for. */
+  onEntry(from: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
     const { core } = this
-    const state = core.block(block)
+    const state = core.peek(block)
+    if (state === undefined || state.fetchingFrom !== from || instance > state.fetchAfter + FETCH_ENTRIES) return
     if (instance !== state.chosen + 1 || state.isCopying || core.isChoked) return
     if (state.holdAt !== 0 && instance > state.holdAt) return
     const isAccepted =
@@ -110,6 +112,7 @@ export class Learner {
       this.chooseAccepted(state)
       return
     }
+    if (!core.isSound(from, block, instance, entry)) return
     core.writeMark(state)
     core.log.learned(block, instance, valueProcess, valueCounter, entry)
     this.choose(state, valueProcess, valueCounter, entry)

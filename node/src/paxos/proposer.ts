@@ -282,6 +282,8 @@ export class Proposer {
   ): void {
     const state = this.core.peek(block)
     if (state === undefined || instance !== state.chosen + 1 || state.phase !== Phase.preparing || round !== state.round) return
+    // A promise without its accepted value would leave the attempt free to choose another one.
+    if (entry !== undefined && !this.core.isSound(from, block, instance, entry)) return
     this.noteBest(state, acceptedRound, acceptedProcess, valueProcess, valueCounter, entry)
     this.countVote(state, from)
   }

@@ -40,6 +40,7 @@ function readerOfThree(): {
     outbox,
     random: () => 0.5,
     priority: () => [0, 1, 2],
+    checkEntry: () => undefined,
     violation: (what) => assert.fail(what),
   })
   core.isActive = true

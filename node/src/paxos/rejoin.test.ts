@@ -43,6 +43,7 @@ class Comparing {
       random: () => 0.5,
       priority: () => [0],
       votes: new BlockSet(),
+      checkEntry: () => undefined,
       violation: (what) => assert.fail(what),
     })
     Object.assign(this.core, { isActive: true, countable: all, live: all, nowMs: 1 })

@@ -56,7 +56,8 @@ export class Applier {
       this.answers = new Uint8Array(requests * ANSWER_BYTES * 2)
       this.view = new DataView(this.answers.buffer)
     }
-    this.engine.apply(batch.bytes, batch.length, this.answers)
+    const written = this.engine.apply(batch.bytes, batch.length, this.answers)
+    if (written < 0) throw new Error(`an entry cannot be applied: ${this.engine.refusal()}`)
     this.applied += to - from
     this.answer(entries, from, to)
     return to

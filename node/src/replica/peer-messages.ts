@@ -108,7 +108,7 @@ export class PeerMessages implements PeerHandler {
   }
 
   onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
-    this.options.learner.onEntry(block, instance, valueProcess, valueCounter, entry)
+    this.options.learner.onEntry(this.from, block, instance, valueProcess, valueCounter, entry)
   }
 
   onEntriesEnd(block: number, chosen: number, status: number): void {

@@ -12,7 +12,8 @@
  * Order of effects: what step 2 puts into the log is durable before any vote for it leaves (votes wait in the frame of
  * their write), and chosen entries are applied before anything reads the block again.
  */
-import { type Incarnation, ThermoclineError } from '@thermocline/protocol'
+import { DIGEST_KEY_BYTES, type Incarnation, ThermoclineError } from '@thermocline/protocol'
+import { checkEntry } from '../engine/mod.ts'
 import type { Engine } from '../engine/port.ts'
 import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
@@ -61,6 +62,8 @@ export interface ReplicaOptions {
   readonly engine: Engine
   readonly clock: Clock
   readonly random: () => number
+  /** Random bytes that nobody can guess, as hexadecimal digits. */
+  readonly randomHex: (bytes: number) => string
   readonly logFolder: LogFolder
   readonly network: PeerNetwork
   readonly segmentBytes: number
@@ -152,6 +155,7 @@ export class Replica {
       random: options.random,
       priority: options.priority,
       votes: this.isLearner ? new BlockSet() : BlockSet.full(),
+      checkEntry,
       violation: (what) => {
         this.counters.violations++
         options.warn('a peer broke the protocol; its message was ignored', { what })
@@ -251,9 +255,10 @@ export class Replica {
   }
 
   private makeEntryBuilder(): EntryBuilder {
-    const { engine, clock, maxAnswers, answerAgeMs } = this.options
+    const { engine, clock, maxAnswers, answerAgeMs, randomHex } = this.options
     return new EntryBuilder({
       engine,
+      digestKey: () => Buffer.from(randomHex(DIGEST_KEY_BYTES), 'hex'),
       wallClockMs: () => clock.wallMs(),
       maxAnswers,
       answerAgeMs,

@@ -305,6 +305,7 @@ export class StorageNode implements DataService, AdminService {
       engine,
       clock: world.clock,
       random: world.random,
+      randomHex: world.randomHex,
       logFolder: world.logFolder,
       network: world.network,
       segmentBytes: config.segmentBytes,
