@@ -198,6 +198,7 @@ function idleCore(processes: ProcessTable, volume: ReturnType<typeof parseVolume
     outbox: { messages: new MessageWriter(processes, self), now: () => undefined, afterSync: () => undefined },
     random: () => 0,
     priority: () => [volume.replica],
+    remember: () => 0,
     checkEntry: () => undefined,
     violation: () => {},
   })

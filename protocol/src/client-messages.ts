@@ -54,6 +54,9 @@ export const FrameType = {
   responses: 5,
   peerHello: 16,
   peer: 17,
+  peerGoodbye: 18,
+  peerConfirm: 19,
+  peerConfirmed: 20,
 } as const
 
 export const HelloKind = { client: 1, peer: 2 } as const

@@ -146,6 +146,14 @@ export const ERRORS = {
     'The memory tier leaves this read to the storage tier.',
     'Read from the storage tier; the client library does so by itself.',
   ),
+  replaced: spec(
+    26,
+    409,
+    'not',
+    false,
+    'A later volume has taken the place of this replica’s.',
+    'Nothing: a volume that most of its peers call replaced rejoins as a learner by itself.',
+  ),
 } as const satisfies Record<string, ErrorSpec>
 
 export type ErrorCode = keyof typeof ERRORS

@@ -99,10 +99,11 @@ export class CountedVotes {
     if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
     const { incarnations } = this.sendersOf(state)
     const votes: CountedVote[] = []
+    const counted = core.counted(state.votes)
     for (let replica = 0; replica < core.replicaCount; replica++) {
       if ((state.votes & (1 << replica)) === 0) continue
       const incarnation = replica === core.replica ? core.processes.get(core.self).incarnation : incarnations[replica]
-      if (incarnation !== undefined) votes.push({ replica, incarnation, isCountable: (core.countable & (1 << replica)) !== 0 })
+      if (incarnation !== undefined) votes.push({ replica, incarnation, isCountable: (counted & (1 << replica)) !== 0 })
     }
     this.onCounted(state, votes)
   }

@@ -58,6 +58,8 @@ export interface BarrierTaken {
 /** A proposer's running attempt, and whose votes it has counted. */
 export interface Attempt {
   readonly replica: number
+  /** The proposer's. */
+  readonly volume: SimVolume
   readonly block: number
   readonly instance: number
   readonly round: number

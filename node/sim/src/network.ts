@@ -18,6 +18,8 @@ export interface NetworkFaults {
 /** Added to a replica's number: where its process is found that lives on beside a newer one. */
 const ELSEWHERE = 8
 const PLACES = 2 * ELSEWHERE
+/** What one question to a replica may take. */
+const REACH_MS = 2000
 
 /** Both ends are *places*: the number of a replica, or elsewhere. */
 interface End {
@@ -25,6 +27,8 @@ interface End {
   peer: number
   events: PeerLinkEvents | undefined
   isOpen: boolean
+  /** Dialled anew when it ends. */
+  isKept: boolean
   sent: number
   other: End
 }
@@ -58,6 +62,7 @@ export class SimNetwork {
         this.listeners.set(replica, { onLink, isAlive })
         for (let peer = 0; peer < replicaCount; peer++) if (peer !== replica) this.dialSoon(peer, replica)
       },
+      reach: (peer, onLink, onFailed) => this.reach(replica, peer, isAlive, onLink, onFailed),
       setAddresses: () => {},
       stop: () => this.dropAll(replica),
     }
@@ -94,7 +99,7 @@ export class SimNetwork {
   }
 
   isConnected(a: number, b: number): boolean {
-    for (const end of this.ends) if (end.replica === a && end.peer === b && end.isOpen) return true
+    for (const end of this.ends) if (end.replica === a && end.peer === b && end.isOpen && end.isKept) return true
     return false
   }
 
@@ -123,14 +128,38 @@ export class SimNetwork {
       this.dialAfter(this.scheduler.random.between(20, 80), from, to)
       return
     }
-    const a = { replica: from, peer: to, events: undefined, isOpen: true, sent: 0 } as unknown as End
-    const b: End = { replica: to, peer: from, events: undefined, isOpen: true, sent: 0, other: a }
-    a.other = b
-    this.ends.add(a)
-    this.ends.add(b)
+    const [a, b] = this.pair(from, to, true)
     b.events = acceptor.onLink(this.link(b), undefined)
     a.events = dialler.onLink(this.link(a), replicaAt(to))
     this.scheduler.hasReactions = true
+  }
+
+  /** A connection's two ends. */
+  private pair(from: number, to: number, isKept: boolean): [End, End] {
+    const a = { replica: from, peer: to, events: undefined, isOpen: true, isKept, sent: 0 } as unknown as End
+    const b: End = { replica: to, peer: from, events: undefined, isOpen: true, isKept, sent: 0, other: a }
+    a.other = b
+    this.ends.add(a)
+    this.ends.add(b)
+    return [a, b]
+  }
+
+  /** One connection to the process that is found under the replica's number, beside the kept one. */
+  private reach(from: number, to: number, isAlive: () => boolean, onLink: (link: PeerLink) => PeerLinkEvents, onFailed: () => void): void {
+    // A process that has moved asks from where it is.
+    const place = this.listeners.get(from)?.isAlive === isAlive ? from : from + ELSEWHERE
+    this.scheduler.at(this.scheduler.random.between(0.1, 2), () => {
+      if (!isAlive()) return
+      const acceptor = this.listeners.get(to)
+      if (acceptor === undefined || this.isCut(place, to) || this.isCut(to, place)) onFailed()
+      else {
+        const [a, b] = this.pair(place, to, false)
+        b.events = acceptor.onLink(this.link(b), undefined)
+        a.events = onLink(this.link(a))
+        this.scheduler.at(REACH_MS, () => this.close(a, 'it has taken too long'))
+      }
+      this.scheduler.hasReactions = true
+    })
   }
 
   private isCut(from: number, to: number): boolean {
@@ -195,7 +224,7 @@ export class SimNetwork {
         this.scheduler.hasReactions = true
       })
     }
-    this.dialSoon(end.replica, end.peer)
+    if (end.isKept) this.dialSoon(end.replica, end.peer)
   }
 }
 

@@ -8,6 +8,15 @@ import { mapEntry } from './map-entry.ts'
 import type { Scheduler } from './scheduler.ts'
 import { SegmentContents } from './segment-contents.ts'
 
+/** What the log remembers of a peer's volume. */
+interface Memory {
+  readonly replica: number
+  readonly incarnation: Incarnation
+  /** The peer's log write that it says was durable. */
+  readonly peerWrite: number
+  readonly write: number
+}
+
 /** A replica's incarnation, named in the log. */
 interface Name {
   readonly replica: number
@@ -22,6 +31,9 @@ export class SimVolume {
   readonly freshNonce: string
   readonly votes = new DurableRecords<Vote>()
   readonly names = new DurableRecords<Name>()
+  readonly memories = new DurableRecords<Memory>()
+  /** What the log durably remembers of each replica. */
+  readonly durableMemories = new Map<number, Memory>()
   /** The newest incarnation of each replica that the log durably names. */
   readonly durableNames = new Map<number, Incarnation>()
   /** Values that its processes have seen chosen one by one, by block and index. */
@@ -38,6 +50,10 @@ export class SimVolume {
   readonly onDurableName = ({ replica, incarnation }: Name): void => {
     const known = this.durableNames.get(replica)
     if (known === undefined || compareIncarnations(known, incarnation) < 0) this.durableNames.set(replica, incarnation)
+  }
+
+  readonly onDurableMemory = (memory: Memory): void => {
+    this.durableMemories.set(memory.replica, memory)
   }
 
   noteChosen(block: number, index: number, value: string): void {

@@ -75,7 +75,7 @@ export class Watch {
     this.volumeOf.set(shared(replica.core.self), volume)
     this.followLog(life, replica, names, shared)
     this.followNames(life, replica)
-    this.followProposer(number, replica, names, shared)
+    this.followProposer(life, replica, names, shared)
     this.followChosen(life, replica, shared)
     this.followRejoin(number, replica, shared)
     this.followServing(life, replica, shared)
@@ -136,6 +136,7 @@ export class Watch {
 
   private followNames({ volume }: Life, { log }: Replica): void {
     volume.names.follow(log, volume.onDurableName)
+    volume.memories.follow(log, volume.onDurableMemory)
     const named = log.named.bind(log)
     log.named = (replica, incarnation) => {
       named(replica, incarnation)
@@ -143,19 +144,24 @@ export class Watch {
     }
     const peer = log.peer.bind(log)
     log.peer = (memory) => {
-      peer(memory)
-      volume.names.add({ replica: memory.replica, incarnation: memory.incarnation, write: fillingWrite(log) })
+      const write = peer(memory)
+      const { replica, incarnation } = memory
+      volume.names.add({ replica, incarnation, write })
+      volume.memories.add({ replica, incarnation, peerWrite: memory.write, write })
+      return write
     }
   }
 
-  private followProposer(number: number, replica: Replica, names: () => Names, shared: Shared): void {
+  private followProposer({ number, volume }: Life, replica: Replica, names: () => Names, shared: Shared): void {
     const { core } = replica
     new CountedVotes(replica, ({ block, chosen, round, phase }, votes) => {
       this.settle()
       const instance = chosen + 1
       const kind = phase === Phase.preparing ? 'promise' : 'accept'
       const ballot = this.ledger.ballot(block, instance, round, shared(core.self))
-      this.show((invariant) => invariant.onCounted?.({ replica: number, block, instance, round, kind, votes, names: names(), ballot }))
+      this.show((invariant) =>
+        invariant.onCounted?.({ replica: number, volume, block, instance, round, kind, votes, names: names(), ballot }),
+      )
     })
   }
 
@@ -215,6 +221,7 @@ export class Watch {
   crashed(volume: SimVolume): void {
     volume.votes.crash(this.onDurable)
     volume.names.crash(volume.onDurableName)
+    volume.memories.crash(volume.onDurableMemory)
     this.show((invariant) => invariant.onCrash?.(volume))
   }
 
@@ -222,6 +229,7 @@ export class Watch {
     for (const volume of this.volumes) {
       volume.votes.settle(this.onDurable)
       volume.names.settle(volume.onDurableName)
+      volume.memories.settle(volume.onDurableMemory)
     }
   }
 

@@ -96,6 +96,11 @@ export interface PeerLinkEvents {
 export interface PeerNetwork {
   /** Starts dialling the peers that this replica dials; `onLink` is called for every connection, dialled or accepted. */
   start(onLink: (link: PeerLink, replica: number | undefined) => PeerLinkEvents): void
+  /**
+   * Dials a replica once, at its address of now, beside the connection that is kept to it: to ask something. `onFailed` is called
+   * if it cannot be reached. The connection is closed after a few seconds, if neither side has done so before.
+   */
+  reach(replica: number, onLink: (link: PeerLink) => PeerLinkEvents, onFailed: () => void): void
   /** Where each replica listens now; dialling uses it from the next attempt on. */
   setAddresses(addresses: readonly (string | undefined)[]): void
   stop(): void

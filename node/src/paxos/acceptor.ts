@@ -6,7 +6,7 @@
  * names i−1's value id lets it mark an equal accepted value chosen on the spot. ⚖2: round 0 of instance i is taken only
  * from the process that the value id of chosen i−1 names.
  */
-import { type BlockState, NO_ROUND } from './block-state.ts'
+import { type BlockState, highestNextRound, NO_ROUND } from './block-state.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
 import { NO_PROCESS, type ProcessRef } from './processes.ts'
@@ -34,7 +34,7 @@ export class Acceptor {
     const { core } = this
     const sender = core.peerProcess[from] as ProcessRef
     const state = this.openInstance(from, block, instance, prevProcess, prevCounter)
-    if (state === undefined) return
+    if (state === undefined || !this.isPlausible(from, state, round)) return
     if (round === 0 && sender !== state.chosenProcess) {
       core.violation(
         `replica ${from} used round 0 of block ${block} instance ${instance}, which belongs to ${core.processes.format(state.chosenProcess)}`,
@@ -60,7 +60,7 @@ export class Acceptor {
     const { core } = this
     const sender = core.peerProcess[from] as ProcessRef
     const state = this.openInstance(from, block, instance, prevProcess, prevCounter)
-    if (state === undefined) return
+    if (state === undefined || !this.isPlausible(from, state, round)) return
     const order = core.processes.compareBallots(round, sender, state.promisedRound, state.promisedProcess)
     if (order < 0) {
       this.refuse(from, state, instance)
@@ -168,6 +168,12 @@ export class Acceptor {
       return undefined
     }
     return state
+  }
+
+  private isPlausible(from: number, state: BlockState, round: number): boolean {
+    if (round <= highestNextRound(state)) return true
+    this.core.violation(`replica ${from} uses round ${round} of block ${state.block}, far above any that was tried`)
+    return false
   }
 
   private refuse(from: number, state: BlockState, instance: number): void {

@@ -8,6 +8,7 @@
  * - `accepted*` never has a higher ballot than `promised*`.
  * - A vote that `acceptedWrite` or `promisedWrite` carries counts only once that log write is durable (⚖4).
  */
+import { MAX_ROUND_LEAD } from './constants.ts'
 import type { PendingWrite } from './pending.ts'
 import { NO_PROCESS, type ProcessRef } from './processes.ts'
 
@@ -151,4 +152,9 @@ export class BlockState {
     this.valueCounter = 0
     this.valueEntry = undefined
   }
+}
+
+/** The highest round that a replica takes from a peer for the block's open instance. */
+export function highestNextRound(state: BlockState): number {
+  return Math.max(state.promisedRound, state.acceptedRound, state.round, state.seenRound, 0) + MAX_ROUND_LEAD
 }

@@ -2,6 +2,11 @@
 
 /** Prepares one write may cause before it is answered `busy` or `unknown` (design §4.1). */
 export const MAX_PREPARES = 3
+/**
+ * A round this far above all that a replica knows of an instance is taken for a lie, and refused: rounds grow by one with each
+ * lost attempt, and one that came near 2³² would leave no higher one.
+ */
+export const MAX_ROUND_LEAD = 65_536
 /** A lost attempt waits this long at random before it prepares again, doubled by each loss. */
 export const BACKOFF_MS = 4
 export const MAX_BACKOFF_MS = 200

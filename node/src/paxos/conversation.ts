@@ -159,6 +159,7 @@ class Node {
       outbox,
       random: () => 0.5,
       priority: () => Array.from({ length: count }, (_, i) => i),
+      remember: () => 0,
       checkEntry: () => undefined,
       violation: (what) => say(`  violation: ${what}`),
     })
@@ -179,7 +180,7 @@ class Node {
       (_read, message) => say(`  read failed: ${message}`),
     )
     this.core.isActive = true
-    this.core.countable = (1 << count) - 1
+    this.core.setCountable((1 << count) - 1)
     this.core.live = (1 << count) - 1
   }
 

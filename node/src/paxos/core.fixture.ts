@@ -45,12 +45,13 @@ export function coreOfThree(options: Partial<CoreOptions> = {}): CoreFixture {
     outbox,
     random: () => 0.5,
     priority: () => [0, 1, 2],
+    remember: () => 0,
     checkEntry: (_block, _instance, entry) => (entry.length === 0 ? 'it is empty' : undefined),
     violation: (what) => violations.push(what),
     ...options,
   })
   core.isActive = true
-  core.countable = 0b111
+  core.setCountable(0b111)
   core.live = 0b111
   for (const [replica, ref] of refs.entries()) core.peerProcess[replica] = ref
   return { core, processes, refs, log, violations }

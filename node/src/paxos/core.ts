@@ -8,6 +8,7 @@ import { BlockState, NO_ROUND, Phase } from './block-state.ts'
 import type { MessageWriter } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
 import type { ProcessRef, ProcessTable } from './processes.ts'
+import { Quorums } from './quorums.ts'
 
 /** Records for the shared log. Each returns the number of the write that will carry it. */
 export interface LogSink {
@@ -75,6 +76,11 @@ export interface CoreOptions {
   readonly priority: (block: number) => readonly number[]
   /** Blocks this replica votes in at the start; all of them unless it is to learn first (design §4.4). */
   readonly votes?: BlockSet
+  /**
+   * The log write that makes durable what is remembered of a peer's log end; one that has gone if it is durable. A vote of
+   * that peer counts only then (⚖5): else a rolled-back volume of the peer would pass unnoticed after a crash here.
+   */
+  readonly remember: (peer: number) => number
   /** What is wrong with an entry that a peer sent; undefined if nothing is (node/src/engine/port.ts). */
   readonly checkEntry: (block: number, instance: number, entry: Uint8Array) => string | undefined
   /** Called with what breaks the protocol's rules and was ignored. */
@@ -93,6 +99,7 @@ export class Core {
   readonly priority: (block: number) => readonly number[]
   readonly violation: (what: string) => void
   private readonly checkEntry: CoreOptions['checkEntry']
+  readonly remember: (peer: number) => number
 
   /** Blocks this replica votes in. It only grows within a process life, and a block in it is in force: durably so. */
   readonly votes: BlockSet
@@ -106,8 +113,9 @@ export class Core {
   isActive = false
   /** The log or the memory component can take nothing more for now: nothing new is accepted, learned or proposed. */
   isChoked = false
-  /** Bit r: replica r's connected process may be counted in a quorum (⚖5); the own bit is set while `isActive`. */
+  /** Bit r: replica r's connected process is there to be counted (⚖5); the own bit is set while `isActive`. See `setCountable`. */
   countable = 0
+  private readonly quorums: Quorums
   /** Bit r: replica r is connected and was heard of lately; the own bit is always set. */
   live: number
   /** Process on the other end of each peer's checked connection. */
@@ -157,12 +165,14 @@ export class Core {
     this.replica = options.replica
     this.replicaCount = options.replicaCount
     this.quorum = (options.replicaCount >> 1) + 1
+    this.quorums = new Quorums(options.replica, options.replicaCount)
     this.log = options.log
     this.outbox = options.outbox
     this.random = options.random
     this.priority = options.priority
     this.violation = options.violation
     this.checkEntry = options.checkEntry
+    this.remember = options.remember
     this.votes = options.votes ?? BlockSet.full()
     this.peerVotes = Array.from({ length: options.replicaCount }, () => new BlockSet())
     this.live = 1 << options.replica
@@ -184,14 +194,24 @@ export class Core {
     return this.states[block]
   }
 
+  /** @param conflicts by replica: bits of those of which it names a later incarnation than the one that is there. */
+  setCountable(countable: number, conflicts: readonly number[] = []): void {
+    this.countable = countable
+    this.quorums.update(countable, conflicts)
+  }
+
   isQuorum(votes: number): boolean {
-    let bits = votes & this.countable
-    let count = 0
-    while (bits !== 0) {
-      bits &= bits - 1
-      count++
-    }
-    return count >= this.quorum
+    return this.quorums.has(votes)
+  }
+
+  /** A quorum with this replica in it. */
+  isReadQuorum(votes: number): boolean {
+    return this.quorums.hasOwn(votes)
+  }
+
+  /** Bits of the votes that count together. */
+  counted(votes: number): number {
+    return this.quorums.counted(votes)
   }
 
   /** True if `replica` is known to vote in the block: only what such a one says of it counts. */

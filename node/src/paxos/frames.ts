@@ -1,18 +1,31 @@
 /**
- * How a peer connection opens, and what stands at the head of each frame on it:
+ * Frames between replicas: how a connection opens and ends, and what stands at the head of each frame in between. All of them
+ * carry a checksum behind their type, of everything after it:
  *
- *     peerHello  u32 magic | u16 version | 16 bytes cluster | u8 flags | process | 8 bytes boot nonce | u48 log end | incarnations
- *     peer       u48 sender's last durable log write | u32 epoch | u16 naming version | naming | message* (messages.ts)
+ *     peerHello      u32 checksum | u32 magic | u16 version | 16 bytes cluster | u8 flags | process | 8 bytes boot nonce | u48 log end | incarnations
+ *     peer           u32 checksum | u48 sender's last durable log write | u32 epoch | u16 naming version | naming | message* (messages.ts)
+ *     peerGoodbye    u32 checksum | u8 error number | u16 length | message
+ *     peerConfirm    u32 checksum | u32 magic | u16 version | 16 bytes cluster | process | 8 bytes boot nonce
+ *     peerConfirmed  u32 checksum | u8 1: the process and the nonce are those of the process asked, 0: they are not
+ *
+ * The boot nonce is a secret between replicas: it goes to the addresses of the topology, and to processes that were confirmed
+ * there (replica/confirmation.ts).
  */
 import {
   type ByteReader,
   ByteWriter,
   beginFrame,
+  checksum32,
   DecodeError,
+  ERRORS,
+  type ErrorCode,
   endFrame,
+  errorCodeOf,
+  FRAME_HEADER_BYTES,
   FrameType,
   type Incarnation,
   MAX_REPLICAS,
+  PEER_VERSION,
   type ProcessId,
   readIncarnation,
   readProcessId,
@@ -52,13 +65,38 @@ export interface Naming {
   readonly bytes: Uint8Array
 }
 
-/** Offset of the naming in a frame: behind frame length and type, durable write, epoch and naming version. */
-const NAMING_AT = 5 + 6 + 4 + 2
+const CHECKSUM_BYTES = 4
+const HEAD_AT = FRAME_HEADER_BYTES + CHECKSUM_BYTES
+/** Offset of the naming in a frame: behind length, type and checksum, durable write, epoch and naming version. */
+const NAMING_AT = HEAD_AT + 6 + 4 + 2
+/** Longest message of a goodbye, in bytes. */
+const MAX_GOODBYE_BYTES = 1024
+
+function beginSealed(w: ByteWriter, type: number): number {
+  const at = beginFrame(w, type)
+  w.claim(CHECKSUM_BYTES)
+  return at
+}
+
+/** Fills in length and checksum of the frame that ends the writer. */
+function endSealed(w: ByteWriter, at: number): void {
+  w.patchU32(at + FRAME_HEADER_BYTES, checksum32(w.bytes.subarray(at + HEAD_AT, w.length)))
+  endFrame(w, at)
+}
+
+/**
+ * Reads the checksum of a frame between replicas; the reader then stands at the frame's head.
+ * @throws DecodeError if the frame does not have that checksum.
+ */
+export function openSealed(r: ByteReader): void {
+  const checksum = r.u32()
+  if (checksum32(r.bytes.subarray(r.at, r.end)) !== checksum) throw new DecodeError('a frame fails its checksum')
+}
 
 /** Opens a peer frame; its head (durable write, epoch, naming) is filled in by `endPeerFrame`, when it leaves. */
 export function beginPeerFrame(w: ByteWriter, naming: Naming): void {
-  beginFrame(w, FrameType.peer)
-  w.claim(NAMING_AT - 5)
+  beginSealed(w, FrameType.peer)
+  w.claim(NAMING_AT - HEAD_AT)
   w.put(naming.bytes)
   w.view.setUint16(NAMING_AT - 2, naming.version, true)
 }
@@ -66,10 +104,10 @@ export function beginPeerFrame(w: ByteWriter, naming: Naming): void {
 export function endPeerFrame(w: ByteWriter, durableWrite: number, epoch: number, naming: Naming): void {
   // What is named must be what is named now: a vote leaves after it was made.
   if (w.view.getUint16(NAMING_AT - 2, true) !== naming.version) rename(w, naming)
-  w.view.setUint32(5, durableWrite >>> 0, true)
-  w.view.setUint16(9, durableWrite / 0x1_0000_0000, true)
-  w.view.setUint32(11, epoch, true)
-  endFrame(w, 0)
+  w.view.setUint32(HEAD_AT, durableWrite >>> 0, true)
+  w.view.setUint16(HEAD_AT + 4, durableWrite / 0x1_0000_0000, true)
+  w.view.setUint32(HEAD_AT + 6, epoch, true)
+  endSealed(w, 0)
 }
 
 function rename(w: ByteWriter, naming: Naming): void {
@@ -94,13 +132,14 @@ export function encodeNaming(version: number, named: ReadonlyMap<number, Incarna
 export function readNaming(r: ByteReader, known: number, take: (replica: number, incarnation: Incarnation) => void): number {
   const version = r.u16()
   const count = r.u8()
+  if (count > MAX_REPLICAS) throw new DecodeError(`${count} names are more than ${MAX_REPLICAS}`)
   if (version === known) r.skip(count * NAMED_BYTES)
   else for (let left = count; left > 0; left--) take(replicaNumber(r.u8()), readIncarnation(r))
   return version
 }
 
 export function writePeerHello(w: ByteWriter, hello: PeerHello): void {
-  const frame = beginFrame(w, FrameType.peerHello)
+  const frame = beginSealed(w, FrameType.peerHello)
   w.u32(WIRE_MAGIC)
   w.u16(hello.version)
   w.hex(hello.clusterId)
@@ -113,15 +152,17 @@ export function writePeerHello(w: ByteWriter, hello: PeerHello): void {
     w.u8(replica)
     writeIncarnation(w, incarnation)
   }
-  endFrame(w, frame)
+  endSealed(w, frame)
 }
 
+/** @throws DecodeError */
 export function readPeerHello(r: ByteReader): PeerHello {
-  const magic = r.u32()
-  if (magic !== WIRE_MAGIC) throw new DecodeError(`a peer hello starts with ${WIRE_MAGIC.toString(16)}, not ${magic.toString(16)}`)
+  openSealed(r)
+  readMagic(r, 'hello')
   const version = r.u16()
   const clusterId = r.hex(16)
   const flags = r.u8()
+  if (flags > (HELLO_STRANGER | HELLO_VOTES_IN_ALL)) throw new DecodeError(`a peer hello has unknown flags: ${flags}`)
   const process = readProcessId(r)
   const bootNonce = r.hex(8)
   const logEnd = r.u48()
@@ -131,6 +172,67 @@ export function readPeerHello(r: ByteReader): PeerHello {
   const isStranger = (flags & HELLO_STRANGER) !== 0
   const votesInAll = (flags & HELLO_VOTES_IN_ALL) !== 0
   return { version, clusterId, isStranger, votesInAll, process, bootNonce, logEnd, incarnations }
+}
+
+function readMagic(r: ByteReader, what: string): void {
+  const magic = r.u32()
+  if (magic !== WIRE_MAGIC) throw new DecodeError(`a peer ${what} starts with ${WIRE_MAGIC.toString(16)}, not ${magic.toString(16)}`)
+}
+
+export function writePeerGoodbye(w: ByteWriter, code: ErrorCode, message: string): void {
+  const frame = beginSealed(w, FrameType.peerGoodbye)
+  w.u8(ERRORS[code].number)
+  const bytes = new TextEncoder().encode(message).subarray(0, MAX_GOODBYE_BYTES)
+  w.u16(bytes.length)
+  w.put(bytes)
+  endSealed(w, frame)
+}
+
+/** @throws DecodeError */
+export function readPeerGoodbye(r: ByteReader): { code: ErrorCode; message: string } {
+  openSealed(r)
+  const code = errorCodeOf(r.u8())
+  const message = new TextDecoder().decode(r.take(r.u16()))
+  r.finish('peerGoodbye')
+  return { code, message }
+}
+
+/** What a hello claimed, as its claimant's address in the topology is asked about it. */
+export type PeerClaim = Pick<PeerHello, 'version' | 'clusterId' | 'process' | 'bootNonce'>
+
+export function writePeerConfirm(w: ByteWriter, { version, clusterId, process, bootNonce }: PeerClaim): void {
+  const frame = beginSealed(w, FrameType.peerConfirm)
+  w.u32(WIRE_MAGIC)
+  w.u16(version)
+  w.hex(clusterId)
+  writeProcessId(w, process)
+  w.hex(bootNonce)
+  endSealed(w, frame)
+}
+
+/** @throws DecodeError */
+export function readPeerConfirm(r: ByteReader): PeerClaim {
+  openSealed(r)
+  readMagic(r, 'confirm')
+  const version = r.u16()
+  if (version !== PEER_VERSION) throw new DecodeError(`a peer confirm has version ${version}, not ${PEER_VERSION}`)
+  const claim = { version, clusterId: r.hex(16), process: readProcessId(r), bootNonce: r.hex(8) }
+  r.finish('peerConfirm')
+  return claim
+}
+
+export function writePeerConfirmed(w: ByteWriter, isOwn: boolean): void {
+  const frame = beginSealed(w, FrameType.peerConfirmed)
+  w.u8(isOwn ? 1 : 0)
+  endSealed(w, frame)
+}
+
+/** @throws DecodeError */
+export function readPeerConfirmed(r: ByteReader): boolean {
+  openSealed(r)
+  const answer = r.u8()
+  r.finish('peerConfirmed')
+  return answer === 1
 }
 
 function replicaNumber(value: number): number {

@@ -7,9 +7,10 @@
  * id is `u8 1 | u48 counter` if its process is the sender, else `u8 0 | process | u48 counter`.
  * Decoding calls the handler straight from the bytes; entries are views into the frame.
  */
-import { type ByteReader, type ByteWriter, DecodeError } from '@thermocline/protocol'
+import { BLOCK_COUNT, type ByteReader, type ByteWriter, DecodeError } from '@thermocline/protocol'
 import { BLOCK_SET_BYTES, type BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
+import { FETCH_ENTRIES, MAX_ROUND_BLOCKS } from './constants.ts'
 import type { ProcessRef, ProcessTable } from './processes.ts'
 
 const Kind = {
@@ -383,12 +384,19 @@ function readVotes(r: ByteReader): Uint8Array | undefined {
   return r.u8() === 1 ? undefined : r.take(BLOCK_SET_BYTES)
 }
 
+/** @throws DecodeError */
+function atMost(count: number, most: number, what: string): number {
+  if (count > most) throw new DecodeError(`${count} ${what} are more than ${most}`)
+  return count
+}
+
 /** Reads the messages of a peer frame sent by `sender` and hands each to the handler, in order. */
 export function readMessages(r: ByteReader, processes: ProcessTable, sender: ProcessRef, handler: PeerHandler): void {
+  const from = processes.get(sender)
   let valueProcess: ProcessRef = 0
   let valueCounter = 0
   const readValueId = (): void => {
-    valueProcess = r.u8() === 1 ? sender : processes.read(r)
+    valueProcess = r.u8() === 1 ? sender : processes.readFrom(r, from)
     valueCounter = r.u48()
   }
   while (r.remaining > 0) {
@@ -434,7 +442,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
           break
         }
         const acceptedRound = r.u32()
-        const acceptedProcess = processes.read(r)
+        const acceptedProcess = processes.readFrom(r, from)
         readValueId()
         handler.onPromise(block, instance, round, acceptedRound, acceptedProcess, valueProcess, valueCounter, r.take(r.u32()))
         break
@@ -452,7 +460,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
       case Kind.entries: {
         const block = r.u16()
         const first = r.u48()
-        const count = r.u16()
+        const count = atMost(r.u16(), FETCH_ENTRIES, 'entries')
         for (let i = 0; i < count; i++) {
           readValueId()
           handler.onEntry(block, first + i, valueProcess, valueCounter, r.take(r.u32()))
@@ -462,13 +470,14 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
       }
       case Kind.readRound: {
         const round = r.u32()
-        for (let left = r.u32(); left > 0; left--) handler.onReadRoundBlock(round, r.u16(), r.u48())
+        for (let left = atMost(r.u32(), MAX_ROUND_BLOCKS, 'blocks of a read round'); left > 0; left--)
+          handler.onReadRoundBlock(round, r.u16(), r.u48())
         handler.onReadRoundEnd(round)
         break
       }
       case Kind.readAnswer: {
         const round = r.u32()
-        for (let left = r.u32(); left > 0; left--) {
+        for (let left = atMost(r.u32(), MAX_ROUND_BLOCKS, 'answers of a read round'); left > 0; left--) {
           const block = r.u16()
           const chosen = r.u48()
           const form = r.u8()
@@ -481,7 +490,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
             continue
           }
           const acceptedRound = r.u32()
-          const acceptedProcess = processes.read(r)
+          const acceptedProcess = processes.readFrom(r, from)
           readValueId()
           handler.onReadException(round, block, chosen, acceptedRound, acceptedProcess, valueProcess, valueCounter)
         }
@@ -521,7 +530,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         handler.onBarrierQuery()
         break
       case Kind.barrierAnswer:
-        for (let left = r.u32(); left > 0; left--) handler.onBarrier(r.u16(), r.u48())
+        for (let left = atMost(r.u32(), BLOCK_COUNT, 'barriers'); left > 0; left--) handler.onBarrier(r.u16(), r.u48())
         handler.onBarrierEnd(readVotes(r))
         break
       case Kind.digestQuery:

@@ -11,15 +11,16 @@
  * table makes sure that a write which was chosen all the same is applied once (⚖9).
  */
 import type { Acceptor } from './acceptor.ts'
-import { type BlockState, NO_ROUND, Phase } from './block-state.ts'
+import { type BlockState, highestNextRound, NO_ROUND, Phase } from './block-state.ts'
 import { BACKOFF_MS, BEHIND_RESEND_MS, MAX_BACKOFF_MS, MAX_PREPARES, RESEND_MS, SETTLE_AFTER_MS } from './constants.ts'
 import type { Core, EntrySource } from './core.ts'
 import type { Learner } from './learner.ts'
 import type { PendingWrite } from './pending.ts'
 import type { ProcessRef } from './processes.ts'
 
-/** A vote of this replica for its own attempt, waiting for its log write to be durable. */
-interface OwnVote {
+/** A vote that counts once a log write here is durable: the own vote, or what is remembered of the voter's log end (⚖4, ⚖5). */
+interface WaitingVote {
+  replica: number
   state: BlockState
   instance: number
   round: number
@@ -33,8 +34,9 @@ export class Proposer {
   private readonly source: EntrySource
   private acceptor!: Acceptor
   private learner!: Learner
-  private ownVotes: OwnVote[] = []
-  private ownVotesHead = 0
+  /** In the order of their writes, from `waitingHead` on. */
+  private waitingVotes: WaitingVote[] = []
+  private waitingHead = 0
 
   constructor(core: Core, source: EntrySource) {
     this.core = core
@@ -125,7 +127,7 @@ export class Proposer {
       state.acceptedEntry,
     )
     this.acceptor.promise(state, round, core.self)
-    this.addOwnVote(state, state.promisedWrite)
+    this.addVote(state, core.replica, state.promisedWrite)
     this.broadcast(state)
   }
 
@@ -190,7 +192,7 @@ export class Proposer {
     state.valueEntry = entry
     for (const write of state.inFlight) write.carries++
     this.acceptor.record(state, round, core.self, valueProcess, valueCounter, entry)
-    this.addOwnVote(state, state.acceptedWrite)
+    this.addVote(state, core.replica, state.acceptedWrite)
     this.broadcast(state)
   }
 
@@ -221,29 +223,41 @@ export class Proposer {
     state.noticePending = false
   }
 
-  private addOwnVote(state: BlockState, write: number): void {
-    this.ownVotes.push({ state, instance: state.chosen + 1, round: state.round, phase: state.phase, write })
+  private addVote(state: BlockState, replica: number, write: number): void {
+    const votes = this.waitingVotes
+    let at = votes.length
+    while (at > this.waitingHead && (votes[at - 1] as WaitingVote).write > write) at--
+    const vote = { replica, state, instance: state.chosen + 1, round: state.round, phase: state.phase, write }
+    if (at === votes.length) votes.push(vote)
+    else votes.splice(at, 0, vote)
   }
 
-  /** The log is durable up to `write`: own votes in it count now (⚖4). */
+  /** A peer's vote for the running attempt. */
+  private takeVote(state: BlockState, replica: number): void {
+    const write = this.core.remember(replica)
+    if (write <= this.core.log.durableWrite) this.countVote(state, replica)
+    else this.addVote(state, replica, write)
+  }
+
+  /** The log is durable up to `write`: votes that waited for it count now. */
   onDurable(write: number): void {
-    const votes = this.ownVotes
-    let head = this.ownVotesHead
+    const votes = this.waitingVotes
+    let head = this.waitingHead
     for (; head < votes.length; head++) {
-      const vote = votes[head] as OwnVote
+      const vote = votes[head] as WaitingVote
       if (vote.write > write) break
       const { state } = vote
       if (vote.instance === state.chosen + 1 && vote.round === state.round && vote.phase === state.phase)
-        this.countVote(state, this.core.replica)
+        this.countVote(state, vote.replica)
     }
     if (head === votes.length) {
-      this.ownVotes = []
+      this.waitingVotes = []
       head = 0
     } else if (head > 4096) {
-      this.ownVotes = votes.slice(head)
+      this.waitingVotes = votes.slice(head)
       head = 0
     }
-    this.ownVotesHead = head
+    this.waitingHead = head
   }
 
   private countVote(state: BlockState, replica: number): void {
@@ -266,7 +280,7 @@ export class Proposer {
   onAccepted(from: number, block: number, instance: number, round: number): void {
     const state = this.core.peek(block)
     if (state === undefined || instance !== state.chosen + 1 || state.phase !== Phase.accepting || round !== state.round) return
-    this.countVote(state, from)
+    this.takeVote(state, from)
   }
 
   onPromise(
@@ -282,10 +296,14 @@ export class Proposer {
   ): void {
     const state = this.core.peek(block)
     if (state === undefined || instance !== state.chosen + 1 || state.phase !== Phase.preparing || round !== state.round) return
+    if (acceptedRound > round) {
+      this.core.violation(`replica ${from} promises round ${round} of block ${block} and reports round ${acceptedRound} accepted`)
+      return
+    }
     // A promise without its accepted value would leave the attempt free to choose another one.
     if (entry !== undefined && !this.core.isSound(from, block, instance, entry)) return
     this.noteBest(state, acceptedRound, acceptedProcess, valueProcess, valueCounter, entry)
-    this.countVote(state, from)
+    this.takeVote(state, from)
   }
 
   private noteBest(
@@ -310,6 +328,12 @@ export class Proposer {
     if (state === undefined || instance !== state.chosen + 1) return
     if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
     if (promisedRound < state.round) return
+    if (promisedRound > highestNextRound(state)) {
+      core.violation(
+        `a replica says it has promised round ${promisedRound} of block ${block} instance ${instance}, far above any that was tried`,
+      )
+      return
+    }
     state.seenRound = Math.max(state.seenRound, promisedRound)
     this.backOff(state)
   }
@@ -371,6 +395,8 @@ export class Proposer {
   /** Another incarnation has taken the replica's place: what the former one voted is void (⚖5). */
   forgetVotes(replica: number): void {
     for (const state of this.core.open) state.votes &= ~(1 << replica)
+    this.waitingVotes = this.waitingVotes.slice(this.waitingHead).filter((vote) => vote.replica !== replica)
+    this.waitingHead = 0
   }
 
   /** A peer has connected: what it voted before counts again, and it gets what is under way. */

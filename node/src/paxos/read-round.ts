@@ -136,7 +136,7 @@ export class ReadRound {
 
   /** A majority of the group has answered, and votes in the block. */
   hasMajority(block: number): boolean {
-    return this.core.isQuorum(this.answered & ~(this.absent[this.slot(block)] as number))
+    return this.core.isReadQuorum(this.answered & ~(this.absent[this.slot(block)] as number))
   }
 
   /** Another incarnation has taken the replica's place: what the former one answered is void (⚖5). */

@@ -40,11 +40,12 @@ function readerOfThree(): {
     outbox,
     random: () => 0.5,
     priority: () => [0, 1, 2],
+    remember: () => 0,
     checkEntry: () => undefined,
     violation: (what) => assert.fail(what),
   })
   core.isActive = true
-  core.countable = 0b111
+  core.setCountable(0b111)
   core.live = 0b111
   const served: number[] = []
   const validated: (number[] | string)[] = []
@@ -100,7 +101,7 @@ test('a block that lacks a majority of voters holds no read of another block', (
 test('a read of a block without a majority of voters fails while whoever asked still waits', () => {
   const { core, reader, served, failed } = readerOfThree()
   core.live = 0b011
-  core.countable = 0b011
+  core.setCountable(0b011)
   submit(reader, LEARNED)
   let round = 0
   for (let nowMs = 0; nowMs < 1000 && failed.size === 0; nowMs += 10) {

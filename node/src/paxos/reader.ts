@@ -16,7 +16,7 @@
  */
 import type { ByteWriter } from '@thermocline/protocol'
 import type { BlockSet } from './block-set.ts'
-import { NO_ROUND } from './block-state.ts'
+import { type BlockState, NO_ROUND } from './block-state.ts'
 import { READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
@@ -31,6 +31,20 @@ const NO_ANSWER = 'no majority answered the read in time'
 
 /** Stands for a ballot that is not durable: equal to no other. */
 export const UNPROVEN_ROUND = 0xffff_ffff
+
+/**
+ * Equal ballots of an open instance at a majority. They prove its value chosen once the own ballot is durable, and what is
+ * remembered of the peers' log ends.
+ */
+interface Proof {
+  readonly state: BlockState
+  readonly instance: number
+  readonly round: number
+  readonly process: ProcessRef
+  /** Bits of the replicas that have the ballot. */
+  readonly votes: number
+  readonly write: number
+}
 
 export class Reader {
   private readonly core: Core
@@ -54,6 +68,8 @@ export class Reader {
   private waiting: PendingRead[] = []
   /** Scarce reads whose block had no majority of voters among all who are there: they take a round after the next sweep. */
   private deferred: PendingRead[] = []
+
+  private waitingProofs: Proof[] = []
 
   /** The answer being built for a peer's round. */
   private answerOut: ByteWriter | undefined
@@ -196,12 +212,32 @@ export class Reader {
       acceptedRound !== NO_ROUND &&
       chosen === state.chosen &&
       state.acceptedRound === acceptedRound &&
-      state.acceptedProcess === acceptedProcess &&
-      state.acceptedWrite <= core.log.durableWrite
-    if (!isSame || !core.isQuorum(round.noteSame(block, from, chosen + 1, acceptedRound, acceptedProcess))) return
+      state.acceptedProcess === acceptedProcess
+    if (!isSame) return
+    const votes = round.noteSame(block, from, chosen + 1, acceptedRound, acceptedProcess)
+    if (!core.isQuorum(votes)) return
+    // The own ballot is durable by then, too.
+    const write = Math.max(state.acceptedWrite, core.remember(from))
+    const proof = { state, instance: chosen + 1, round: acceptedRound, process: acceptedProcess, votes, write }
+    if (write <= core.log.durableWrite) this.takeProof(proof)
+    else this.waitingProofs.push(proof)
+  }
+
+  private takeProof({ state, instance, round, process, votes }: Proof): void {
+    const { core } = this
+    if (instance !== state.chosen + 1 || state.acceptedRound !== round || state.acceptedProcess !== process || state.isCopying) return
+    if (!core.isQuorum(votes)) return
     core.counters.proven++
     this.learner.chooseAccepted(state)
     core.notify(state)
+  }
+
+  /** The log is durable up to `write`: what is remembered of peers by then lets their votes count (⚖5). */
+  onDurable(write: number): void {
+    if (this.waitingProofs.length === 0) return
+    const proofs = this.waitingProofs
+    this.waitingProofs = proofs.filter((proof) => proof.write > write)
+    for (const proof of proofs) if (proof.write <= write) this.takeProof(proof)
   }
 
   onAnswerEnd(from: number, number: number): void {
@@ -214,7 +250,7 @@ export class Reader {
   /** Reads whose block has a majority go on; a block without one holds no others, but waits in a round of its own kind. */
   private finishIfQuorum(round: ReadRound): void {
     const { core } = this
-    if ((core.countable & (1 << core.replica)) === 0 || !core.isQuorum(round.answered)) return
+    if (!core.isReadQuorum(round.answered)) return
     const lacking: PendingRead[] = []
     for (const read of round.reads) {
       if (!round.hasMajority(read.block)) {
@@ -250,6 +286,8 @@ export class Reader {
   forgetAnswers(replica: number): void {
     this.round.forget(replica)
     this.scarceRound.forget(replica)
+    // A proof names no voters: all of them are dropped, and the reads wait for the notice.
+    this.waitingProofs = []
   }
 
   /** Answers what may be answered; everything chosen has been applied before. */

@@ -43,10 +43,12 @@ class Comparing {
       random: () => 0.5,
       priority: () => [0],
       votes: new BlockSet(),
+      remember: () => 0,
       checkEntry: () => undefined,
       violation: (what) => assert.fail(what),
     })
-    Object.assign(this.core, { isActive: true, countable: all, live: all, nowMs: 1 })
+    Object.assign(this.core, { isActive: true, live: all, nowMs: 1 })
+    this.core.setCountable(all)
     for (let peer = 1; peer < replicaCount; peer++) this.core.peerVotes[peer] = BlockSet.full()
     const learner = new Learner(
       this.core,

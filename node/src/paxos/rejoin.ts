@@ -18,6 +18,7 @@ import { BARRIER_RETRY_MS, COMPARE_RETRY_MS, LEARNER_SETTLE_MS, MAX_COMPARING, M
 import { CopyDoubts } from './copy-doubts.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
+import { bitCount } from './quorums.ts'
 
 export interface RejoinPorts {
   /** Puts blocks that this replica is to vote in into the log; returns the write that carries them. */
@@ -430,10 +431,4 @@ export class Rejoin {
     state.holdAt = 0
     this.core.noteBehind(state, state.knownChosen)
   }
-}
-
-function bitCount(bits: number): number {
-  let count = 0
-  for (let left = bits; left !== 0; left &= left - 1) count++
-  return count
 }

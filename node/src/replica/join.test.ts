@@ -23,7 +23,7 @@ function reasonsOf(replicaCount: number): string[] {
   void joinGroup(DAMAGED, {
     files: { read: unused, replace: unused },
     logFolder: { list: unused, open: unused, create: unused, remove: unused } satisfies LogFolder,
-    network: { start: () => {}, setAddresses: () => {}, stop: () => {} },
+    network: { start: () => {}, reach: () => {}, setAddresses: () => {}, stop: () => {} },
     replicaCount,
     randomHex: unused,
     isNamed: () => true,

@@ -2,10 +2,25 @@
  * What a volume has to do before its replica may start: be named by the topology that fills its slot, or take a new
  * incarnation, one above the highest that n−q+1 other replicas name, and learn (design §4.1, §4.4).
  */
-import { ByteReader, ByteWriter, FrameDecoder, FrameType, type Incarnation, WIRE_VERSION } from '@thermocline/protocol'
+import {
+  ByteReader,
+  ByteWriter,
+  FrameDecoder,
+  FrameType,
+  type Incarnation,
+  MAX_HELLO_BYTES,
+  MAX_INCARNATION,
+  PEER_VERSION,
+} from '@thermocline/protocol'
 import type { LogFolder, PeerLink, PeerLinkEvents, PeerNetwork, StateFiles } from '../io/ports.ts'
-import { readPeerHello, writePeerHello } from '../paxos/frames.ts'
+import { type PeerHello, readPeerHello, writePeerHello } from '../paxos/frames.ts'
 import { saveVolume, type Volume } from './volume.ts'
+
+/**
+ * Incarnations that never voted may be known to some replicas and not to others; so many in a row are none that anybody has met.
+ * A larger number would take a slot's numbers away from it.
+ */
+const MAX_SPREAD = 1024
 
 export interface JoinOptions {
   readonly files: StateFiles
@@ -47,30 +62,46 @@ function withOrder(volume: Volume, { isNamed }: JoinOptions): Volume {
   return { ...volume, rejoin: { reason: 'the slot was filled with another volume before', dropEngine: volume.standing !== 'fresh' } }
 }
 
-/** The highest number of an incarnation of this slot that n−q+1 other replicas name. */
-function askIncarnations(volume: Volume, { network, replicaCount, onWaiting }: JoinOptions): Promise<number> {
+/**
+ * The highest number of an incarnation of this slot that n−q+1 other replicas name. Each of them is asked at its address in the
+ * topology; who dials this volume is asked back there, and believed nothing.
+ */
+function askIncarnations(volume: Volume, options: JoinOptions): Promise<number> {
+  const { network, replicaCount, onWaiting } = options
   const needed = replicaCount - (replicaCount >> 1)
-  const answered = new Set<number>()
+  /** What each replica names of the slot, once it votes in all blocks. */
+  const answered = new Map<number, number>()
   const strangers = new Set<number>()
-  let highest = 0
+  const asking = new Set<number>()
   if (replicaCount - 1 < needed) onWaiting(nobodyToAsk(volume))
   return new Promise((resolve) => {
-    network.start((link, dialled) => {
-      if (dialled !== undefined) sendStrangerHello(link, volume)
-      return strangerEvents(volume, link, dialled !== undefined, (replica, named, votesInAll) => {
-        if (named === undefined) {
-          const isNews = !strangers.has(replica)
-          strangers.add(replica)
-          if (isNews && replicaCount - 1 - strangers.size < needed) onWaiting(tooManyLost([volume.replica, ...strangers]))
-          return
-        }
-        strangers.delete(replica)
-        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)
-        // Before anything is dropped here, others must have what it may be the last to hold: a learner may not.
-        if (votesInAll) answered.add(replica)
-        if (answered.size >= needed) resolve(highest)
-      })
-    })
+    const take = (hello: PeerHello): void => {
+      const { replica } = hello.process
+      if (hello.isStranger) {
+        const isNews = !strangers.has(replica)
+        strangers.add(replica)
+        if (isNews && replicaCount - 1 - strangers.size < needed) onWaiting(tooManyLost([volume.replica, ...strangers]))
+        return
+      }
+      strangers.delete(replica)
+      // Before anything is dropped here, others must have what it may be the last to hold: a learner may not.
+      if (!hello.votesInAll) return
+      answered.set(replica, hello.incarnations.get(volume.replica)?.number ?? 0)
+      if (answered.size < needed) return
+      const numbers = [...answered.values()]
+      const highest = Math.max(...numbers)
+      if (highest - Math.min(...numbers) > MAX_SPREAD || highest >= MAX_INCARNATION) onWaiting(doubtful(volume, answered))
+      else resolve(highest)
+    }
+    const askBack = (replica: number): void => {
+      if (asking.has(replica)) return
+      asking.add(replica)
+      const done = (): void => void asking.delete(replica)
+      network.reach(replica, (link) => askEvents(volume, link, replica, take, done), done)
+    }
+    network.start((link, dialled) =>
+      dialled === undefined ? answerEvents(volume, link, replicaCount, askBack) : askEvents(volume, link, dialled, take, () => {}),
+    )
   })
 }
 
@@ -78,7 +109,7 @@ function sendStrangerHello(link: PeerLink, volume: Volume): void {
   const w = new ByteWriter(256)
   const { clusterId, group, replica, incarnation, boot } = volume
   writePeerHello(w, {
-    version: WIRE_VERSION,
+    version: PEER_VERSION,
     clusterId,
     isStranger: true,
     votesInAll: false,
@@ -100,24 +131,49 @@ function nobodyToAsk({ group, replica, rejoin }: Volume): string {
   return `NeedsOperator: replica ${replica} is the only one of group ${group}, so that nobody can say what it has forgotten (${rejoin?.reason ?? ''}); nothing was deleted: put an intact copy of the volume back, or restore the group from a backup`
 }
 
-/** Reads the hello of a peer (its names, or undefined from one in the same state), whoever dialled, and hangs up: there is nothing else to say to it yet. */
-function strangerEvents(
-  volume: Volume,
-  link: PeerLink,
-  isDialled: boolean,
-  take: (replica: number, named: ReadonlyMap<number, Incarnation> | undefined, votesInAll: boolean) => void,
-): PeerLinkEvents {
-  const { clusterId, group, replica } = volume
-  const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
-    if (type !== FrameType.peerHello) return
-    const hello = readPeerHello(reader)
-    // One in the same state has to hear of it too.
-    if (hello.isStranger && !isDialled) sendStrangerHello(link, volume)
-    const isOfGroup = hello.version === WIRE_VERSION && hello.clusterId === clusterId && hello.process.group === group
-    if (isOfGroup && hello.process.replica !== replica)
-      take(hello.process.replica, hello.isStranger ? undefined : hello.incarnations, hello.votesInAll)
-    link.close()
-  })
+function doubtful({ replica, group }: Volume, answered: ReadonlyMap<number, number>): string {
+  const names = [...answered].map(([other, number]) => `replica ${other} names ${number}`).join(', ')
+  return `NeedsOperator: the other replicas of group ${group} do not agree on the last incarnation of replica ${replica}: ${names}; one of them is damaged: find out which, and replace its volume`
+}
+
+/** Asks a replica of the group, which this volume has dialled, for its hello, and hangs up. */
+function askEvents(volume: Volume, link: PeerLink, asked: number, take: (hello: PeerHello) => void, done: () => void): PeerLinkEvents {
+  sendStrangerHello(link, volume)
+  return helloEvents(
+    volume,
+    link,
+    (hello) => {
+      if (hello.process.replica === asked) take(hello)
+    },
+    done,
+  )
+}
+
+/** Answers a replica that has dialled this volume: one in the same state has to hear of it. All it says is where to ask. */
+function answerEvents(volume: Volume, link: PeerLink, replicaCount: number, askBack: (replica: number) => void): PeerLinkEvents {
+  return helloEvents(
+    volume,
+    link,
+    ({ isStranger, process: { replica } }) => {
+      if (isStranger) sendStrangerHello(link, volume)
+      if (replica < replicaCount && replica !== volume.replica) askBack(replica)
+    },
+    () => {},
+  )
+}
+
+function helloEvents({ clusterId, group }: Volume, link: PeerLink, take: (hello: PeerHello) => void, done: () => void): PeerLinkEvents {
+  const decoder = new FrameDecoder(
+    new ByteReader(),
+    (type, reader) => {
+      if (type === FrameType.peerHello) {
+        const hello = readPeerHello(reader)
+        if (hello.version === PEER_VERSION && hello.clusterId === clusterId && hello.process.group === group) take(hello)
+      }
+      link.close()
+    },
+    MAX_HELLO_BYTES,
+  )
   return {
     onData: (chunk) => {
       try {
@@ -127,6 +183,6 @@ function strangerEvents(
         link.close()
       }
     },
-    onClose: () => {},
+    onClose: done,
   }
 }

@@ -2,11 +2,12 @@
  * Who is a member of the group, and who may be counted (⚖5): what this replica says of itself in a hello, which hellos it
  * takes, and which incarnations are the newest that anybody names.
  */
-import { compareIncarnations, type Incarnation, ThermoclineError, WIRE_VERSION } from '@thermocline/protocol'
+import { compareIncarnations, type ErrorCode, type Incarnation, PEER_VERSION, ThermoclineError } from '@thermocline/protocol'
 import { BlockSet } from '../paxos/block-set.ts'
 import type { Core } from '../paxos/core.ts'
-import type { PeerHello } from '../paxos/frames.ts'
-import type { ProcessRef } from '../paxos/processes.ts'
+import type { PeerClaim, PeerHello } from '../paxos/frames.ts'
+import { NO_PROCESS, type ProcessRef } from '../paxos/processes.ts'
+import { bitCount } from '../paxos/quorums.ts'
 import type { PeerMemories } from './peer-memory.ts'
 import type { Peer, Peers } from './peers.ts'
 import type { Volume } from './volume.ts'
@@ -29,6 +30,8 @@ export class Members {
   private readonly last: (Incarnation | undefined)[] = []
   /** Number of the last whole write that the log held when this process started. */
   logEnd = 0
+  /** Bit r: replica r has said that this volume was replaced, and has not taken it in since. */
+  private replacedBy = 0
   /** Nothing that this volume says counts any more. */
   isRejected = false
 
@@ -40,7 +43,7 @@ export class Members {
     const { volume, bootNonce, core, memories } = this.options
     const { clusterId, group, replica, incarnation, boot } = volume
     return {
-      version: WIRE_VERSION,
+      version: PEER_VERSION,
       clusterId,
       isStranger: false,
       votesInAll: core.votes.isFull,
@@ -51,11 +54,16 @@ export class Members {
     }
   }
 
-  /**
-   * The process that a hello names.
-   * @throws ThermoclineError if it comes from another cluster, group or an impossible slot, or from a volume that is no member.
-   */
-  admit(hello: PeerHello): ProcessRef {
+  /** The claim is this process's own. */
+  isOwn({ clusterId, process, bootNonce }: PeerClaim): boolean {
+    const { volume } = this.options
+    const isSame = clusterId === volume.clusterId && process.group === volume.group && process.replica === volume.replica
+    const isBoot = process.boot === volume.boot && bootNonce === this.options.bootNonce
+    return isSame && isBoot && compareIncarnations(process.incarnation, volume.incarnation) === 0 && !this.isRejected
+  }
+
+  /** @throws ThermoclineError if a hello comes from another cluster, group or an impossible slot, or from a volume that is no member. */
+  admit(hello: PeerHello): void {
     const { volume, core, isNamed } = this.options
     const { group, replica, incarnation } = hello.process
     if (hello.clusterId !== volume.clusterId) {
@@ -69,11 +77,46 @@ export class Members {
     }
     if (!hello.isStranger && incarnation.number === 0 && !isNamed(replica, incarnation)) {
       throw new ThermoclineError(
-        'rolled_back',
+        'replaced',
         `the topology fills the slot of replica ${replica} with another volume than ${incarnation.nonce}`,
       )
     }
-    return core.processes.intern(hello.process)
+  }
+
+  /** Checks a confirmed hello against what is known of the replica's volumes. @throws ThermoclineError */
+  judge(hello: PeerHello): void {
+    const { memories, peers } = this.options
+    const { replica, incarnation } = hello.process
+    const { claims } = peers.all[replica] as Peer
+    // What it says of others is heard even if it is not taken: it may be what lets the others be taken.
+    claims.clear()
+    for (const [other, claimed] of hello.incarnations) if (other !== replica) claims.set(other, claimed)
+    const known = this.highestKnown(replica)
+    if (incarnation.number > known + 1) {
+      throw new ThermoclineError(
+        'unavailable',
+        `replica ${replica} says it is at incarnation ${incarnation.number}, but the highest that is known of it is ${known}: the next one is ${known + 1}`,
+      )
+    }
+    const verdict = memories.check(hello)
+    if (!verdict.ok) throw new ThermoclineError(verdict.code, verdict.reason)
+    this.replacedBy &= ~(1 << replica)
+  }
+
+  /** The highest number of an incarnation of the replica that was met here, or that another replica names. */
+  private highestKnown(replica: number): number {
+    const { memories, peers } = this.options
+    let highest = memories.named.get(replica)?.number ?? 0
+    for (const peer of peers.all) if (peer.replica !== replica) highest = Math.max(highest, peer.claims.get(replica)?.number ?? 0)
+    return highest
+  }
+
+  /** A peer says of this volume that it must not go on. That it was rolled back, one peer alone may know; not so, that it was replaced. */
+  onVerdict(replica: number, code: ErrorCode, message: string): void {
+    if (code === 'rolled_back') this.reject(message)
+    if (code !== 'replaced') return
+    this.replacedBy |= 1 << replica
+    this.update()
   }
 
   /** A peer has connected. True if it runs on another incarnation than the last one: what that one voted is void. */
@@ -93,10 +136,10 @@ export class Members {
     this.update()
   }
 
-  /** Who may be counted now. Called when a connection, a named incarnation or the topology changes. */
+  /** Who may be counted now, and with whom. Called when a connection, a name or the topology changes. */
   update(): void {
-    const { core, peers } = this.options
-    if (!this.isNewest(core.self)) {
+    const { core, peers, isNamed, volume } = this.options
+    if (this.isReplaced() || (volume.incarnation.number === 0 && !isNamed(volume.replica, volume.incarnation))) {
       this.reject('a later volume has taken the place of this one')
       return
     }
@@ -106,8 +149,38 @@ export class Members {
       if (this.isNewest(peer.process)) countable |= 1 << peer.replica
       else peers.dropReplaced(peer)
     }
-    core.countable = countable
+    core.setCountable(
+      countable,
+      peers.all.map((peer) => this.conflicts(peer)),
+    )
     core.live = peers.liveMask()
+  }
+
+  /** Bits of the replicas whose processes are older than the peer names. */
+  private conflicts({ claims, isReady }: Peer): number {
+    const { core, peers } = this.options
+    let conflicts = 0
+    if (!isReady) return 0
+    for (const [replica, claimed] of claims) {
+      const process = replica === core.replica ? core.self : (peers.all[replica]?.process ?? NO_PROCESS)
+      if (process !== NO_PROCESS && compareIncarnations(core.processes.get(process).incarnation, claimed) < 0) conflicts |= 1 << replica
+    }
+    return conflicts
+  }
+
+  /**
+   * So many other replicas say it that any majority has one of them: then it is no lie of one. Until then this volume counts
+   * with none of those who say it, and goes on with the others.
+   */
+  private isReplaced(): boolean {
+    const { core, peers } = this.options
+    let sayers = this.replacedBy
+    const { incarnation } = core.processes.get(core.self)
+    for (const { claims, replica } of peers.all) {
+      const claimed = claims.get(core.replica)
+      if (claimed !== undefined && compareIncarnations(incarnation, claimed) < 0) sayers |= 1 << replica
+    }
+    return bitCount(sayers) >= core.replicaCount - core.quorum + 1
   }
 
   private isNewest(process: ProcessRef): boolean {
@@ -124,7 +197,7 @@ export class Members {
     if (this.isRejected) return
     this.isRejected = true
     core.isActive = false
-    core.countable = 0
+    core.setCountable(0)
     peers.closeAll()
     onRejected(message)
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PeerHello } from '../paxos/frames.ts'
 import type { PeerMemory } from '../wal/records.ts'
-import { PeerMemories } from './peer-memory.ts'
+import { type MemoryLog, PeerMemories } from './peer-memory.ts'
 
 const NONCE = 'aaaaaaaaaaaaaaaa'
 
@@ -41,17 +41,46 @@ for (const [name, { write, now }, isFine] of cases) {
   })
 }
 
+const noLog: MemoryLog = { peer: () => 0, named: () => {}, force: () => 0 }
+
+test('what is remembered of a peer waits for the write that carries it', () => {
+  const memories = new PeerMemories()
+  let filling = 1
+  let forced = 0
+  const log: MemoryLog = { peer: () => filling, named: () => {}, force: () => ++forced }
+  memories.check(hello(3, 'one', 40))
+  assert.equal(memories.remember(2, log), 1, 'it goes into the write that is filled')
+  assert.equal(forced, 1, 'which leaves although nothing else is in it')
+  filling = 2
+  assert.equal(memories.remember(2, log), 1, 'nothing has changed since')
+  memories.noteWrite(2, 41)
+  assert.equal(memories.remember(2, log), 2)
+  assert.equal(memories.remember(1, log), 0, 'of a replica that was never met nothing is to be written')
+})
+
+test('a process is known again by the nonce of its boot alone', () => {
+  const memories = new PeerMemories()
+  memories.check(hello(3, 'one', 40))
+  assert.equal(memories.isKnown(hello(3, 'one', 0)), true)
+  assert.equal(memories.isKnown(hello(3, 'two', 40)), false)
+  assert.equal(memories.isKnown(hello(4, 'one', 40)), false)
+})
+
 test('what is remembered survives through the log', () => {
   const before = new PeerMemories()
   before.check(hello(3, 'one', 40))
   before.noteWrite(2, 50)
   const after = new PeerMemories()
-  const log = { peer: (memory: PeerMemory) => after.restore(memory), named: after.name.bind(after) }
+  const peer = (memory: PeerMemory): number => {
+    after.restore(memory)
+    return 1
+  }
+  const log = { ...noLog, peer, named: after.name.bind(after) }
   before.name(1, { number: 4, nonce: NONCE })
   before.logChanges(log)
-  assert.equal(after.named.get(1)?.number, 4, 'what was only heard of is remembered too')
+  assert.equal(after.named.get(1)?.number, 4)
   assert.equal(after.check(hello(4, 'two', 49)).ok, false)
   let drained = 0
-  before.logChanges({ peer: () => drained++, named: () => drained++ })
+  before.logChanges({ ...noLog, peer: () => drained++, named: () => drained++ })
   assert.equal(drained, 0, 'nothing has changed since')
 })

@@ -11,19 +11,27 @@ import type { PeerMemory } from '../wal/records.ts'
 
 /** Where memories are kept. */
 export interface MemoryLog {
-  peer(memory: PeerMemory): void
+  /** Returns the write that carries it. */
+  peer(memory: PeerMemory): number
   named(replica: number, incarnation: Incarnation): void
+  /** Makes the next write leave; returns its number. */
+  force(): number
 }
 
-export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
+export type Verdict = { readonly ok: true } | { readonly ok: false; readonly code: 'replaced' | 'rolled_back'; readonly reason: string }
 
 export class PeerMemories {
   private readonly memories = new Map<number, PeerMemory>()
   /** Replicas whose memory has changed since it was last put into the log. */
   private readonly dirty = new Set<number>()
+  /** The log write that carries what is remembered of each replica now. */
+  private readonly loggedIn = new Map<number, number>()
   /** Replicas whose name has. */
   private readonly dirtyNames = new Set<number>()
-  /** Highest incarnation of each replica that anybody has named. */
+  /**
+   * The highest incarnation of each replica that was met: its own, those of confirmed processes, and what the log has of them.
+   * What others only say is not among them (⚖5: a replica that was asked for barriers has met the asker).
+   */
   readonly named = new Map<number, Incarnation>()
   /** What every frame names: it changes with `named`. */
   naming: Naming = encodeNaming(0, this.named)
@@ -43,6 +51,14 @@ export class PeerMemories {
     return true
   }
 
+  /** The hello is of the very process that is remembered: no other knows the nonce of its boot. */
+  isKnown({ process: { replica, incarnation, boot }, bootNonce }: PeerHello): boolean {
+    const known = this.memories.get(replica)
+    return (
+      known !== undefined && compareIncarnations(known.incarnation, incarnation) === 0 && known.boot === boot && known.nonce === bootNonce
+    )
+  }
+
   /** Checks a peer's hello against what is remembered, and remembers it if it holds. */
   check(hello: PeerHello): Verdict {
     const { replica, incarnation, boot } = hello.process
@@ -50,22 +66,29 @@ export class PeerMemories {
     if (named !== undefined && compareIncarnations(incarnation, named) < 0) {
       return {
         ok: false,
+        code: 'replaced',
         reason: `replica ${replica} runs on incarnation ${incarnation.number}, but incarnation ${named.number} has replaced it`,
       }
     }
     const known = this.memories.get(replica)
     if (known !== undefined && compareIncarnations(known.incarnation, incarnation) === 0) {
       if (boot < known.boot)
-        return { ok: false, reason: `replica ${replica} says boot ${boot}, but boot ${known.boot} was seen: its volume was rolled back` }
+        return {
+          ok: false,
+          code: 'rolled_back',
+          reason: `replica ${replica} says boot ${boot}, but boot ${known.boot} was seen: its volume was rolled back`,
+        }
       if (boot === known.boot && hello.bootNonce !== known.nonce) {
         return {
           ok: false,
+          code: 'rolled_back',
           reason: `replica ${replica} says boot ${boot}, which another process has used: its volume was copied or rolled back`,
         }
       }
       if (boot > known.boot && hello.logEnd < known.write) {
         return {
           ok: false,
+          code: 'rolled_back',
           reason: `the log of replica ${replica} ends at write ${hello.logEnd}, but write ${known.write} was durable there: its volume was rolled back`,
         }
       }
@@ -95,10 +118,19 @@ export class PeerMemories {
 
   /** Puts what changed since the last call into the log, to ride in its next write. */
   logChanges(log: MemoryLog): void {
-    for (const replica of this.dirty) log.peer(this.memories.get(replica) as PeerMemory)
+    for (const replica of this.dirty) this.loggedIn.set(replica, log.peer(this.memories.get(replica) as PeerMemory))
     for (const replica of this.dirtyNames) log.named(replica, this.named.get(replica) as Incarnation)
     this.dirty.clear()
     this.dirtyNames.clear()
+  }
+
+  /** The write that carries what is remembered of the replica now; it is put into the log if none does yet. */
+  remember(replica: number, log: MemoryLog): number {
+    if (this.dirty.has(replica)) {
+      this.logChanges(log)
+      log.force()
+    }
+    return this.loggedIn.get(replica) ?? 0
   }
 
   /** Puts all of it into the log: what stands in older segments may go. */

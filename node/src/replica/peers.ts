@@ -1,29 +1,19 @@
 /**
- * Connections to the other replicas of the group: hello and its checks, frames in and out, and who is live.
+ * Connections to the other replicas of the group: frames in and out, and who is live. How one opens stands in opening.ts.
  *
  * Two kinds of messages leave: requests at the end of the turn that made them, and votes once the log write they rest
  * on is durable (⚖4). A vote belongs to the connection its request came by: when that is lost, so is the vote, since a
  * new process on the other end would read it as an answer to its own ballot.
  */
-import {
-  ByteReader,
-  ByteWriter,
-  DecodeError,
-  errorCodeOf,
-  FrameDecoder,
-  FrameType,
-  MAX_FRAME_BYTES,
-  MAX_HELLO_BYTES,
-  ThermoclineError,
-  WIRE_VERSION,
-  writeGoodbye,
-} from '@thermocline/protocol'
+import { type ByteReader, ByteWriter, DecodeError, type ErrorCode, FrameType, type Incarnation } from '@thermocline/protocol'
 import type { PeerLink, PeerLinkEvents } from '../io/ports.ts'
 import { PEER_SILENT_MS } from '../paxos/constants.ts'
 import type { Outbox } from '../paxos/core.ts'
-import { beginPeerFrame, endPeerFrame, type PeerHello, readNaming, readPeerHello, writePeerHello } from '../paxos/frames.ts'
+import { beginPeerFrame, endPeerFrame, openSealed, type PeerClaim, type PeerHello, readNaming } from '../paxos/frames.ts'
 import type { MessageWriter } from '../paxos/messages.ts'
 import type { ProcessRef } from '../paxos/processes.ts'
+import type { Confirmation } from './confirmation.ts'
+import { Opening, type OpeningHost } from './opening.ts'
 import type { PeerMemories } from './peer-memory.ts'
 
 /** A peer that does not take its frames is cut off at this many unsent bytes; it catches up after it reconnects. */
@@ -36,6 +26,9 @@ export const MAX_PEER_BUFFER_BYTES = 64 * 1024 * 1024
 const FULL_FRAME_BYTES = 2 * 1024 * 1024
 /** Forwarded writes of one connection whose ids are remembered. */
 const MAX_REMEMBERED_FORWARDS = 4096
+
+/** Claims to be one replica that are confirmed at once; more are refused, and their claimants dial again. */
+const MAX_CONFIRMING = 4
 
 /** A larger writer of votes is not kept for the next ones. */
 const MAX_SPARE_BYTES = 256 * 1024
@@ -62,6 +55,8 @@ export interface Peer {
   readonly forwards: Set<number>
   /** Version of what its frames name that was last read, -1 before the first. */
   naming: number
+  /** The incarnations that its process has named last, by replica. They count for nothing but which votes go together (⚖5). */
+  readonly claims: Map<number, Incarnation>
   /** Heartbeats in a row that named the same, other position than ours. */
   differs: number
 }
@@ -73,18 +68,24 @@ export interface PeersOptions {
   readonly memories: PeerMemories
   readonly nowMs: () => number
   readonly hello: () => PeerHello
-  /** Checks what a hello claims beyond the volume's history: cluster, group, slot. Returns the peer's process ref. */
-  readonly admit: (hello: PeerHello) => ProcessRef
+  /** Checks what a hello claims: cluster, group, slot. @throws ThermoclineError */
+  readonly admit: (hello: PeerHello) => void
+  /** Asks at the claimed replica's address whether the claim is its own. */
+  readonly confirm: (claim: PeerClaim) => Promise<Confirmation>
+  readonly isOwn: (claim: PeerClaim) => boolean
+  /** Checks a confirmed hello against what is remembered of the volume. @throws ThermoclineError */
+  readonly judge: (hello: PeerHello) => void
+  readonly processOf: (hello: PeerHello) => ProcessRef
   readonly durableWrite: () => number
   readonly epoch: () => number
   readonly onReady: (peer: Peer, hello: PeerHello) => void
   readonly onLost: (peer: Peer) => void
   /** The messages of one frame; throws DecodeError on garbage. */
   readonly onFrame: (peer: Peer, reader: ByteReader, epoch: number) => void
-  /** A later incarnation of some replica became known. */
-  readonly onNamed: () => void
-  /** A peer has said that this volume must not go on. */
-  readonly onRejected: (code: string, message: string) => void
+  /** A peer names other incarnations than before. */
+  readonly onClaims: () => void
+  /** A peer has said of this volume that it must not go on. */
+  readonly onVerdict: (replica: number, code: ErrorCode, message: string) => void
 }
 
 export class Peers implements Outbox {
@@ -93,11 +94,16 @@ export class Peers implements Outbox {
   readonly all: Peer[] = []
   /** Writers of votes that have left. */
   private readonly spare: ByteWriter[] = []
+  private readonly host: OpeningHost<Peer>
+  /** Claims of each replica that are being confirmed. */
+  private readonly confirming: number[]
   framesSent = 0
   framesReceived = 0
 
   constructor(options: PeersOptions) {
     this.options = options
+    this.host = this.makeHost(options)
+    this.confirming = new Array(options.replicaCount).fill(0)
     this.messages = options.messages
     for (let replica = 0; replica < options.replicaCount; replica++) {
       const now = new ByteWriter(64 * 1024)
@@ -115,6 +121,7 @@ export class Peers implements Outbox {
         chosenHash: 0,
         forwards: new Set(),
         naming: -1,
+        claims: new Map(),
         differs: 0,
       })
     }
@@ -205,88 +212,48 @@ export class Peers implements Outbox {
 
   /** A connection to `replica`, dialled by us, or one that was accepted. */
   onLink(link: PeerLink, replica: number | undefined): PeerLinkEvents {
-    let peer: Peer | undefined
-    const decoder = new FrameDecoder(
-      new ByteReader(),
-      (type, reader) => {
-        if (peer === undefined) {
-          peer = this.onHello(link, type, reader, replica)
-          decoder.maxBytes = MAX_FRAME_BYTES
-        }
-        // What came before in the same chunk may have ended the connection: the rest is nobody's.
-        else if (peer.link === link) this.onFrame(peer, type, reader)
-      },
-      MAX_HELLO_BYTES,
-    )
-    if (replica !== undefined) this.sendHello(link)
-    const isCurrent = (): boolean => peer === undefined || peer.link === link
+    return new Opening(this.host, link, replica).events
+  }
+
+  private makeHost(options: PeersOptions): OpeningHost<Peer> {
     return {
-      onData: (chunk) => {
-        if (!isCurrent()) return
-        try {
-          decoder.push(chunk)
-        } catch (error) {
-          if (!(error instanceof DecodeError) && !(error instanceof ThermoclineError)) throw error
-          const code = error instanceof ThermoclineError ? error.code : 'bad_frame'
-          this.refuse(link, code, error.message)
-          if (peer !== undefined) this.forget(peer, error.message)
-          else if (replica !== undefined) (this.all[replica] as Peer).reason = error.message
+      hello: options.hello,
+      admit: options.admit,
+      isKnown: (hello) => options.memories.isKnown(hello),
+      confirm: (claim) => this.confirm(claim),
+      isOwn: options.isOwn,
+      judge: options.judge,
+      open: (link, hello) => this.open(link, hello),
+      onFrame: (peer, type, reader) => this.onFrame(peer, type, reader),
+      onVerdict: options.onVerdict,
+      onEnd: (link, replica, peer, reason, isClosed) => {
+        if (peer === undefined) {
+          if (replica !== undefined) (this.all[replica] as Peer).reason = reason
+        } else if (peer.link === link) {
+          if (isClosed) this.drop(peer, reason)
+          else this.forget(peer, reason)
         }
       },
-      onClose: (reason) => {
-        if (peer !== undefined && peer.link === link) this.drop(peer, reason)
-        else if (peer === undefined && replica !== undefined) (this.all[replica] as Peer).reason = reason
-      },
+      isCurrent: (link, peer) => peer.link === link,
     }
   }
 
-  private sendHello(link: PeerLink): void {
-    const w = new ByteWriter(256)
-    writePeerHello(w, this.options.hello())
-    link.send(w.written())
+  private async confirm(claim: PeerClaim): Promise<Confirmation> {
+    const { replica } = claim.process
+    if ((this.confirming[replica] as number) >= MAX_CONFIRMING) return 'unreachable'
+    this.confirming[replica] = (this.confirming[replica] as number) + 1
+    const answer = await this.options.confirm(claim)
+    this.confirming[replica] = (this.confirming[replica] as number) - 1
+    return answer
   }
 
-  private refuse(link: PeerLink, code: 'bad_frame' | ThermoclineError['code'], message: string): void {
-    const w = new ByteWriter(256)
-    writeGoodbye(w, code, message)
-    link.send(w.written())
-    link.close()
-  }
-
-  private onHello(link: PeerLink, type: number, reader: ByteReader, dialled: number | undefined): Peer {
-    if (type === FrameType.goodbye) throw this.goodbye(reader)
-    if (type !== FrameType.peerHello) throw new DecodeError(`frame type ${type} came before the peer hello`)
-    const hello = readPeerHello(reader)
-    if (hello.version !== WIRE_VERSION) {
-      throw new ThermoclineError(
-        'unsupported_version',
-        `the peer speaks version ${hello.version} of the wire format, this replica ${WIRE_VERSION}`,
-      )
-    }
+  private open(link: PeerLink, hello: PeerHello): Peer {
     const { options } = this
-    const process = options.admit(hello)
-    if (hello.isStranger) {
-      if (dialled === undefined) this.sendHello(link)
-      throw new ThermoclineError('unavailable', 'the peer only asked which incarnations are named')
-    }
-    const { replica } = hello.process
-    if (dialled !== undefined && dialled !== replica) {
-      throw new ThermoclineError(
-        'wrong_cluster',
-        `dialled replica ${dialled}, but replica ${replica} answered; check the addresses in the topology`,
-      )
-    }
-    const verdict = options.memories.check(hello)
-    if (!verdict.ok) throw new ThermoclineError('rolled_back', verdict.reason)
-    let isNews = false
-    for (const [other, incarnation] of hello.incarnations) isNews = options.memories.name(other, incarnation) || isNews
-    if (isNews) options.onNamed()
-    if (dialled === undefined) this.sendHello(link)
-    const peer = this.all[replica] as Peer
+    const peer = this.all[hello.process.replica] as Peer
     if (peer.link !== undefined) this.drop(peer, 'replaced by a newer connection')
     peer.link = link
     peer.isReady = true
-    peer.process = process
+    peer.process = options.processOf(hello)
     peer.lastHeardMs = options.nowMs()
     peer.reason = undefined
     peer.differs = 0
@@ -295,25 +262,16 @@ export class Peers implements Outbox {
     return peer
   }
 
-  private goodbye(reader: ByteReader): ThermoclineError {
-    const code = errorCodeOf(reader.u8())
-    const message = new TextDecoder().decode(reader.take(reader.u16()))
-    if (code === 'rolled_back') this.options.onRejected(code, message)
-    return new ThermoclineError(code, `the peer closed the connection: ${message}`)
-  }
-
   private onFrame(peer: Peer, type: number, reader: ByteReader): void {
-    if (type === FrameType.goodbye) throw this.goodbye(reader)
     if (type !== FrameType.peer) throw new DecodeError(`frame type ${type} is not a peer frame`)
+    openSealed(reader)
     peer.lastHeardMs = this.options.nowMs()
     this.framesReceived++
     this.options.memories.noteWrite(peer.replica, reader.u48())
     const epoch = reader.u32()
-    let isNews = false
-    peer.naming = readNaming(reader, peer.naming, (replica, incarnation) => {
-      isNews = this.options.memories.name(replica, incarnation) || isNews
-    })
-    if (isNews) this.options.onNamed()
+    const known = peer.naming
+    peer.naming = readNaming(reader, known, (replica, incarnation) => peer.claims.set(replica, incarnation))
+    if (peer.naming !== known && peer.claims.size > 0) this.options.onClaims()
     // The news may be that this peer, or this replica, has been replaced.
     if (peer.isReady) this.options.onFrame(peer, reader, epoch)
   }

@@ -19,7 +19,7 @@ import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
 import { Acceptor } from '../paxos/acceptor.ts'
 import { BlockSet } from '../paxos/block-set.ts'
-import { HEARTBEAT_MS, MANY_NOTICES, SWEEP_MS } from '../paxos/constants.ts'
+import { SWEEP_MS } from '../paxos/constants.ts'
 import { type ChosenEntry, Core } from '../paxos/core.ts'
 import type { PeerHello } from '../paxos/frames.ts'
 import { Learner } from '../paxos/learner.ts'
@@ -34,10 +34,12 @@ import { SegmentPool } from '../wal/segment-pool.ts'
 import { SharedLog } from '../wal/shared-log.ts'
 import type { AdmissionLimits, Load } from './admission.ts'
 import { Applier } from './applier.ts'
+import { confirm } from './confirmation.ts'
 import { Copier } from './copier.ts'
 import { Flusher } from './flusher.ts'
 import { Forwarder } from './forwarder.ts'
 import { Members } from './members.ts'
+import { Notices } from './notices.ts'
 import { PeerMemories } from './peer-memory.ts'
 import { PeerMessages } from './peer-messages.ts'
 import { type Peer, Peers } from './peers.ts'
@@ -106,6 +108,7 @@ export class Replica {
   readonly flusher: Flusher
   readonly rejoin: Rejoin
   readonly members: Members
+  private readonly notices: Notices
   private readonly learner: Learner
   private readonly peerMessages: PeerMessages
   readonly requests: Requests
@@ -114,7 +117,6 @@ export class Replica {
   private isTurning = false
   private isStopping = false
   private stopSweep: (() => void) | undefined
-  private lastHeartbeatMs = 0
   private lastSpaceCheckMs = 0
   private syncStartedMs = 0
   /** The volume still says `learner`: which blocks vote stands in the log. */
@@ -155,6 +157,7 @@ export class Replica {
       random: options.random,
       priority: options.priority,
       votes: this.isLearner ? new BlockSet() : BlockSet.full(),
+      remember: (peer) => this.memories.remember(peer, this.log),
       checkEntry,
       violation: (what) => {
         this.counters.violations++
@@ -170,6 +173,7 @@ export class Replica {
       isNamed: options.isNamed,
       onRejected: options.onRejected,
     })
+    this.notices = new Notices(this.core, this.peers)
     this.proposer = new Proposer(this.core, this.makeEntryBuilder())
     this.learner = new Learner(
       this.core,
@@ -244,7 +248,7 @@ export class Replica {
       rejoin: this.rejoin,
       readEntry: (block, instance) => this.log.readEntry(block, instance),
       takeForwarded: (from, id, timeoutMs, body) => this.requests.takeForwarded(from, id, timeoutMs, body),
-      sendPositions: (to) => this.sendPositions(to),
+      sendPositions: (to) => this.notices.answerPositions(to),
       recordMemories: () => {
         this.memories.logChanges(this.log)
         return this.log.force()
@@ -279,6 +283,10 @@ export class Replica {
       nowMs: () => options.clock.nowMs(),
       hello: () => this.members.hello(),
       admit: (hello) => this.members.admit(hello),
+      confirm: (claim) => confirm(options.network, claim),
+      isOwn: (claim) => this.members.isOwn(claim),
+      judge: (hello) => this.members.judge(hello),
+      processOf: (hello) => this.processes.intern(hello.process),
       durableWrite: () => this.log.durableWrite,
       epoch: options.epoch,
       onReady: (peer, hello) => this.onPeerReady(peer, hello),
@@ -290,8 +298,8 @@ export class Replica {
         readMessages(reader, this.processes, peer.process, this.peerMessages)
         this.soon()
       },
-      onNamed: () => this.members.update(),
-      onRejected: (_code, message) => this.members.reject(message),
+      onClaims: () => this.members.update(),
+      onVerdict: (replica, code, message) => this.members.onVerdict(replica, code, message),
     })
   }
 
@@ -321,6 +329,7 @@ export class Replica {
         segmentBytes: options.segmentBytes,
         retainSegments: options.retainSegments,
         volumeNonce: volume.incarnation.nonce,
+        randomHex: options.randomHex,
         flushNumber: () => options.engine.flushNumber(),
         onSpare: () => {
           this.log.start()
@@ -409,7 +418,7 @@ export class Replica {
       })
     })
     // Peers would have to settle anew what they are not told now.
-    this.sendNotices()
+    this.notices.send()
     this.peers.flushRequests()
     network.stop()
     this.core.isActive = false
@@ -488,7 +497,7 @@ export class Replica {
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
-    if (this.core.notices.length > 0 && this.peers.allAreWritten()) this.sendNotices()
+    this.notices.onTurn()
     // Frames first: a peer's sync is the longer way to a majority.
     this.peers.flushRequests()
     if (!this.log.isBusy) this.syncStartedMs = this.core.nowMs
@@ -503,6 +512,7 @@ export class Replica {
   private onDurable(write: number): void {
     this.now()
     this.proposer.onDurable(write)
+    this.reader.onDurable(write)
     this.peers.releaseVotes(write)
     this.soon()
   }
@@ -519,9 +529,8 @@ export class Replica {
     this.forwarder.sweep()
     this.copier.sweep()
     this.rejoin.sweep()
-    if (this.core.notices.length >= MANY_NOTICES || this.reader.hasAnswered) this.sendNotices()
+    this.notices.sweep(this.reader.hasAnswered)
     this.reader.hasAnswered = false
-    if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
     this.soon()
   }
 
@@ -535,41 +544,6 @@ export class Replica {
     }
   }
 
-  /**
-   * Tells peers what was chosen and has not been told by a later Accept of its block. A frame of its own costs each of them a turn: so
-   * few notices wait for frames that leave anyway, at the latest for a heartbeat. Where peers read they do not: what a peer has not been
-   * told, it can mostly prove to a read, but if its own vote or the other's was not durable in time, the read waits for the notice.
-   */
-  private sendNotices(): void {
-    const { core } = this
-    for (const state of core.notices) {
-      if (!state.noticePending) continue
-      state.noticePending = false
-      for (let replica = 0; replica < core.replicaCount; replica++) {
-        const out = this.peers.now(replica)
-        if (out !== undefined) this.peers.messages.chosen(out, state.block, state.chosen, state.chosenProcess, state.chosenCounter)
-      }
-    }
-    core.notices = []
-  }
-
-  private heartbeat(): void {
-    this.lastHeartbeatMs = this.core.nowMs
-    this.sendNotices()
-    for (const peer of this.peers.all) {
-      const out = this.peers.now(peer.replica)
-      if (out !== undefined) this.peers.messages.heartbeat(out, this.core.chosenTotal, this.core.chosenHash >>> 0, this.core.votes)
-    }
-  }
-
-  private sendPositions(to: number): void {
-    for (const state of this.core.known) {
-      const out = this.peers.now(to)
-      if (out !== undefined && state.chosen > 0) this.peers.messages.position(out, state.block, state.chosen)
-    }
-    this.soon()
-  }
-
   private onPeerReady(peer: Peer, hello: PeerHello): void {
     this.now()
     if (this.members.take(peer, hello)) {
@@ -578,7 +552,7 @@ export class Replica {
     }
     // At least an empty frame: it tells the peer that its hello was taken.
     this.peers.now(peer.replica)
-    this.sendPositions(peer.replica)
+    this.notices.sendPositions(peer.replica)
     this.proposer.onPeerReady(peer.replica)
     this.soon()
   }

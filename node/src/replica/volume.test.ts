@@ -47,12 +47,12 @@ test('a volume of another cluster, group or replica is refused, and left as it w
 test('a newer format is refused by name, a damaged file as corrupt', async () => {
   const files = memoryFiles()
   await openVolume(files, OWNER)
-  put(files, new TextDecoder().decode(files.content.get(VOLUME_FILE)).replace('"formatVersion": 1', '"formatVersion": 2'))
-  await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('unsupported_version')(error) && /format 2/.test(String(error)))
-  put(files, '{"formatVersion": 1')
+  put(files, new TextDecoder().decode(files.content.get(VOLUME_FILE)).replace('"formatVersion": 2', '"formatVersion": 3'))
+  await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('unsupported_version')(error) && /format 3/.test(String(error)))
+  put(files, '{"formatVersion": 2')
   await assert.rejects(openVolume(files, OWNER), /volume\.json is not JSON; remove what is in the data directory/)
   await assert.rejects(openVolume(files, OWNER), code('corrupt'))
-  put(files, '{"formatVersion": 1, "clusterId": "x"}')
+  put(files, '{"formatVersion": 2, "clusterId": "x"}')
   await assert.rejects(openVolume(files, OWNER), (error: unknown) => code('corrupt')(error) && /clusterId/.test(String(error)))
 })
 

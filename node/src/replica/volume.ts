@@ -144,6 +144,12 @@ export function parseVolume(bytes: Uint8Array): StoredVolume {
       `${VOLUME_FILE}: the volume has format ${version}; this program reads up to ${DISK_VERSION}. Start a newer version on it`,
     )
   }
+  if (typeof version === 'number' && version < DISK_VERSION) {
+    throw new ThermoclineError(
+      'unsupported_version',
+      `${VOLUME_FILE}: the volume has format ${version}, of a build before the first release; this program reads format ${DISK_VERSION}: ${NEXT_STEP}`,
+    )
+  }
   const parsed = volumeSchema.safeParse(document)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]

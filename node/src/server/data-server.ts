@@ -103,7 +103,7 @@ export class DataServer {
       }
       clearTimeout(timer)
       socket.off('error', onError)
-      if (first[4] === FrameType.peerHello) this.options.onPeer(socket, first)
+      if (first[4] === FrameType.peerHello || first[4] === FrameType.peerConfirm) this.options.onPeer(socket, first)
       else this.takeClient(socket, first)
     }
     socket.on('data', onData)

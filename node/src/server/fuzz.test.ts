@@ -22,7 +22,16 @@ import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
 import { BlockSet } from '../paxos/block-set.ts'
-import { beginPeerFrame, encodeNaming, endPeerFrame, readNaming, readPeerHello } from '../paxos/frames.ts'
+import {
+  beginPeerFrame,
+  encodeNaming,
+  endPeerFrame,
+  readNaming,
+  readPeerConfirm,
+  readPeerConfirmed,
+  readPeerGoodbye,
+  readPeerHello,
+} from '../paxos/frames.ts'
 import { MessageWriter, type PeerHandler, readMessages } from '../paxos/messages.ts'
 import { ProcessTable } from '../paxos/processes.ts'
 import { DataServer } from './data-server.ts'
@@ -68,9 +77,13 @@ test(`decoders: ${INPUTS} mutated inputs throw nothing but DecodeError (FUZZ_SEE
       if (type === FrameType.hello) readHello(reader)
       else if (type === FrameType.goodbye) readGoodbye(reader)
       else if (type === FrameType.peerHello) readPeerHello(reader)
+      else if (type === FrameType.peerGoodbye) readPeerGoodbye(reader)
+      else if (type === FrameType.peerConfirm) readPeerConfirm(reader)
+      else if (type === FrameType.peerConfirmed) readPeerConfirmed(reader)
       else if (type === FrameType.requests) readBatchHead(reader)
-      else if (reader.remaining >= 10) {
-        reader.skip(10)
+      else if (reader.remaining >= 14) {
+        // Without the checksum, so that what it keeps out is met here.
+        reader.skip(14)
         readNaming(reader, -1, () => {})
         readMessages(reader, processes, self, noHandler)
       }

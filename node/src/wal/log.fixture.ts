@@ -1,4 +1,5 @@
 /** A real log in a temporary folder, for tests: written, closed, damaged, opened again. */
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +29,8 @@ export class LogFixture {
   flushed = 0
   log!: SharedLog
   pool!: SegmentPool
+  /** Called after replay, before anything new is written. */
+  onReplayed: () => void = () => {}
   private readonly wrap: (folder: LogFolder) => LogFolder
 
   constructor(wrap: (folder: LogFolder) => LogFolder = (folder) => folder) {
@@ -39,12 +42,14 @@ export class LogFixture {
     this.records = []
     const folder = this.wrap(new OsLogFolder(this.path))
     this.replayed = await replayLog(folder, SEGMENT_BYTES, NONCE, this.processes, this.recorder(), async () => {})
+    this.onReplayed()
     this.pool = new SegmentPool(
       {
         folder,
         segmentBytes: SEGMENT_BYTES,
         retainSegments: 1,
         volumeNonce: NONCE,
+        randomHex: (bytes) => randomBytes(bytes).toString('hex'),
         flushNumber: () => this.flushNumber,
         onSpare: () => this.log.start(),
         onFull: () => {},

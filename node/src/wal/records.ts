@@ -1,11 +1,11 @@
 /**
  * Records of the shared log. A *write* is what one sync makes durable: a head, then records, padded to WRITE_ALIGN:
  *
- *     u32 magic | u32 crc32 of all that follows | u32 body bytes | u32 generation | u32 offset | u48 write | u48 previous
+ *     u32 magic | u32 crc32 of all that follows, seeded | u32 body bytes | u32 tag | u32 offset | u48 write | u48 previous
  *
- * The checksum covers the segment's generation and the write's own offset, so that what an earlier life of a recycled
- * segment left behind can never be taken for a continuation (⚖11). `previous` is the number of the write before it:
- * a missing write shows as a break in the chain.
+ * Tag and seed are random, belong to one life of one segment of one volume, and stand in its head alone. So neither what an
+ * earlier life of a recycled segment left behind (⚖11), nor another volume's writes, nor bytes that a client chose for a value
+ * can be taken for a write. `previous` is the number of the write before it: a missing write shows as a break in the chain.
  *
  *     promise    u8 1 | u16 block | u48 instance | ballot
  *     accept     u8 2 | u16 block | u48 instance | ballot | value id of instance−1 | value id | u32 length | entry

@@ -1,14 +1,28 @@
 /**
  * Opens the log at start: finds the segments, reads every write in order, tells a cut tail from damage (⚖12), and hands
- * each record to the recovery of the replica. The last write is put down and synced once more before anything counts:
- * after a crash the page cache may show bytes that the disk never got.
+ * each record to the recovery of the replica. The last write is put down and synced once more before anything counts, and
+ * a cut tail is overwritten to its end: after a crash the page cache may show bytes that the disk never got, or not yet show
+ * bytes that it has.
  */
 import { ByteReader, DecodeError, ThermoclineError } from '@thermocline/protocol'
 import type { LogFile, LogFolder } from '../io/ports.ts'
 import type { ProcessTable } from '../paxos/processes.ts'
 import { EntryIndex } from './entry-index.ts'
 import { type RecordHandler, readRecord } from './records.ts'
-import { alignUp, type FoundWrite, laterWrite, readSegmentHead, SEGMENT_HEAD_BYTES, type Segment, writeAt } from './segment.ts'
+import {
+  alignUp,
+  type FoundWrite,
+  laterWrite,
+  NO_KEY,
+  readSegmentHead,
+  SEGMENT_HEAD_BYTES,
+  type Segment,
+  type SegmentKey,
+  writeAt,
+} from './segment.ts'
+import { MAX_WRITE_BYTES } from './shared-log.ts'
+
+const ZEROS = new Uint8Array(256 * 1024)
 
 export interface Replayed {
   readonly written: Segment[]
@@ -27,6 +41,7 @@ interface Opened {
   name: string
   file: LogFile
   generation: number
+  key: SegmentKey
   bytes: Uint8Array
   writes: number[]
 }
@@ -59,11 +74,11 @@ export async function replayLog(
       if (hasBytes(await file.read(0, segmentBytes), SEGMENT_HEAD_BYTES)) {
         throw new ThermoclineError('corrupt', `log segment ${name} has lost its head: zeros stand before what was written`)
       }
-      spares.push({ name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
+      spares.push({ name, file, generation: 0, key: NO_KEY, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] })
       continue
     }
     flush = Math.max(flush, found.flush)
-    segments.push({ name, file, generation: found.generation, bytes: new Uint8Array(0), writes: [] })
+    segments.push({ name, file, generation: found.generation, key: found.key, bytes: new Uint8Array(0), writes: [] })
   }
   handler.onFlushed(flush)
   segments.sort((a, b) => a.generation - b.generation)
@@ -111,14 +126,16 @@ class Replay {
       segment.bytes = await segment.file.read(0, this.segmentBytes)
       if (segment.bytes.length < this.segmentBytes) throw cutShort(segment.name, segment.bytes.length, this.segmentBytes)
       const end = this.scan(segment)
-      const later = laterWrite(segment.bytes, end, segment.generation, this.lastWrite)
+      const later = laterWrite(segment.bytes, end, segment.key, this.lastWrite)
       if (later !== undefined) this.damaged(segment, end, later)
-      written.push({ name: segment.name, file: segment.file, generation: segment.generation, end, durableEnd: end, writes: segment.writes })
+      const { name, file, generation, key, writes } = segment
+      written.push({ name, file, generation, key, end, durableEnd: end, writes })
       await this.afterSegment()
     }
     const tail = written.at(-1)
     const tailBytes = this.segments.at(-1)?.bytes
     const cutTail = tail !== undefined && tailBytes !== undefined && hasBytes(tailBytes, tail.end)
+    if (cutTail) await overwrite(tail, this.segmentBytes)
     for (const segment of this.segments) segment.bytes = new Uint8Array(0)
     await this.rewriteLast()
     const { spares, index, lastWrite, lastBoot, writes } = this
@@ -136,7 +153,7 @@ class Replay {
   private scan(segment: Opened): number {
     let offset = SEGMENT_HEAD_BYTES
     for (;;) {
-      const found = writeAt(segment.bytes, offset, segment.generation)
+      const found = writeAt(segment.bytes, offset, segment.key)
       if (found === undefined) return offset
       if (this.lastWrite !== 0 && found.previous !== this.lastWrite) {
         throw new ThermoclineError(
@@ -190,10 +207,23 @@ class Replay {
   private async rewriteLast(): Promise<void> {
     const { last } = this
     if (last === undefined) return
-    await new Promise<void>((resolve, reject) =>
-      last.file.write(last.bytes, last.offset, (error) => (error === undefined ? resolve() : reject(error))),
-    )
+    await put(last.file, last.bytes, last.offset)
   }
+}
+
+/**
+ * Puts zeros, durably, where a write was cut off: what is left of it would lie behind the shorter writes that follow. A write
+ * that was cut off ends within MAX_WRITE_BYTES; what lies beyond is of an earlier life of the segment, and known as that.
+ */
+async function overwrite(tail: Segment, segmentBytes: number): Promise<void> {
+  const end = Math.min(segmentBytes, tail.end + MAX_WRITE_BYTES)
+  for (let at = tail.end; at < end; at += ZEROS.length) await put(tail.file, ZEROS.subarray(0, Math.min(ZEROS.length, end - at)), at)
+}
+
+function put(file: LogFile, bytes: Uint8Array, offset: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    file.write(bytes, offset, (error) => (error === undefined ? resolve() : reject(error)))
+  })
 }
 
 /** A segment gets its name once all of it is there. */

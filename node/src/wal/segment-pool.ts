@@ -4,7 +4,7 @@
  * `isFull` says so before the active one runs out.
  */
 import type { LogFile, LogFolder } from '../io/ports.ts'
-import { encodeSegmentHead, SEGMENT_HEAD_BYTES, type Segment } from './segment.ts'
+import { encodeSegmentHead, NO_KEY, SEGMENT_HEAD_BYTES, type Segment } from './segment.ts'
 
 export interface SegmentPoolOptions {
   readonly folder: LogFolder
@@ -12,6 +12,8 @@ export interface SegmentPoolOptions {
   /** Segments kept for peers to catch up from, beyond those that replay needs. */
   readonly retainSegments: number
   readonly volumeNonce: string
+  /** Random bytes that nobody can guess, as hexadecimal digits. */
+  readonly randomHex: (bytes: number) => string
   /** Number of the engine's last finished flush. */
   readonly flushNumber: () => number
   /** A spare was made. */
@@ -98,12 +100,15 @@ export class SegmentPool {
   activate(done: (error: Error | undefined) => void): void {
     const segment = this.spares.shift() as Segment
     const generation = ++this.generation
-    segment.file.write(encodeSegmentHead(generation, this.options.volumeNonce, this.options.flushNumber()), 0, (error) => {
+    const { randomHex, volumeNonce, flushNumber } = this.options
+    const key = { tag: Number.parseInt(randomHex(4), 16), seed: Number.parseInt(randomHex(4), 16) }
+    segment.file.write(encodeSegmentHead(generation, volumeNonce, flushNumber(), key), 0, (error) => {
       if (error !== undefined) {
         done(error)
         return
       }
       segment.generation = generation
+      segment.key = key
       segment.end = SEGMENT_HEAD_BYTES
       segment.durableEnd = SEGMENT_HEAD_BYTES
       segment.writes = []
@@ -140,7 +145,7 @@ export class SegmentPool {
     const name = `${String(this.nextName).padStart(6, '0')}.log`
     const file: LogFile = await this.options.folder.create(name, this.segmentBytes)
     this.nextName++
-    return { name, file, generation: 0, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] }
+    return { name, file, generation: 0, key: NO_KEY, end: SEGMENT_HEAD_BYTES, durableEnd: SEGMENT_HEAD_BYTES, writes: [] }
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,7 @@
  * Invariants: write N+1 starts only after sync N returned (⚖12); a failed write ends the log for good, and the process
  * with it; chosen marks never cause a write of their own (⚖11); numbers of writes never repeat, also across boots.
  */
-import { ByteReader, ByteWriter, type Incarnation } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, type Incarnation, MAX_ENTRY_BYTES } from '@thermocline/protocol'
 import type { BlockSet } from '../paxos/block-set.ts'
 import type { LogSink } from '../paxos/core.ts'
 import type { ProcessRef, ProcessTable } from '../paxos/processes.ts'
@@ -17,6 +17,8 @@ import { WriteReader } from './write-reader.ts'
 
 /** A write is closed at this size, or at a quarter of a segment if that is less; what follows goes into the next. */
 const WRITE_LIMIT_BYTES = 2 * 1024 * 1024
+/** Longest write: one at its limit takes one more record, of the longest entry. */
+export const MAX_WRITE_BYTES = WRITE_LIMIT_BYTES + MAX_ENTRY_BYTES + 4096
 
 export interface LoggedEntry {
   readonly valueProcess: ProcessRef
@@ -164,8 +166,9 @@ export class SharedLog implements LogSink {
   }
 
   /** Rides along, like a mark. */
-  peer(memory: PeerMemory): void {
+  peer(memory: PeerMemory): number {
     this.records.peer(this.room(false), memory)
+    return this.filling.number
   }
 
   boot(boot: number): number {
@@ -240,7 +243,7 @@ export class SharedLog implements LogSink {
       throw new Error(`a write of ${next.writer.length} bytes at ${segment.end} does not fit a segment of ${this.pool.segmentBytes}`)
     this.starting = undefined
     const offset = segment.end
-    const bytes = sealWrite(next.writer, segment.generation, offset, next.number, this.lastStarted)
+    const bytes = sealWrite(next.writer, segment.key, offset, next.number, this.lastStarted)
     const { entries } = next
     for (let i = 0; i < entries.length; i += 4) {
       index.set(

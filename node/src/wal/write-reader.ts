@@ -34,14 +34,14 @@ export class WriteReader {
    * the write fails its checksum, which `onDamage` is told.
    */
   async read(segment: Segment, offset: number, length: number): Promise<Uint8Array | undefined> {
-    const { generation, writes } = segment
+    const { generation, key, writes } = segment
     const at = lastAtOrBefore(writes, offset)
     const from = writes[at] as number
     const to = writes[at + 1] ?? segment.end
     const chunk = this.find(generation, from, to) ?? (await this.load(segment, from, to))
     if (chunk === undefined) return undefined
     if (!chunk.checked.has(from)) {
-      if (writeAt(chunk.bytes, from, generation, chunk.from) === undefined) {
+      if (writeAt(chunk.bytes, from, key, chunk.from) === undefined) {
         this.onDamage(`log segment ${segment.name}: the write at offset ${from} was durable and fails its checksum now`)
         return undefined
       }

@@ -27,12 +27,13 @@ export const corruptSector: Fault = {
 
 /** The writes of a segment, whatever volume it belonged to. */
 function writesIn(content: Uint8Array): { number: number; from: number; to: number }[] {
+  if (content.length < SEGMENT_HEAD_BYTES) return []
   const nonce = Buffer.from(content.subarray(14, 22)).toString('hex')
-  const generation =
-    content.length < SEGMENT_HEAD_BYTES ? 0 : (readSegmentHead(content.subarray(0, SEGMENT_HEAD_BYTES), 'segment', nonce)?.generation ?? 0)
+  const head = readSegmentHead(content.subarray(0, SEGMENT_HEAD_BYTES), 'segment', nonce)
   const writes: { number: number; from: number; to: number }[] = []
-  for (let offset = SEGMENT_HEAD_BYTES; generation > 0 && offset < content.length; offset += WRITE_ALIGN) {
-    const write = writeAt(content, offset, generation)
+  if (head === undefined) return writes
+  for (let offset = SEGMENT_HEAD_BYTES; offset < content.length; offset += WRITE_ALIGN) {
+    const write = writeAt(content, offset, head.key)
     if (write !== undefined) writes.push({ number: write.number, from: offset, to: write.bodyTo })
   }
   return writes

@@ -30,6 +30,7 @@ import { Restarts } from './restarts.ts'
 import { RoundZeroHolder } from './round-zero-holder.ts'
 import { ServesWhatIsChosen } from './serves-what-is-chosen.ts'
 import { ServesWhatItSawChosen } from './serves-what-it-saw-chosen.ts'
+import { VotersAreRemembered } from './voters-are-remembered.ts'
 import { VotesAreDurable } from './votes-are-durable.ts'
 
 export function allInvariants(ledger: BallotLedger, processes: ProcessTable): Invariant[] {
@@ -39,6 +40,7 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new LogKeepsUnflushed(ledger),
     new NoReplacedVoteCounted(),
     new VotesAreDurable(),
+    new VotersAreRemembered(),
     new BarrierNamesDurably(),
     new ServesWhatIsChosen(ledger),
     new ServesWhatItSawChosen(),

@@ -7,7 +7,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'own-accept-before-sync',
     file: 'paxos/proposer.ts',
-    find: 'this.addOwnVote(state, state.acceptedWrite)',
+    find: 'this.addVote(state, core.replica, state.acceptedWrite)',
     replace: 'this.countVote(state, core.replica)',
     caughtBy: ['votes-are-durable', 'chosen-is-durable'],
     why: '⚖4: the own accept counts before it is durable',
@@ -23,7 +23,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'own-promise-before-sync',
     file: 'paxos/proposer.ts',
-    find: 'this.addOwnVote(state, state.promisedWrite)',
+    find: 'this.addVote(state, core.replica, state.promisedWrite)',
     replace: 'this.countVote(state, core.replica)',
     caughtBy: ['votes-are-durable'],
     why: '⚖4: the own promise counts before it is durable',
@@ -174,8 +174,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'recycled-records-continue',
     file: 'wal/segment.ts',
-    find: 'if (view.getUint32(12, true) !== generation || view.getUint32(16, true) !== offset) return undefined',
+    find: 'if (view.getUint32(12, true) !== key.tag || view.getUint32(16, true) !== offset) return undefined',
     replace: 'if (view.getUint32(16, true) !== offset) return undefined',
+    also: [
+      {
+        file: 'wal/segment-pool.ts',
+        find: 'seed: Number.parseInt(randomHex(4), 16) }',
+        replace: 'seed: 0 }',
+      },
+    ],
     caughtBy: ['restarts'],
     seed: 41,
     why: '⚖11: writes of an earlier generation pass for the continuation of this one',
@@ -301,18 +308,35 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'incarnation-reused',
     file: 'replica/join.ts',
-    find: '        highest = Math.max(highest, named.get(volume.replica)?.number ?? 0)\n',
-    replace: '        Object.assign(volume.incarnation, named.get(volume.replica))\n',
+    find: '      answered.set(replica, hello.incarnations.get(volume.replica)?.number ?? 0)\n',
+    replace: '      answered.set(replica, 0)\n      Object.assign(volume.incarnation, hello.incarnations.get(volume.replica))\n',
     also: [
       {
         file: 'replica/join.ts',
         find: 'incarnation: { number: Math.max(highest, volume.incarnation.number) + 1, nonce: options.randomHex(8) },',
         replace: 'incarnation: volume.incarnation,',
       },
-      { file: 'replica/peers.ts', find: "if (!verdict.ok) throw new ThermoclineError('rolled_back', verdict.reason)", replace: '' },
+      { file: 'replica/members.ts', find: 'if (!verdict.ok) throw new ThermoclineError(verdict.code, verdict.reason)', replace: '' },
     ],
     caughtBy: ['one-volume-per-incarnation'],
     why: '⚖5: a volume that was wiped takes the incarnation of the one before it, and nobody compares what it remembers of that',
+  },
+  {
+    name: 'peer-memory-not-durable',
+    file: 'replica/replica.ts',
+    find: 'remember: (peer) => this.memories.remember(peer, this.log),',
+    replace: 'remember: () => 0,',
+    caughtBy: ['voters-are-remembered'],
+    why: '⚖5: a vote counts before its voter’s log end is remembered durably',
+  },
+  {
+    name: 'conflicting-names-counted',
+    file: 'replica/members.ts',
+    find: 'if (process !== NO_PROCESS && compareIncarnations(',
+    replace: 'if (false && compareIncarnations(',
+    caughtBy: ['no-replaced-vote-counted'],
+    seed: 114,
+    why: '⚖5: a vote counts beside that of a peer who names a later incarnation of the voter',
   },
   {
     name: 'barrier-before-sync',

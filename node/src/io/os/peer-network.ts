@@ -10,6 +10,8 @@ import { TcpStream } from './tcp-stream.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
+/** What one question to a replica, and its answer, may take. */
+const REACH_MS = 2000
 const SILENT_MS = 5000
 const SILENCE_CHECK_MS = 1000
 /** Those that have not said hello count: no group has as many replicas. */
@@ -77,6 +79,44 @@ export class OsPeerNetwork implements PeerNetwork {
     })
   }
 
+  reach(peer: number, onLink: (link: PeerLink) => PeerLinkEvents, onFailed: () => void): void {
+    const address = this.addresses[peer]
+    if (this.isStopped || address === undefined) {
+      onFailed()
+      return
+    }
+    const { host, port } = splitAddress(address)
+    const socket = connect({ host, port, noDelay: true })
+    const timer = setTimeout(() => socket.destroy(), DIAL_TIMEOUT_MS)
+    const onClose = (): void => {
+      clearTimeout(timer)
+      onFailed()
+    }
+    socket.once('close', onClose)
+    socket.on('error', () => {
+      // 'close' follows.
+    })
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.off('close', onClose)
+      let events: PeerLinkEvents | undefined
+      try {
+        const stream = new TcpStream(socket, {
+          onData: (bytes) => events?.onData(bytes),
+          onClose: (reason) => {
+            clearTimeout(end)
+            events?.onClose(reason)
+          },
+        })
+        const end = setTimeout(() => stream.close('it has taken too long'), REACH_MS)
+        events = onLink(linkOver(stream))
+      } catch {
+        // No descriptor is left for it.
+        onFailed()
+      }
+    })
+  }
+
   /** Takes over an accepted connection whose first bytes said that it is a peer's. */
   accept(socket: Socket, first: Uint8Array): void {
     if (this.onLink === undefined || this.isStopped || this.streams.size >= MAX_LINKS) socket.destroy()
@@ -103,15 +143,7 @@ export class OsPeerNetwork implements PeerNetwork {
       return
     }
     this.streams.set(stream, performance.now())
-    const link: PeerLink = {
-      send: (bytes) => stream.write(bytes),
-      close: () => stream.closeSoon(),
-      abort: () => stream.close(),
-      get bufferedBytes() {
-        return stream.unsentBytes
-      },
-    }
-    const events = (this.onLink as OnLink)(link, peer)
+    const events = (this.onLink as OnLink)(linkOver(stream), peer)
     if (first !== undefined && first.length > 0) events.onData(first)
   }
 
@@ -128,5 +160,16 @@ export class OsPeerNetwork implements PeerNetwork {
     this.isStopped = true
     clearInterval(this.silenceCheck)
     for (const stream of this.streams.keys()) stream.closeSoon()
+  }
+}
+
+function linkOver(stream: TcpStream): PeerLink {
+  return {
+    send: (bytes) => stream.write(bytes),
+    close: () => stream.closeSoon(),
+    abort: () => stream.close(),
+    get bufferedBytes() {
+      return stream.unsentBytes
+    },
   }
 }
