@@ -63,14 +63,14 @@ int64_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, siz
     const BatchItem item = readItem(reader);
     BlockState& state = *blocks_[item.block];
     if (at == sound) {
-      state.broken = true;
+      breakBlock(state);
       return -1 - static_cast<int64_t>(at);
     }
     try {
       applyEntry(state, item.index, item.valueId, item.entry, item.wantsAnswers ? &sink : nullptr);
     } catch (const Contradiction& contradiction) {
       // Half of the entry may be applied: nothing of the block can be trusted any more, and no other block is concerned.
-      state.broken = true;
+      breakBlock(state);
       refusal_ = contradiction.what;
       return -1 - static_cast<int64_t>(at);
     } catch (...) {
@@ -79,6 +79,14 @@ int64_t Engine::apply(const uint8_t* batch, size_t length, uint8_t* answers, siz
     }
   }
   return static_cast<int64_t>(sink.length());
+}
+
+// What memory holds of the block since the last flush leaves it: a flush would put half an entry on disk, and call it whole.
+void Engine::breakBlock(BlockState& state) {
+  if (state.broken) return;
+  state.broken = true;
+  versions_.raiseGeneration(state.block);
+  if (state.logRotation == rotation_) active_->drop(*state.log);
 }
 
 // Returns how many answers the sound entries want; `sound` is how many entries at the front can be applied as far as their

@@ -154,6 +154,7 @@ class Engine {
   std::shared_ptr<Install> installOf(uint16_t block) const;
   void dropFromMemory(BlockState& state);
 
+  void breakBlock(BlockState& state);
   size_t checkBatch(const uint8_t* batch, size_t length, uint32_t& sound);
   void applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view entry, Sink* answers);
   void applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers);

@@ -22,6 +22,8 @@ export interface NodeConfig {
   readonly versionCacheDir: string | undefined
   /** Undefined: a share of the memory. */
   readonly versionCacheBytes: number | undefined
+  /** 0: digests are not compared. */
+  readonly auditMs: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -69,6 +71,11 @@ export const FLAGS = {
     fallback: undefined,
     about: 'Size of the version cache: bytes, or with KiB, MiB, GiB. By default a twentieth of the memory.',
   },
+  'audit-hours': {
+    env: 'THERMOCLINE_AUDIT_HOURS',
+    fallback: '24',
+    about: 'In so many hours the digests of all blocks are compared with the other replicas’ once, in the background; 0: never.',
+  },
   'log-level': { env: 'THERMOCLINE_LOG_LEVEL', fallback: 'info', about: 'trace, debug, info, warn or error.' },
 } as const
 
@@ -76,6 +83,8 @@ export const FLAGS = {
 const OF_HOSTNAME = 'hostname'
 const MIN_MEMORY_BYTES = 128 * 1024 * 1024
 const MIN_LOG_BYTES = 64 * 1024 * 1024
+const MAX_AUDIT_HOURS = 24 * 365
+const HOUR_MS = 3_600_000
 const MIN_VERSION_CACHE_BYTES = 1024 * 1024
 export const SEGMENT_BYTES = 16 * 1024 * 1024
 
@@ -93,6 +102,7 @@ const schema = z.strictObject({
   'foreign-volume': z.enum(['refuse', 'wait'], 'expected refuse or wait'),
   'version-cache-dir': z.string(),
   'version-cache': size(MIN_VERSION_CACHE_BYTES).optional(),
+  'audit-hours': whole(MAX_AUDIT_HOURS),
   'log-level': logLevel,
 })
 
@@ -119,6 +129,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     foreignVolume: data['foreign-volume'],
     versionCacheBytes: data['version-cache'],
     versionCacheDir: data['version-cache-dir'] === '' ? undefined : data['version-cache-dir'],
+    auditMs: data['audit-hours'] * HOUR_MS,
     logLevel: data['log-level'],
   })
 }

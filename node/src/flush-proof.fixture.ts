@@ -43,6 +43,7 @@ class Proofs implements ReplayHandler {
   onCopyBegin(): void {}
   onNamed(_replica: number, _incarnation: Incarnation): void {}
   onVotes(): void {}
+  onAside(): void {}
   onBoot(): void {}
 }
 

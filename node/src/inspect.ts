@@ -109,7 +109,14 @@ async function replayShadow(
   const recovery = new Recovery(core, learner, memories)
   recovery.takePositions(engine)
   const flushed = new Map(core.known.map((state) => [state.block, state.chosen]))
-  const applier = new Applier(core, engine, undefined)
+  const applier = new Applier(
+    core,
+    engine,
+    (state) => {
+      state.isSetAside = true
+    },
+    undefined,
+  )
   const folder = readOnly(new OsLogFolder(join(dataDir, 'log')))
   const replayed = await replayLog(folder, SEGMENT_BYTES, volume.incarnation.nonce, processes, recovery, async () => applier.run())
   applier.run()

@@ -31,4 +31,7 @@ export const LOG_FIELDS = {
   bytes: 'Their bytes.',
   tookMs: 'How long that took.',
   cutTail: 'True if the log ended in a write that was never finished, as after a power cut.',
+  block: 'A block, 0 to 65535.',
+  index: 'An index of a block’s log.',
+  digests: 'Digests of a block, by replica.',
 } as const

@@ -81,6 +81,7 @@ class SmallNode {
       foreignVolume: 'refuse',
       versionCacheDir: undefined,
       versionCacheBytes: undefined,
+      auditMs: 0,
       logLevel: 'info',
     }
     const stateFiles = new OsStateFiles(dataDir)

@@ -9,7 +9,7 @@ import type { DiskCopy } from './disk.ts'
 import type { MemoryFleet } from './memory-fleet.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
-import { DeferredReads, simEngine } from './sim-engine.ts'
+import { DeferredReads, exceptRotten, simEngine } from './sim-engine.ts'
 import { SimVolume } from './volume.ts'
 import type { Life, Watch } from './watch.ts'
 
@@ -24,6 +24,9 @@ export interface ClusterOptions {
   readonly memtableBytes: number
   readonly maxAnswers: number
   readonly answerAgeMs: number
+  readonly auditMs: number
+  /** What a test puts between a replica and its engine. */
+  readonly wrapEngine?: (engine: Engine, replica: number) => Engine
   /** How often a read finds its block not cached. */
   readonly missProbability: number
   /** Its size: a small one forgets most, and is filled by what reads from disk find. */
@@ -104,7 +107,7 @@ export class Cluster {
   /** Starts a process on the machine's volume. Resolves when it serves; never, if it crashes before. */
   async start(number: number): Promise<void> {
     const machine = this.machines[number] as Machine
-    const life: Life = { number, volume: machine.volume, found: undefined, isAlive: true, replica: undefined }
+    const life: Life = { number, volume: machine.volume, found: undefined, isAlive: true, rotten: new Set(), replica: undefined }
     machine.life = life
     try {
       const replica = await this.open(life, machine)
@@ -157,7 +160,8 @@ export class Cluster {
       volume.store,
     )
     this.engines.push(table)
-    const engine = simEngine(table, {
+    const wrapped = options.wrapEngine?.(table, number) ?? table
+    const engine = simEngine(wrapped, {
       scheduler,
       disk: volume.disk,
       store: volume.store,
@@ -165,6 +169,7 @@ export class Cluster {
       missProbability: options.missProbability,
       isAlive,
       willCompare: (block) => !made.rejoin.isPromoted(block),
+      rotten: life.rotten,
       hits: this.engineHits,
     })
     const made: Replica = new Replica({
@@ -182,12 +187,16 @@ export class Cluster {
       limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000 },
       maxAnswers: options.maxAnswers,
       answerAgeMs: options.answerAgeMs,
+      auditMs: options.auditMs,
       priority: this.priority(number),
       owns: () => true,
       epoch: () => 1,
       isNamed,
       onEpochSeen: () => {},
-      warn: (what, fields) => watch.warned(what, fields),
+      warn: (what, fields) => {
+        if (what.startsWith('a block is set aside')) watch.setAside(life, fields.block as number)
+        watch.warned(what, fields)
+      },
       fatal: (error) => this.ended(life, machine, error),
       onRejected: (message) => {
         if (this.isZombie(machine)) {
@@ -199,7 +208,7 @@ export class Cluster {
         void this.orderRejoin(life, machine, message)
       },
       onComplete: () => void this.endLearning(life, machine),
-      observer: watch.observer(life, () => made, engine),
+      observer: watch.observer(life, () => made, exceptRotten(engine, table, life.rotten)),
     })
     watch.starting(life, made, engine)
     return made
@@ -336,10 +345,18 @@ export class Cluster {
     machine.isVoter = false
   }
 
+  /** Some block's content is wrong somewhere. */
+  get hasRotten(): boolean {
+    return this.machines.some(({ life }) => (life?.rotten.size ?? 0) > 0)
+  }
+
   /** As many may be without their votes as a group can lose and still be made whole. */
   canLoseAnother(): boolean {
     const { replicaCount } = this.options
-    return this.machines.filter(({ isVoter, isDamaged }) => !isVoter || isDamaged).length < (replicaCount - 1) >> 1
+    return (
+      this.machines.filter(({ isVoter, isDamaged, life }) => !isVoter || isDamaged || (life?.rotten.size ?? 0) > 0).length <
+      (replicaCount - 1) >> 1
+    )
   }
 
   /** The process dies, and with it everything that was not durable. */
@@ -389,6 +406,8 @@ export class Cluster {
       ...core.counters,
       copied: copier.copied,
       ...rejoin.counters,
+      setAside: replica.counters.setAside,
+      differences: replica.audit.counters.differences,
       forwarded: forwarder.forwarded,
       flushes: flusher.flushes,
       syncs: log.syncs,

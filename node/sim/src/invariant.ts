@@ -114,6 +114,8 @@ export interface Invariant {
   onApplied?(applied: Applied): void
   /** A replica warns. */
   onWarning?(what: string, fields: Record<string, unknown>): void
+  /** A replica sets a block aside, whose content there is wrong or not. */
+  onSetAside?(replica: number, block: number, isWrong: boolean): void
   /** A replica was told that its volume must not vote. */
   onRejected?(replica: number, message: string): void
   /** A process has ended by an error of its own. */

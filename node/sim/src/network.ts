@@ -13,6 +13,8 @@ export interface NetworkFaults {
   slow: number
   minDelayMs: number
   maxDelayMs: number
+  /** Probability that one bit of a frame arrives flipped. */
+  flip: number
 }
 
 /** Added to a replica's number: where its process is found that lives on beside a newer one. */
@@ -48,7 +50,7 @@ export class SimNetwork {
   private readonly dialling = new Set<number>()
   /** `from * 16 + to` of directions that carry nothing. */
   readonly cut = new Set<number>()
-  readonly hits = { delivered: 0, dropped: 0, duplicated: 0, slow: 0, cut: 0, closed: 0 }
+  readonly hits = { delivered: 0, dropped: 0, duplicated: 0, slow: 0, cut: 0, closed: 0, flipped: 0 }
 
   constructor(scheduler: Scheduler, faults: NetworkFaults) {
     this.scheduler = scheduler
@@ -95,7 +97,7 @@ export class SimNetwork {
   /** Every frame arrives, once and soon. */
   mend(): void {
     this.cut.clear()
-    Object.assign(this.faults, { drop: 0, duplicate: 0, slow: 0, maxDelayMs: 1 })
+    Object.assign(this.faults, { drop: 0, duplicate: 0, slow: 0, maxDelayMs: 1, flip: 0 })
   }
 
   isConnected(a: number, b: number): boolean {
@@ -205,9 +207,20 @@ export class SimNetwork {
       if (!end.other.isOpen || this.listeners.get(end.peer)?.isAlive() !== true) return
       this.hits.delivered++
       this.scheduler.trace(frame.length)
-      end.other.events?.onData(frame.slice())
+      end.other.events?.onData(this.onTheWire(frame))
       this.scheduler.hasReactions = true
     })
+  }
+
+  /** The frame as it arrives. */
+  private onTheWire(frame: Uint8Array): Uint8Array {
+    const { random } = this.scheduler
+    const arrived = frame.slice()
+    if (this.faults.flip === 0 || !random.chance(this.faults.flip)) return arrived
+    this.hits.flipped++
+    const at = random.below(arrived.length)
+    arrived[at] = (arrived[at] as number) ^ (1 << random.below(8))
+    return arrived
   }
 
   private close(end: End, reason: string): void {

@@ -27,6 +27,8 @@ const VERSION_CACHE_BYTES = 16 * 1024
 /** One row. */
 const TINY_VERSION_CACHE_BYTES = 192
 const CONVERGE_MS = 30_000
+/** In which all blocks are compared. */
+const AUDIT_MS = 1500
 /** How often the end of a run is looked for. */
 const CHECK_MS = 50
 
@@ -53,7 +55,7 @@ class Run {
     const { random } = scheduler
     const replicaCount = random.chance(0.2) ? 5 : 3
     this.faultyMs = random.pick([600, 1000, 1500, 3000])
-    this.network = new SimNetwork(scheduler, drawFrameFaults(random))
+    this.network = new SimNetwork(scheduler, drawFrameFaults(random, seed))
     this.watch = new Watch(replicaCount)
     this.cluster = new Cluster(scheduler, this.network, this.watch, {
       replicaCount,
@@ -61,6 +63,7 @@ class Run {
       retainSegments: random.pick([0, 1, 4]),
       memtableBytes: random.pick([2 * 1024, 8 * 1024, 256 * 1024]),
       maxAnswers: random.pick([4, 32, 1000]),
+      auditMs: AUDIT_MS,
       answerAgeMs: random.pick([300, 5000]),
       missProbability: random.pick([0, 0.02, 0.3]),
       versionCacheBytes: seed % 4 === 0 ? TINY_VERSION_CACHE_BYTES : VERSION_CACHE_BYTES,
@@ -104,11 +107,12 @@ class Run {
       if (scheduler.nowMs < checkAtMs) return false
       checkAtMs = scheduler.nowMs + CHECK_MS
       const isAnswered = (cluster.memory?.owed ?? 0) === 0
-      return busy() === 0 && isAnswered && disagreement(cluster.replicas, watch.decided) === undefined
+      return busy() === 0 && isAnswered && !cluster.hasRotten && disagreement(cluster.replicas, watch.decided) === undefined
     })
     if (watch.failure !== undefined) return
     const missing = disagreement(cluster.replicas, watch.decided)
     const owed = cluster.memory?.owed ?? 0
+    if (cluster.hasRotten) failToConverge(CONVERGE_MS, 'the content of a block is still wrong somewhere', busy(), owed)
     if (busy() > 0 || missing !== undefined || owed > 0) failToConverge(CONVERGE_MS, missing, busy(), owed)
     watch.quiet(cluster.replicas as Replica[])
   }

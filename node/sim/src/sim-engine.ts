@@ -2,7 +2,8 @@
  * The engine as it is, on a disk that is not always at hand: a read sometimes says NEEDS_IO, and its async twin answers
  * after a while, with what was true when it was asked; a flush is refused while the disk is full. A validation from disk ends, with
  * what it puts into the version cache, as late as its answer comes: entries may be applied meanwhile. And what a learner copies
- * is sometimes wrong in a way that the copy's own checks do not see: its digest tells until it is copied again.
+ * is sometimes wrong in a way that the copy's own checks do not see: its digest tells until it is copied again. So does that of a
+ * block whose content a fault has made wrong.
  */
 import { ThermoclineError } from '@thermocline/protocol'
 import { type Engine, type MemoryStore, NEEDS_IO } from '../../src/engine/mod.ts'
@@ -20,6 +21,8 @@ export interface EngineHits {
   staleFills: number
 }
 
+const WRONG_DIGEST = 'bad'.padEnd(16, '0')
+const ROTTEN_DIGEST = 'badbad'.padEnd(16, '0')
 const WRONG_COPY = 0.3
 /** A patient validation was sent for a miss: most of them meet it again. */
 const PATIENT_MISS = 0.8
@@ -63,11 +66,13 @@ export interface SimEngineOptions {
   readonly isAlive: () => boolean
   /** Its digest will still be compared: the one thing that notices a wrong copy. */
   readonly willCompare: (block: number) => boolean
+  /** Blocks whose content has gone wrong here, until a copy replaces it. */
+  readonly rotten: Set<number>
   readonly hits: EngineHits
 }
 
 export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
-  const { scheduler, disk, store, deferred, missProbability, isAlive, willCompare, hits } = options
+  const { scheduler, disk, store, deferred, missProbability, isAlive, willCompare, rotten, hits } = options
   const wrong = new Set<number>()
   const misses = (probability = missProbability): boolean => {
     if (!scheduler.random.chance(probability)) return false
@@ -114,9 +119,12 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
           return answer.then((bytes) => (isAlive() ? bytes : new Promise<never>(() => {})))
         }
       }
-      if (name === 'digest') return (block: number) => (wrong.has(block) ? 'wrong'.padEnd(16, '0') : target.digest(block))
+      if (name === 'digest') {
+        return (block: number) => (wrong.has(block) ? WRONG_DIGEST : rotten.has(block) ? ROTTEN_DIGEST : target.digest(block))
+      }
       if (name === 'installEnd') {
         return (block: number) => {
+          rotten.delete(block)
           // Never twice in a row: a copy of a copy would not end.
           if (!wrong.delete(block) && willCompare(block) && scheduler.random.chance(WRONG_COPY)) {
             wrong.add(block)
@@ -127,6 +135,17 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
       }
       if (name === 'flush' && !disk.takesMore())
         return () => Promise.reject(new ThermoclineError('disk_full', 'the tables could not be written: no space left on device'))
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
+    },
+  })
+}
+
+/** The engine as an outsider sees it, who knows which blocks have gone wrong and does not count them. */
+export function exceptRotten(engine: Engine, table: Engine, rotten: ReadonlySet<number>): Engine {
+  return new Proxy(engine, {
+    get(target, name) {
+      if (name === 'digest') return (block: number) => (rotten.has(block) ? table : target).digest(block)
       const value: unknown = Reflect.get(target, name)
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
     },

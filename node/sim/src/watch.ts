@@ -25,6 +25,8 @@ export interface Life {
   /** What the volume's file says, once it has joined its group. */
   found: Volume | undefined
   isAlive: boolean
+  /** Blocks whose content is wrong in this process. */
+  readonly rotten: Set<number>
   /** Undefined until it serves. */
   replica: Replica | undefined
 }
@@ -265,6 +267,11 @@ export class Watch {
 
   warned(what: string, fields: Record<string, unknown>): void {
     this.show((invariant) => invariant.onWarning?.(what, fields))
+  }
+
+  /** A process sets a block aside. */
+  setAside({ number, rotten }: Life, block: number): void {
+    this.show((invariant) => invariant.onSetAside?.(number, block, rotten.has(block)))
   }
 
   rejected({ number }: Life, message: string): void {

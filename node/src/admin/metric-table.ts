@@ -33,6 +33,9 @@ export const COUNTERS = {
   blocks_copied_bytes_total: 'Bytes of snapshots taken in for that.',
   digests_compared_total: 'Blocks a learner has compared with a peer before voting in them.',
   digest_mismatches_total: 'Of those, comparisons that differed. Should stay 0.',
+  digests_audited_total: 'Blocks whose digests were compared with the other replicas’ in the background.',
+  digest_differences_total: 'Of those, blocks in which replicas differed. Should stay 0.',
+  blocks_set_aside_total: 'Blocks whose content here turned out to be wrong, and is copied from another replica.',
   peer_frames_sent_total: 'Frames sent to peers.',
   peer_frames_received_total: 'Frames received from peers.',
 } as const
@@ -45,6 +48,7 @@ export const REPLICA_GAUGES = {
   blocks_behind: 'Blocks that lack entries known to be chosen.',
   blocks_voting: 'Blocks this replica votes in: all 65,536 unless it is a learner.',
   blocks_stuck: 'Blocks a learner cannot get back to voting in by itself (NeedsOperator); /v1/admin/status says why.',
+  blocks_set_aside: 'Blocks that serve and vote nothing here because their content is wrong, until they are copied.',
   blocks_copying: 'Blocks being taken over whole from a peer.',
   chosen_entries: 'Sum over blocks of the index up to which everything is chosen and applied; its rate is that of entries.',
   writes_waiting: 'Writes that are not answered yet.',

@@ -14,6 +14,13 @@ export class BlockSet {
     return set
   }
 
+  /** A set of BLOCK_SET_BYTES. */
+  static of(bits: Uint8Array): BlockSet {
+    const set = new BlockSet()
+    set.addAll(bits)
+    return set
+  }
+
   get isFull(): boolean {
     return this.size === BLOCK_COUNT
   }
@@ -26,6 +33,12 @@ export class BlockSet {
     if (this.has(block)) return
     this.bits[block >> 3] = (this.bits[block >> 3] as number) | (1 << (block & 7))
     this.size++
+  }
+
+  delete(block: number): void {
+    if (!this.has(block)) return
+    this.bits[block >> 3] = (this.bits[block >> 3] as number) & ~(1 << (block & 7))
+    this.size--
   }
 
   addRange(first: number, last: number): void {

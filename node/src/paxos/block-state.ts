@@ -106,6 +106,11 @@ export class BlockState {
    * not what was chosen, and must not be handed to anybody as chosen.
    */
   snapshotIndex = 0
+  /**
+   * Its content here is wrong, or an entry of it could not be applied: it votes, learns and serves nothing until a copy has
+   * replaced the content and compared equal. What it had promised and accepted stays.
+   */
+  isSetAside = false
   /** Its content is to be copied anew, whatever the entries that peers still have. */
   needsCopy = false
   /** Its content is being replaced by a peer's snapshot: it neither votes, learns, proposes nor serves (⚖13). */

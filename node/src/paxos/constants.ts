@@ -38,12 +38,19 @@ export const MANY_NOTICES = 64
 export const HEARTBEAT_MS = 100
 /** A peer that sent nothing for this long is not live: writes go to the next replica. */
 export const PEER_SILENT_MS = 600
+/**
+ * A peer of which no whole frame came for this long is given up, and dialled again: a length that a wire has changed would
+ * swallow all that follows.
+ */
+export const PEER_DEAD_MS = 5000
 /** A read of a block that too few of the answering replicas vote in ends this long before its deadline. */
 export const SCARCE_READ_LEAD_MS = 50
 /** Most blocks in one read round; the rest take the next. */
 export const MAX_ROUND_BLOCKS = 8192
 /** A learner asks again for the barriers that it does not know. */
 export const BARRIER_RETRY_MS = 500
+/** A learner that still waits for an index up to its barrier asks for the barriers again after this. */
+export const BARRIER_RECHECK_MS = 5000
 /** A learner that waits for an open instance up to its barrier asks for it to be settled this often. */
 export const LEARNER_SETTLE_MS = 250
 /** A comparison of digests that has not come to an end starts over, with another peer. */
@@ -54,5 +61,14 @@ export const MAX_RECOPIES = 4
 export const MAX_SWEPT_BLOCKS = 4096
 /** Blocks whose digests a learner compares at once. */
 export const MAX_COMPARING = 64
+/** Blocks whose digests are compared in the background at once. */
+export const MAX_AUDITS = 16
+/** A comparison that has not come to an end asks again after this, so often. */
+export const AUDIT_RETRY_MS = 500
+export const MAX_AUDIT_TRIES = 20
+/** Blocks that peers may have asked this replica to compare, and that wait. */
+export const MAX_AUDIT_HINTS = 1024
+/** Questions for digests that are answered in one turn. */
+export const MAX_DIGEST_QUERIES = 1024
 /** Mean rate at which a replica takes in snapshots of blocks. */
 export const COPY_BYTES_PER_SECOND = 64 * 1024 * 1024

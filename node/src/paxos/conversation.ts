@@ -476,6 +476,7 @@ export class Conversation {
       onBarrierEnd: () => {},
       onDigestQuery: () => {},
       onDigestAnswer: () => {},
+      onAuditHint: () => {},
     }
   }
 

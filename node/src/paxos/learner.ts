@@ -63,6 +63,7 @@ export class Learner {
     if (
       instance === state.chosen + 1 &&
       !state.isCopying &&
+      !state.isSetAside &&
       state.acceptedRound !== NO_ROUND &&
       state.acceptedValueProcess === valueProcess &&
       state.acceptedValueCounter === valueCounter
@@ -86,7 +87,7 @@ export class Learner {
   /** Asks `from` for what follows `chosen`, unless that is under way. */
   fetch(state: BlockState, from: number): void {
     const { core } = this
-    if (state.isCopying || core.isChoked || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
+    if (state.isCopying || state.isSetAside || core.isChoked || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
     if (state.holdAt !== 0 && state.chosen >= state.holdAt) return
     const out = core.outbox.now(from)
     if (out === undefined) return
@@ -104,7 +105,7 @@ export class Learner {
     const { core } = this
     const state = core.peek(block)
     if (state === undefined || state.fetchingFrom !== from || instance > state.fetchAfter + FETCH_ENTRIES) return
-    if (instance !== state.chosen + 1 || state.isCopying || core.isChoked) return
+    if (instance !== state.chosen + 1 || state.isCopying || state.isSetAside || core.isChoked) return
     if (state.holdAt !== 0 && instance > state.holdAt) return
     const isAccepted =
       state.acceptedRound !== NO_ROUND && state.acceptedValueProcess === valueProcess && state.acceptedValueCounter === valueCounter

@@ -38,6 +38,7 @@ const Kind = {
   barrierAnswer: 22,
   digestQuery: 23,
   digestAnswer: 24,
+  auditHint: 25,
 } as const
 
 /** Form of an exception in a read's answer that says: not a voter. */
@@ -109,6 +110,8 @@ export interface PeerHandler {
   onDigestQuery(block: number): void
   /** The sender's digest of the block at its applied `index`. */
   onDigestAnswer(block: number, index: number, digest: string): void
+  /** The sender has found the receiver's block to differ from that of a majority. */
+  onAuditHint(block: number): void
 }
 
 /** Writes messages of one sender into frames. */
@@ -369,6 +372,11 @@ export class MessageWriter {
     w.u16(block)
   }
 
+  auditHint(w: ByteWriter, block: number): void {
+    w.u8(Kind.auditHint)
+    w.u16(block)
+  }
+
   digestAnswer(w: ByteWriter, block: number, index: number, digest: string): void {
     this.head(w, Kind.digestAnswer, block, index)
     w.hex(digest)
@@ -538,6 +546,9 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         break
       case Kind.digestAnswer:
         handler.onDigestAnswer(r.u16(), r.u48(), r.hex(8))
+        break
+      case Kind.auditHint:
+        handler.onAuditHint(r.u16())
         break
       default:
         throw new DecodeError(`message kind ${kind} is not known`)

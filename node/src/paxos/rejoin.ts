@@ -14,7 +14,16 @@
 import { BLOCK_COUNT } from '@thermocline/protocol'
 import { BlockSet } from './block-set.ts'
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { BARRIER_RETRY_MS, COMPARE_RETRY_MS, LEARNER_SETTLE_MS, MAX_COMPARING, MAX_RECOPIES, MAX_SWEPT_BLOCKS } from './constants.ts'
+import {
+  BARRIER_RECHECK_MS,
+  BARRIER_RETRY_MS,
+  COMPARE_RETRY_MS,
+  LEARNER_SETTLE_MS,
+  MAX_COMPARING,
+  MAX_DIGEST_QUERIES,
+  MAX_RECOPIES,
+  MAX_SWEPT_BLOCKS,
+} from './constants.ts'
 import { CopyDoubts } from './copy-doubts.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
@@ -66,7 +75,8 @@ export class Rejoin {
   private readonly needed: number
   /** Per block: bit r if replica r, a voter of it, has answered. */
   private readonly answers = new Uint8Array(BLOCK_COUNT)
-  private readonly barriers = new Float64Array(BLOCK_COUNT)
+  /** By replica: the barrier of each block as it was last told. A later answer of one process is never lower, if it is true. */
+  private readonly barriers: Float64Array[]
   private known = new BlockSet()
   /** Names that `answers` were taken under. */
   private namesVersion = -1
@@ -90,6 +100,10 @@ export class Rejoin {
   private readonly wanted = new Set<number>()
   /** Wanted blocks that are not at the front of the lists yet. */
   private hasNewWants = false
+  /** A block has waited long for an index that nobody has: whoever named it is asked again, and may have been wrong. */
+  private isDoubtful = false
+  /** Bit r: replica r was asked for its barriers and has not answered. */
+  private asked = 0
   private askedAtMs = Number.NEGATIVE_INFINITY
   /** Learners' questions for digests, answered this turn. */
   private queries: { readonly from: number; readonly block: number }[] = []
@@ -98,6 +112,8 @@ export class Rejoin {
   private nextPeer = 0
   private beganMs = 0
   private votingAtStart = 0
+  /** The volume has lost its votes: barriers are to be asked for. Not so for a block that was set aside on a voter's volume. */
+  private asksBarriers: boolean
   readonly counters = { mismatches: 0, compared: 0 }
 
   constructor(core: Core, learner: Learner, ports: RejoinPorts) {
@@ -105,7 +121,29 @@ export class Rejoin {
     this.learner = learner
     this.ports = ports
     this.needed = core.replicaCount - core.quorum + 1
+    this.barriers = Array.from({ length: core.replicaCount }, () => new Float64Array(core.votes.isFull ? 0 : BLOCK_COUNT))
     this.promoted.addAll(core.votes.bits)
+    this.asksBarriers = !core.votes.isFull
+  }
+
+  /**
+   * The block's content here is not what was chosen: it votes and serves nothing until a copy has replaced the content and
+   * compared equal with a voter's. What it promised and accepted is kept, so that it needs no barrier.
+   */
+  setAside(state: BlockState): void {
+    const { core } = this
+    const { block } = state
+    state.isSetAside = true
+    state.isVoter = false
+    state.needsCopy = true
+    state.holdAt = Math.max(state.chosen, 1)
+    core.votes.delete(block)
+    this.promoted.delete(block)
+    this.comparisons.delete(block)
+    if (!this.asksBarriers) this.known.add(block)
+    if (this.isLearning.has(block)) return
+    this.isLearning.add(block)
+    this.learning.push(state)
   }
 
   /** Blocks that an earlier process on this volume had got back to voting in, as the log says. */
@@ -160,15 +198,15 @@ export class Rejoin {
 
   /** Answered in this turn, once everything chosen is applied: the digest is then the one at `chosen`. */
   onDigestQuery(from: number, block: number): void {
-    this.queries.push({ from, block })
+    if (this.queries.length < MAX_DIGEST_QUERIES) this.queries.push({ from, block })
   }
 
   private answerQueries(): void {
     const { core, ports, queries } = this
     this.queries = []
     for (const { from, block } of queries) {
-      const state = core.block(block)
-      if (!state.isVoter || state.isCopying) continue
+      const state = core.peek(block)
+      if (state === undefined || !state.isVoter || state.isCopying) continue
       const out = core.outbox.now(from)
       if (out !== undefined) core.outbox.messages.digestAnswer(out, block, state.chosen, ports.digest(block))
     }
@@ -185,15 +223,16 @@ export class Rejoin {
     const { answer, core } = this
     this.answer = []
     this.noticeNames()
-    if (this.isComplete || (core.countable & (1 << from)) === 0) return
-    for (let i = 0; i < answer.length; i += 2) {
-      const block = answer[i] as number
-      this.barriers[block] = Math.max(this.barriers[block] as number, answer[i + 1] as number)
-    }
+    // An answer counts once, and from whom it was asked: the next question opens the next one.
+    if (this.isComplete || (core.countable & (1 << from)) === 0 || (this.asked & (1 << from)) === 0) return
+    this.asked &= ~(1 << from)
+    const told = this.barriers[from] as Float64Array
+    told.fill(0)
+    for (let i = 0; i < answer.length; i += 2) told[answer[i] as number] = answer[i + 1] as number
     for (let block = 0; block < BLOCK_COUNT; block++) {
       if (votes !== undefined && ((votes[block >> 3] as number) & (1 << (block & 7))) === 0) continue
       this.answers[block] = (this.answers[block] as number) | (1 << from)
-      if (!this.known.has(block) && bitCount(this.answers[block] as number) >= this.needed) this.setBarrier(block)
+      if (bitCount(this.answers[block] as number) >= this.needed) this.setBarrier(block)
     }
   }
 
@@ -205,6 +244,7 @@ export class Rejoin {
     const version = this.ports.namesVersion()
     if (version === this.namesVersion) return
     this.namesVersion = version
+    if (!this.asksBarriers) return
     this.answers.fill(0)
     this.known = new BlockSet()
     this.comparisons.clear()
@@ -212,11 +252,20 @@ export class Rejoin {
     for (const state of this.learning) if (!state.needsCopy) state.holdAt = 0
   }
 
+  /** The highest index that those name who have answered for the block. */
+  private barrierOf(block: number): number {
+    let barrier = 0
+    const answers = this.answers[block] as number
+    for (const [replica, told] of this.barriers.entries())
+      if ((answers & (1 << replica)) !== 0) barrier = Math.max(barrier, told[block] as number)
+    return barrier
+  }
+
   private setBarrier(block: number): void {
     const { core } = this
     this.known.add(block)
     if (this.promoted.has(block)) return
-    const barrier = this.barriers[block] as number
+    const barrier = this.barrierOf(block)
     const state = core.peek(block)
     if (barrier === 0 && (state === undefined || state.chosen === 0)) {
       // Nobody has anything of it, and what is not there needs no comparison.
@@ -266,6 +315,9 @@ export class Rejoin {
   private comeIntoForce(): void {
     const { core } = this
     for (const block of this.logged) {
+      // It may have been set aside meanwhile.
+      if (!this.promoted.has(block)) continue
+      this.isLearning.delete(block)
       core.votes.add(block)
       const state = core.peek(block)
       if (state !== undefined) state.isVoter = true
@@ -277,7 +329,9 @@ export class Rejoin {
       this.learning = this.learning.filter((state) => !state.isVoter)
       this.doneLearning = 0
     }
-    if (this.isComplete) this.ports.onComplete()
+    if (!this.isComplete) return
+    this.asksBarriers = false
+    this.ports.onComplete()
   }
 
   /** Asks again what was not answered, and starts comparisons. */
@@ -285,7 +339,8 @@ export class Rejoin {
     const { core } = this
     if (this.isComplete) return
     this.noticeNames()
-    if (this.known.size < BLOCK_COUNT && core.nowMs - this.askedAtMs > BARRIER_RETRY_MS) this.ask()
+    if (this.asksBarriers && (this.isDoubtful || this.known.size < BLOCK_COUNT) && core.nowMs - this.askedAtMs > BARRIER_RETRY_MS)
+      this.ask()
     this.putWantedFirst()
     for (const comparison of [...this.comparisons.values()]) {
       const { state, with: peer } = comparison
@@ -317,10 +372,13 @@ export class Rejoin {
   private ask(): void {
     const { core } = this
     this.askedAtMs = core.nowMs
+    this.isDoubtful = false
     for (let replica = 0; replica < core.replicaCount; replica++) {
       if (replica === core.replica) continue
       const out = core.outbox.now(replica)
-      if (out !== undefined) core.outbox.messages.barrierQuery(out)
+      if (out === undefined) continue
+      this.asked |= 1 << replica
+      core.outbox.messages.barrierQuery(out)
     }
   }
 
@@ -341,6 +399,7 @@ export class Rejoin {
     const dueAtMs = this.settleAtMs.get(state.block) ?? 0
     // While a peer has more to give, nothing says that the instance is open.
     if (state.isCopying || state.chosen < state.peerChosen || core.nowMs < dueAtMs) return
+    if (core.nowMs - this.askedAtMs > BARRIER_RECHECK_MS) this.isDoubtful = true
     this.settleAtMs.set(state.block, core.nowMs + LEARNER_SETTLE_MS)
     const best = core.bestLive(state.block)
     const out = best === core.replica ? undefined : core.outbox.now(best)

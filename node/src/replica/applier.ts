@@ -5,9 +5,10 @@
  * Batch layout (node/src/engine/port.ts): `u32 count | (u16 block | u48 index | 28 bytes value id | u8 want | u32 length
  * | entry)*`; each request of a wanted entry is answered by 15 bytes.
  */
-import { ByteWriter } from '@thermocline/protocol'
+import { ByteWriter, ERRORS } from '@thermocline/protocol'
 import type { Engine } from '../engine/port.ts'
-import { writeAnswer } from '../kv/answers.ts'
+import { writeAnswer, writeFailure } from '../kv/answers.ts'
+import type { BlockState } from '../paxos/block-state.ts'
 import type { ChosenEntry, Core } from '../paxos/core.ts'
 
 const ANSWER_BYTES = 15
@@ -21,12 +22,22 @@ export class Applier {
   private answers = new Uint8Array(ANSWER_BYTES * 4096)
   private view = new DataView(this.answers.buffer)
   private readonly observer: ((entry: ChosenEntry) => void) | undefined
+  private readonly setAside: (state: BlockState, reason: string) => void
   applied = 0
 
-  /** `observer` sees every entry in the order of application: the simulator's invariants. */
-  constructor(core: Core, engine: Engine, observer: ((entry: ChosenEntry) => void) | undefined) {
+  /**
+   * @param setAside is called for a block whose next entry cannot be applied.
+   * @param observer sees every entry in the order of application: the simulator's invariants.
+   */
+  constructor(
+    core: Core,
+    engine: Engine,
+    setAside: (state: BlockState, reason: string) => void,
+    observer: ((entry: ChosenEntry) => void) | undefined,
+  ) {
     this.core = core
     this.engine = engine
+    this.setAside = setAside
     this.observer = observer
   }
 
@@ -48,8 +59,14 @@ export class Applier {
     let to = from
     for (; to < entries.length && (to === from || batch.length < BATCH_BYTES); to++) {
       const chosen = entries[to] as ChosenEntry
+      // Entries of a block that was set aside end the batch: they are passed over.
+      if (this.core.block(chosen.block).isSetAside) break
       this.add(chosen)
       requests += chosen.writes?.length ?? 0
+    }
+    if (to === from) {
+      this.passOver(entries[from] as ChosenEntry)
+      return from + 1
     }
     batch.patchU32(0, to - from)
     if (this.answers.length < requests * ANSWER_BYTES) {
@@ -57,10 +74,21 @@ export class Applier {
       this.view = new DataView(this.answers.buffer)
     }
     const written = this.engine.apply(batch.bytes, batch.length, this.answers)
-    if (written < 0) throw new Error(`an entry cannot be applied: ${this.engine.refusal()}`)
-    this.applied += to - from
-    this.answer(entries, from, to)
-    return to
+    const end = written < 0 ? from - 1 - written : to
+    this.applied += end - from
+    this.answer(entries, from, end)
+    if (written < 0) {
+      const { block, index } = entries[end] as ChosenEntry
+      this.setAside(this.core.block(block), `entry ${index} of block ${block} cannot be applied: ${this.engine.refusal()}`)
+    }
+    return end
+  }
+
+  /** It is chosen and not applied here: of its writes only that is known. */
+  private passOver({ block, writes }: ChosenEntry): void {
+    if (writes === undefined) return
+    const body = writeFailure(0, 0, `block ${block} is set aside on this replica; the write is decided, and its answer is not known here`)
+    for (const write of writes) write.answer(ERRORS.unknown.number, body)
   }
 
   private add({ block, index, valueProcess, valueCounter, entry, writes }: ChosenEntry): void {

@@ -163,6 +163,7 @@ export class Copier {
     this.copies.delete(state.block)
     state.isCopying = false
     state.needsCopy = false
+    state.isSetAside = false
     state.holdAt = 0
     moveTo(this.core, state, position.index, valueProcess, valueCounter)
     state.snapshotIndex = position.index

@@ -87,6 +87,7 @@ export class Flusher {
     this.cutGeneration = log.pool.active?.generation ?? 0
     for (const state of core.known) {
       const instance = state.chosen + 1
+      if (state.isSetAside) log.aside(state.block, state.chosen, state.chosenProcess, state.chosenCounter)
       if (state.isCopying) log.copyBegin(state.block)
       if (state.acceptedRound !== NO_ROUND) {
         log.accept(

@@ -3,6 +3,7 @@ import type { Acceptor } from '../paxos/acceptor.ts'
 import { BlockSet } from '../paxos/block-set.ts'
 import { FETCH_BYTES, FETCH_ENTRIES } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
+import type { DigestAudit } from '../paxos/digest-audit.ts'
 import type { Learner } from '../paxos/learner.ts'
 import { FetchStatus, type PeerHandler } from '../paxos/messages.ts'
 import type { ProcessRef } from '../paxos/processes.ts'
@@ -26,6 +27,7 @@ export interface PeerMessagesOptions {
   readonly forwarder: Forwarder
   readonly copier: Copier
   readonly rejoin: Rejoin
+  readonly audit: DigestAudit
   readonly readEntry: (block: number, instance: number) => Promise<LoggedEntry | 'later' | undefined>
   readonly takeForwarded: (from: number, id: number, timeoutMs: number, body: Uint8Array) => void
   readonly sendPositions: (to: number) => void
@@ -178,11 +180,9 @@ export class PeerMessages implements PeerHandler {
   onHeartbeat(chosenTotal: number, chosenHash: number, votes: Uint8Array | undefined): void {
     const { core } = this.options
     const { peer } = this
-    const known = core.peerVotes[this.from] as BlockSet
-    if (!known.isFull) {
-      if (votes === undefined) core.peerVotes[this.from] = BlockSet.full()
-      else known.addAll(votes)
-    }
+    // A block may come and go: one that is set aside does not vote for a while.
+    if (votes !== undefined) core.peerVotes[this.from] = BlockSet.of(votes)
+    else if (!(core.peerVotes[this.from] as BlockSet).isFull) core.peerVotes[this.from] = BlockSet.full()
     const isSame = chosenTotal === peer.chosenTotal && chosenHash === peer.chosenHash
     const differs = chosenHash !== core.chosenHash >>> 0 || chosenTotal !== core.chosenTotal
     peer.differs = isSame && differs ? peer.differs + 1 : 0
@@ -212,7 +212,12 @@ export class PeerMessages implements PeerHandler {
   }
 
   onDigestAnswer(block: number, index: number, digest: string): void {
-    this.options.rejoin.onDigestAnswer(this.from, block, index, digest)
+    const { audit, rejoin } = this.options
+    if (!audit.onDigestAnswer(this.from, block, index, digest)) rejoin.onDigestAnswer(this.from, block, index, digest)
+  }
+
+  onAuditHint(block: number): void {
+    this.options.audit.onHint(block)
   }
 
   /** Answers a fetch with entries from the log, or says that a snapshot is needed. */

@@ -7,7 +7,7 @@
  */
 import { type ByteReader, ByteWriter, DecodeError, type ErrorCode, FrameType, type Incarnation } from '@thermocline/protocol'
 import type { PeerLink, PeerLinkEvents } from '../io/ports.ts'
-import { PEER_SILENT_MS } from '../paxos/constants.ts'
+import { PEER_DEAD_MS, PEER_SILENT_MS } from '../paxos/constants.ts'
 import type { Outbox } from '../paxos/core.ts'
 import { beginPeerFrame, endPeerFrame, openSealed, type PeerClaim, type PeerHello, readNaming } from '../paxos/frames.ts'
 import type { MessageWriter } from '../paxos/messages.ts'
@@ -97,6 +97,9 @@ export class Peers implements Outbox {
   private readonly host: OpeningHost<Peer>
   /** Claims of each replica that are being confirmed. */
   private readonly confirming: number[]
+  /** Links whose hellos have not been exchanged, and since when. */
+  private readonly opening = new Map<PeerLink, number>()
+  private sweptMs = 0
   framesSent = 0
   framesReceived = 0
 
@@ -202,6 +205,22 @@ export class Peers implements Outbox {
     if (bufferedBytes > MAX_PEER_BUFFER_BYTES) this.drop(peer, `does not take its frames: ${bufferedBytes} bytes wait`)
   }
 
+  /** Called at every sweep: gives up peers of which nothing whole came for long, and links that never opened. */
+  dropDead(): void {
+    const nowMs = this.options.nowMs()
+    // If this process was held up itself, what has come meanwhile has not been read yet.
+    const isLate = nowMs - this.sweptMs > PEER_SILENT_MS
+    this.sweptMs = nowMs
+    if (isLate) return
+    for (const [link, sinceMs] of this.opening) {
+      if (nowMs - sinceMs <= PEER_DEAD_MS) continue
+      this.opening.delete(link)
+      link.abort()
+    }
+    for (const peer of this.all)
+      if (peer.isReady && nowMs - peer.lastHeardMs > PEER_DEAD_MS) this.drop(peer, `no whole frame came for ${PEER_DEAD_MS} ms`)
+  }
+
   /** Bits of the replicas that are connected and not silent. */
   liveMask(): number {
     const oldest = this.options.nowMs() - PEER_SILENT_MS
@@ -212,6 +231,7 @@ export class Peers implements Outbox {
 
   /** A connection to `replica`, dialled by us, or one that was accepted. */
   onLink(link: PeerLink, replica: number | undefined): PeerLinkEvents {
+    this.opening.set(link, this.options.nowMs())
     return new Opening(this.host, link, replica).events
   }
 
@@ -227,6 +247,7 @@ export class Peers implements Outbox {
       onFrame: (peer, type, reader) => this.onFrame(peer, type, reader),
       onVerdict: options.onVerdict,
       onEnd: (link, replica, peer, reason, isClosed) => {
+        this.opening.delete(link)
         if (peer === undefined) {
           if (replica !== undefined) (this.all[replica] as Peer).reason = reason
         } else if (peer.link === link) {
@@ -250,6 +271,7 @@ export class Peers implements Outbox {
   private open(link: PeerLink, hello: PeerHello): Peer {
     const { options } = this
     const peer = this.all[hello.process.replica] as Peer
+    this.opening.delete(link)
     if (peer.link !== undefined) this.drop(peer, 'replaced by a newer connection')
     peer.link = link
     peer.isReady = true

@@ -130,8 +130,16 @@ export class Recovery implements ReplayHandler {
   onCopyEnd(block: number, index: number, _valueProcess: ProcessRef, _valueCounter: number): void {
     this.halfCopied.delete(block)
     const state = this.core.block(block)
+    state.isSetAside = false
     if (state.chosen < index) throw this.corrupt(block, index, `was installed from a snapshot, but the engine is at ${state.chosen}`)
     state.snapshotIndex = Math.max(state.snapshotIndex, index)
+  }
+
+  /** What it holds is wrong, or was not applied: a copy will replace it. Its position is the log's, not the engine's. */
+  onAside(block: number, index: number, valueProcess: ProcessRef, valueCounter: number): void {
+    const state = this.core.block(block)
+    state.isSetAside = true
+    if (state.chosen < index) moveTo(this.core, state, index, valueProcess, valueCounter)
   }
 
   onNamed(replica: number, incarnation: Incarnation): void {

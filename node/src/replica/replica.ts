@@ -12,15 +12,15 @@
  * Order of effects: what step 2 puts into the log is durable before any vote for it leaves (votes wait in the frame of
  * their write), and chosen entries are applied before anything reads the block again.
  */
-import { DIGEST_KEY_BYTES, type Incarnation, ThermoclineError } from '@thermocline/protocol'
+import { DIGEST_KEY_BYTES, ThermoclineError } from '@thermocline/protocol'
 import { checkEntry } from '../engine/mod.ts'
-import type { Engine } from '../engine/port.ts'
-import type { Clock, LogFolder, PeerNetwork } from '../io/ports.ts'
 import { EntryBuilder } from '../kv/entry-builder.ts'
 import { Acceptor } from '../paxos/acceptor.ts'
 import { BlockSet } from '../paxos/block-set.ts'
+import type { BlockState } from '../paxos/block-state.ts'
 import { SWEEP_MS } from '../paxos/constants.ts'
-import { type ChosenEntry, Core } from '../paxos/core.ts'
+import { Core } from '../paxos/core.ts'
+import { DigestAudit } from '../paxos/digest-audit.ts'
 import type { PeerHello } from '../paxos/frames.ts'
 import { Learner } from '../paxos/learner.ts'
 import { MessageWriter, readMessages } from '../paxos/messages.ts'
@@ -32,12 +32,13 @@ import { Rejoin } from '../paxos/rejoin.ts'
 import { replayLog } from '../wal/replay.ts'
 import { SegmentPool } from '../wal/segment-pool.ts'
 import { SharedLog } from '../wal/shared-log.ts'
-import type { AdmissionLimits, Load } from './admission.ts'
+import type { Load } from './admission.ts'
 import { Applier } from './applier.ts'
 import { confirm } from './confirmation.ts'
 import { Copier } from './copier.ts'
 import { Flusher } from './flusher.ts'
 import { Forwarder } from './forwarder.ts'
+import { greetings } from './greetings.ts'
 import { Members } from './members.ts'
 import { Notices } from './notices.ts'
 import { PeerMemories } from './peer-memory.ts'
@@ -45,52 +46,13 @@ import { PeerMessages } from './peer-messages.ts'
 import { type Peer, Peers } from './peers.ts'
 import { ReadServer } from './read-server.ts'
 import { Recovery } from './recovery.ts'
+import type { ReplicaOptions } from './replica-options.ts'
 import { Requests, refuse } from './requests.ts'
-import type { Volume } from './volume.ts'
 
 /** Log bytes that may wait to be written before nothing more is taken in. */
 const MAX_PENDING_LOG_BYTES = 16 * 1024 * 1024
-/** How long a replica that starts waits for its peers' hellos before it votes. */
-const GREETINGS_MS = 500
-const GREETINGS_CHECK_MS = 5
 /** How often a full volume is tried again. */
 const SPACE_CHECK_MS = 1000
-
-export interface ReplicaOptions {
-  readonly volume: Volume
-  /** Random per process, 16 hexadecimal digits. */
-  readonly bootNonce: string
-  readonly replicaCount: number
-  readonly engine: Engine
-  readonly clock: Clock
-  readonly random: () => number
-  /** Random bytes that nobody can guess, as hexadecimal digits. */
-  readonly randomHex: (bytes: number) => string
-  readonly logFolder: LogFolder
-  readonly network: PeerNetwork
-  readonly segmentBytes: number
-  readonly retainSegments: number
-  readonly limits: AdmissionLimits
-  readonly maxAnswers: number
-  readonly answerAgeMs: number
-  /** Replicas of a block in priority order. */
-  readonly priority: (block: number) => readonly number[]
-  /** True if this group owns the block, by the topology in force. */
-  readonly owns: (block: number) => boolean
-  readonly epoch: () => number
-  /** Whether the topology fills the slot with this incarnation: a volume that was never replaced is a member only then (⚖15). */
-  readonly isNamed: (replica: number, incarnation: Incarnation) => boolean
-  readonly onEpochSeen: (epoch: number) => void
-  readonly warn: (what: string, fields: Record<string, unknown>) => void
-  /** The store cannot go on: report and exit (a failed sync, a bug). */
-  readonly fatal: (error: Error) => void
-  /** This volume was rolled back or replaced: nothing it says counts any more, and it has to rejoin. */
-  readonly onRejected: (message: string) => void
-  /** A learner votes in every block again, durably so. */
-  readonly onComplete: () => void
-  /** Sees every entry as it is applied: for the simulator's invariants. */
-  readonly observer?: (entry: ChosenEntry) => void
-}
 
 export class Replica {
   private readonly options: ReplicaOptions
@@ -107,6 +69,7 @@ export class Replica {
   readonly copier: Copier
   readonly flusher: Flusher
   readonly rejoin: Rejoin
+  readonly audit: DigestAudit
   readonly members: Members
   private readonly notices: Notices
   private readonly learner: Learner
@@ -123,7 +86,8 @@ export class Replica {
   private isLearner: boolean
   /** What replay found: whole writes, entries applied, whether a torn tail was cut. */
   replayed = { writes: 0, entries: 0, lastWrite: 0, cutTail: false }
-  readonly counters = { turns: 0, violations: 0 }
+  readonly counters = { turns: 0, violations: 0, setAside: 0 }
+  private isLogOpen = false
 
   constructor(options: ReplicaOptions) {
     this.options = options
@@ -191,7 +155,7 @@ export class Replica {
       (validation) => this.readServer.answer(validation),
       (read, message) => refuse(read, 'unavailable', 0, message),
     )
-    this.applier = new Applier(this.core, engine, options.observer)
+    this.applier = new Applier(this.core, engine, (state, reason) => this.setAside(state, reason), options.observer)
     this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
     this.copier = new Copier(
       this.core,
@@ -220,7 +184,15 @@ export class Replica {
       copy: (state, from) => this.copier.start(state, from),
       namesVersion: () => this.memories.naming.version,
       onStuck: (block, reason) => options.warn(reason, { block }),
-      onComplete: () => options.onComplete(),
+      onComplete: () => {
+        if (this.isLearner) options.onComplete()
+      },
+    })
+    this.audit = new DigestAudit(this.core, options.auditMs, {
+      digest: (block) => engine.digest(block),
+      onDifference: (block, index, digests) =>
+        options.warn('replicas differ in what they hold of a block', { block, index, digests: Object.fromEntries(digests) }),
+      setAside: (state, reason) => this.setAside(state, reason),
     })
     this.requests = new Requests({
       core: this.core,
@@ -246,6 +218,7 @@ export class Replica {
       forwarder: this.forwarder,
       copier: this.copier,
       rejoin: this.rejoin,
+      audit: this.audit,
       readEntry: (block, instance) => this.log.readEntry(block, instance),
       takeForwarded: (from, id, timeoutMs, body) => this.requests.takeForwarded(from, id, timeoutMs, body),
       sendPositions: (to) => this.notices.answerPositions(to),
@@ -342,7 +315,13 @@ export class Replica {
     // Boots that ended before their first write was durable may each have tried one number: leave those out.
     const firstWrite = found.lastWrite + Math.max(1, volume.boot - found.lastBoot)
     this.log.open({ pool, index: found.index, lastWrite: found.lastWrite, firstWrite })
+    this.isLogOpen = true
     const bootWrite = this.log.boot(volume.boot)
+    for (const state of this.core.known) {
+      if (!state.isSetAside) continue
+      this.rejoin.setAside(state)
+      this.log.aside(state.block, state.chosen, state.chosenProcess, state.chosenCounter)
+    }
     this.memories.logAll(this.log)
     if (this.isLearner) this.log.votes(this.core.votes)
     // On a full volume the first write waits for a segment: look for space until there is some.
@@ -351,7 +330,7 @@ export class Replica {
     stopTrying()
     pool.prepare()
     options.network.start((link, replica) => this.peers.onLink(link, replica))
-    await this.greetings()
+    await greetings(clock, this.peers, () => this.members.isRejected)
     // A peer has said meanwhile that this volume was rolled back or replaced: it takes no part.
     if (this.members.isRejected) return
     this.core.isActive = true
@@ -366,19 +345,18 @@ export class Replica {
     this.soon()
   }
 
-  /** Waits until every peer has looked at this volume (⚖5), but not long for one that may be down. */
-  private greetings(): Promise<void> {
-    const { clock, replicaCount } = this.options
-    const until = clock.nowMs() + GREETINGS_MS
-    return new Promise((resolve) => {
-      const stop = clock.every(GREETINGS_CHECK_MS, () => {
-        // A peer that dialled has said its hello before it judged ours: its first frame says that it took it.
-        const isMissing = this.peers.all.filter((peer) => peer.isReady && peer.naming >= 0).length < replicaCount - 1
-        if (isMissing && clock.nowMs() < until && !this.members.isRejected) return
-        stop()
-        resolve()
-      })
+  /** The block's content is not what was chosen. The others have it right: it is copied from them, and compared, before it votes. */
+  private setAside(state: BlockState, reason: string): void {
+    this.options.warn('a block is set aside: it serves and votes nothing here until it is copied from another replica', {
+      block: state.block,
+      reason,
     })
+    this.counters.setAside++
+    this.proposer.abandon(state)
+    this.rejoin.setAside(state)
+    // What replay sets aside is put down once the log is open.
+    if (this.isLogOpen) this.log.aside(state.block, state.chosen, state.chosenProcess, state.chosenCounter)
+    this.soon()
   }
 
   /** The volume says `voter` again: the log need not name the blocks any more. */
@@ -494,6 +472,7 @@ export class Replica {
     // A round of one replica ends at once, and proofs from rounds may have chosen something.
     this.applier.run()
     this.rejoin.advance()
+    this.audit.advance()
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
@@ -519,6 +498,7 @@ export class Replica {
 
   private sweep(): void {
     this.now()
+    this.peers.dropDead()
     this.core.live = this.peers.liveMask()
     this.choke()
     // Deadlines end also for what a replica that does not vote any more has taken on.
@@ -529,6 +509,7 @@ export class Replica {
     this.forwarder.sweep()
     this.copier.sweep()
     this.rejoin.sweep()
+    this.audit.sweep()
     this.notices.sweep(this.reader.hasAnswered)
     this.reader.hasAnswered = false
     this.soon()

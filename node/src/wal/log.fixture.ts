@@ -106,6 +106,7 @@ export class LogFixture {
       onCopyEnd: (block, index) => say(`copyEnd ${block}/${index}`),
       onBoot: (boot) => say(`boot ${boot}`),
       onNamed: (replica, { number }) => say(`named ${replica} ${number}`),
+      onAside: (block, index) => say(`aside ${block}/${index}`),
       onVotes: (first, last) => say(`votes ${first} to ${last}`),
     }
   }

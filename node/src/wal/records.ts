@@ -16,6 +16,7 @@
  *     copyEnd    u8 7 | u16 block | u48 index | value id
  *     boot       u8 8 | u32 boot
  *     votes      u8 9 | u32 count | (u16 first | u16 last)*: blocks that a replica which had to learn votes in again
+ *     aside      u8 11 | u16 block | u48 index | value id: its content is wrong, though everything up to the index is chosen
  *     named      u8 10 | u8 replica | incarnation: the highest that anybody has named of it
  *
  * ballot = u32 round | process; value id = process | u48 counter.
@@ -35,6 +36,7 @@ export const RecordType = {
   boot: 8,
   votes: 9,
   named: 10,
+  aside: 11,
 } as const
 
 /** What a replica remembers of a peer's volume, to notice when it was rolled back (⚖5). */
@@ -68,6 +70,7 @@ export interface RecordHandler {
   onBoot(boot: number): void
   onVotes(firstBlock: number, lastBlock: number): void
   onNamed(replica: number, incarnation: Incarnation): void
+  onAside(block: number, index: number, valueProcess: ProcessRef, valueCounter: number): void
 }
 
 export class RecordWriter {
@@ -146,6 +149,11 @@ export class RecordWriter {
     this.valueId(w, valueProcess, valueCounter)
   }
 
+  aside(w: ByteWriter, block: number, index: number, valueProcess: ProcessRef, valueCounter: number): void {
+    this.head(w, RecordType.aside, block, index)
+    this.valueId(w, valueProcess, valueCounter)
+  }
+
   boot(w: ByteWriter, boot: number): void {
     w.u8(RecordType.boot)
     w.u32(boot)
@@ -208,6 +216,9 @@ export function readRecord(r: ByteReader, processes: ProcessTable, handler: Reco
       break
     case RecordType.copyEnd:
       handler.onCopyEnd(r.u16(), r.u48(), processes.read(r), r.u48())
+      break
+    case RecordType.aside:
+      handler.onAside(r.u16(), r.u48(), processes.read(r), r.u48())
       break
     case RecordType.boot:
       handler.onBoot(r.u32())

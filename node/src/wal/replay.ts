@@ -243,6 +243,7 @@ function bind(handler: RecordHandler): RecordHandler {
     onBoot: (...a) => handler.onBoot(...a),
     onVotes: (...a) => handler.onVotes(...a),
     onNamed: (...a) => handler.onNamed(...a),
+    onAside: (...a) => handler.onAside(...a),
   }
 }
 

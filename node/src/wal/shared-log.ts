@@ -196,6 +196,11 @@ export class SharedLog implements LogSink {
     return this.filling.number
   }
 
+  aside(block: number, index: number, valueProcess: ProcessRef, valueCounter: number): number {
+    this.records.aside(this.room(true), block, index, valueProcess, valueCounter)
+    return this.filling.number
+  }
+
   /** Makes the next write leave even if only marks wait; returns its number. */
   force(): number {
     this.room(true)

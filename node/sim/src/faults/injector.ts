@@ -17,6 +17,7 @@ import { oneWayCut } from './one-way-cut.ts'
 import { reset } from './reset.ts'
 import { ringPartition } from './ring-partition.ts'
 import { rolledBackVolume } from './rolled-back-volume.ts'
+import { rottenBlock } from './rotten-block.ts'
 import { slowDisk } from './slow-disk.ts'
 import { stalledDisk } from './stalled-disk.ts'
 import { swizzle } from './swizzle.ts'
@@ -40,6 +41,7 @@ export const FAULTS: readonly Fault[] = [
   zombie,
   rolledBackVolume,
   corruptSector,
+  rottenBlock,
 ]
 
 /** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */

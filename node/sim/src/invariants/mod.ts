@@ -30,6 +30,7 @@ import { Restarts } from './restarts.ts'
 import { RoundZeroHolder } from './round-zero-holder.ts'
 import { ServesWhatIsChosen } from './serves-what-is-chosen.ts'
 import { ServesWhatItSawChosen } from './serves-what-it-saw-chosen.ts'
+import { SetsAsideWhatIsWrong } from './sets-aside-what-is-wrong.ts'
 import { VotersAreRemembered } from './voters-are-remembered.ts'
 import { VotesAreDurable } from './votes-are-durable.ts'
 
@@ -57,6 +58,7 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new NoProtocolViolation(),
     new NeverRolledBack(),
     new OldRecordsAgree(),
+    new SetsAsideWhatIsWrong(),
     new NoCrash(),
     new Restarts(),
     new Linearizable(),

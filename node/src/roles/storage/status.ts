@@ -56,7 +56,7 @@ function describeLearner({ rejoin, copier }: Replica): LearnerProgress {
 }
 
 function countersOf(replica: Replica): Record<CounterName, number> {
-  const { core, counters, requests, log, peers, readServer, forwarder, flusher, copier, rejoin, applier } = replica
+  const { core, counters, requests, log, peers, readServer, forwarder, flusher, copier, rejoin, applier, audit } = replica
   return {
     writes_total: requests.counters.writes,
     reads_total: requests.counters.reads,
@@ -87,6 +87,9 @@ function countersOf(replica: Replica): Record<CounterName, number> {
     blocks_copied_bytes_total: copier.copiedBytes,
     digests_compared_total: rejoin.counters.compared,
     digest_mismatches_total: rejoin.counters.mismatches,
+    digests_audited_total: audit.counters.audited,
+    digest_differences_total: audit.counters.differences,
+    blocks_set_aside_total: counters.setAside,
     peer_frames_sent_total: peers.framesSent,
     peer_frames_received_total: peers.framesReceived,
   }
@@ -100,6 +103,7 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     blocks_known: core.known.length,
     blocks_open: core.open.length,
     blocks_behind: core.behind.length,
+    blocks_set_aside: core.known.filter((state) => state.isSetAside).length,
     blocks_copying: copier.copying,
     blocks_voting: core.votes.size,
     blocks_stuck: rejoin.progress.stuck,

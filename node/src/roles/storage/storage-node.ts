@@ -313,6 +313,7 @@ export class StorageNode implements DataService, AdminService {
       limits: { maxWrites: MAX_WAITING_WRITES, maxWriteBytes: budget.queueBytes, maxReads: MAX_WAITING_READS },
       maxAnswers: budget.blockAnswers,
       answerAgeMs: ANSWER_AGE_MS,
+      auditMs: config.auditMs,
       priority: (block) => replicaOrder(this.placement?.slot[block] ?? 0, replicaCount),
       owns: (block) => this.placement?.owner[block] === config.group,
       epoch: () => this.store.epoch,
@@ -358,7 +359,7 @@ export class StorageNode implements DataService, AdminService {
     const { replica, engine } = this
     if (replica === undefined || engine === undefined) return []
     return replica.core.known
-      .filter((state) => state.chosen > 0)
+      .filter((state) => state.chosen > 0 && !state.isSetAside)
       .map(({ block }) => ({ block, index: engine.appliedIndex(block), digest: engine.digest(block) }))
       .sort((a, b) => a.block - b.block)
   }
