@@ -124,6 +124,8 @@ export interface Invariant {
   onRefusedStart?(replica: number, error: Error): void
   /** Nothing is open any more: each replica's digest of the block at `index`. */
   onQuiet?(block: number, index: number, digests: readonly string[]): void
+  /** Then, the blocks that a replica takes for behind. */
+  onEnd?(replica: number, behind: readonly BlockState[]): void
   /** At the end, for each block: its history, oldest first, and how many entries were decided. */
   onBlock?(block: number, records: readonly HistoryRecord[], decided: number): void
   /** Then the decided entries are replayed through the model: the state after each index, from 0 on … */

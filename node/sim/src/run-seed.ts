@@ -5,6 +5,7 @@ import { drawClientFaults } from './faults/client-faults.ts'
 import { drawFrameFaults } from './faults/frame-faults.ts'
 import { FAULTS, FaultInjector, MEMORY_FAULTS } from './faults/injector.ts'
 import { disagreement, failToConverge } from './invariants/converges.ts'
+import { Liar } from './liar.ts'
 import { MemoryFleet } from './memory-fleet.ts'
 import { SimNetwork } from './network.ts'
 import { Scheduler } from './scheduler.ts'
@@ -27,6 +28,7 @@ const VERSION_CACHE_BYTES = 16 * 1024
 /** One row. */
 const TINY_VERSION_CACHE_BYTES = 192
 const CONVERGE_MS = 30_000
+const FORGET_MS = 2000
 /** In which all blocks are compared. */
 const AUDIT_MS = 1500
 /** How often the end of a run is looked for. */
@@ -47,6 +49,8 @@ class Run {
   private readonly cluster: Cluster
   private readonly clients: readonly Client[]
   private readonly injectors: readonly FaultInjector[]
+  /** By the number of the seed, too. */
+  private readonly liar: Liar | undefined
   private readonly faultyMs: number
 
   constructor(seed: number) {
@@ -75,6 +79,8 @@ class Run {
     const habits = drawClientFaults(random)
     const count = 2 + random.below(6)
     this.clients = Array.from({ length: count }, (_, i) => new Client(i, scheduler, this.cluster, this.watch.history, habits, series))
+    if (seed % 7 === 2) this.liar = new Liar(scheduler, this.cluster, random.below(replicaCount))
+    this.watch.hasLiar = this.liar !== undefined
     const lists = this.cluster.memory === undefined ? [FAULTS] : [FAULTS, MEMORY_FAULTS]
     this.injectors = lists.map((faults) => new FaultInjector(scheduler, this.cluster, this.network, faults))
   }
@@ -85,8 +91,10 @@ class Run {
       cluster.startAll()
       for (const client of clients) client.run()
       for (const injector of injectors) injector.start()
+      this.liar?.start()
       await scheduler.run(this.faultyMs, () => watch.failure !== undefined)
       for (const injector of injectors) injector.stop()
+      this.liar?.stop()
       cluster.memory?.calm()
       if (watch.failure === undefined) await this.converge()
       watch.finish(SLICE_MS)
@@ -115,6 +123,9 @@ class Run {
     if (cluster.hasRotten) failToConverge(CONVERGE_MS, 'the content of a block is still wrong somewhere', busy(), owed)
     if (busy() > 0 || missing !== undefined || owed > 0) failToConverge(CONVERGE_MS, missing, busy(), owed)
     watch.quiet(cluster.replicas as Replica[])
+    // A name that nobody stands for is asked of every peer before it is forgotten.
+    await scheduler.run(scheduler.nowMs + FORGET_MS, () => watch.failure !== undefined)
+    watch.ended(cluster.replicas as Replica[])
   }
 
   result(seed: number): SeedResult {
@@ -138,6 +149,7 @@ class Run {
       ['engine', cluster.engineHits],
       ...injectors.map(({ hits }) => ['fault', hits] as const),
       ['paxos', cluster.branches],
+      ['lie', { ...this.liar?.hits }],
       ['memory', { ...cluster.memory?.hits }],
       ['validation', cluster.memory?.links.hits ?? {}],
       ...cluster.machines.map(({ volume }) => ['disk', volume.disk.hits] as const),

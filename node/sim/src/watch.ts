@@ -44,6 +44,8 @@ export class Watch {
   private readonly volumes = new Set<SimVolume>()
   /** What each process keeps its log on. */
   private readonly volumeOf = new Map<ProcessRef, SimVolume>()
+  /** A replica of the run lies: others are right to say that it breaks the protocol. */
+  hasLiar = false
   /** The first violation of the run. */
   failure: Error | undefined
 
@@ -178,13 +180,13 @@ export class Watch {
   private followRejoin(number: number, { core, rejoin }: Replica, shared: Shared): void {
     const { incarnation } = core.processes.get(core.self)
     const onBarrierEnd = rejoin.onBarrierEnd.bind(rejoin)
-    rejoin.onBarrierEnd = (from, votes) => {
-      if (!rejoin.isComplete && (core.countable & (1 << from)) !== 0) {
+    rejoin.onBarrierEnd = (from, question, votes) => {
+      if (rejoin.isAsked(from, question)) {
         this.settle()
         const durablyNamed = this.volumeOf.get(shared(core.peerProcess[from] as ProcessRef))?.durableNames.get(number)
         this.show((invariant) => invariant.onBarrierTaken?.({ learner: number, incarnation, from, durablyNamed }))
       }
-      onBarrierEnd(from, votes)
+      onBarrierEnd(from, question, votes)
     }
   }
 
@@ -192,10 +194,10 @@ export class Watch {
     let block = 0
     let next = 0
     const entriesBegin = messages.entriesBegin.bind(messages)
-    messages.entriesBegin = (out, of, from) => {
+    messages.entriesBegin = (out, of, from, question) => {
       block = of
       next = from
-      return entriesBegin(out, of, from)
+      return entriesBegin(out, of, from, question)
     }
     const entry = messages.entry.bind(messages)
     messages.entry = (out, valueProcess, valueCounter, bytes) => {
@@ -266,6 +268,7 @@ export class Watch {
   }
 
   warned(what: string, fields: Record<string, unknown>): void {
+    if (this.hasLiar && what.startsWith('a peer broke')) return
     this.show((invariant) => invariant.onWarning?.(what, fields))
   }
 
@@ -291,6 +294,14 @@ export class Watch {
     for (const block of this.decided.blocks) {
       const digests = replicas.map((replica) => replica.digest(block))
       this.show((invariant) => invariant.onQuiet?.(block, this.decided.lastIndex(block), digests))
+    }
+  }
+
+  /** All have come to rest. */
+  ended(replicas: readonly Replica[]): void {
+    for (const [number, { core }] of replicas.entries()) {
+      const behind = core.behind.filter((state) => state.knownChosen > state.chosen)
+      this.show((invariant) => invariant.onEnd?.(number, behind))
     }
   }
 

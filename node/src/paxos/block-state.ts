@@ -92,9 +92,13 @@ export class BlockState {
 
   /** Highest index any peer is known to have chosen. */
   knownChosen = 0
+  /** Bit r: since the block last moved on, replica r has answered a fetch with nothing more than is here. */
+  deniedBy = 0
   /** `chosen` of the peer that answered the last fetch. */
   peerChosen = 0
   fetchingFrom = -1
+  /** Number of the last fetch. */
+  question = 0
   /** Whom the last fetch went to. */
   askedLast = 0
   fetchAtMs = 0

@@ -18,6 +18,8 @@ export const BEHIND_RESEND_MS = 40
 export const SETTLE_AFTER_MS = 250
 /** A read that waits for an open instance asks for it to be settled after this, and prepares itself after three times. */
 export const READ_SETTLE_MS = 60
+/** A read that still waits for what its round has named goes into a round that asks all who are there. */
+export const READ_DOUBT_MS = 400
 /** A read round asks the peers that it has left out after this. */
 export const ROUND_HEDGE_MS = 10
 /** A read round without a majority is sent again. */

@@ -437,15 +437,15 @@ export class Conversation {
         said(`chosen ${block}/${instance}`)
         to.learner.onChosen(from, block, instance, process, counter)
       },
-      onFetch: (block, first) => {
+      onFetch: (block, first, question) => {
         said(`fetch ${block} from ${first}`)
-        this.serveFetch(this.node(to.replica), from, block, first)
+        this.serveFetch(this.node(to.replica), from, block, first, question)
       },
-      onEntry: (block, instance, process, counter, entry) => {
+      onEntry: (question, block, instance, process, counter, entry) => {
         said(`entry ${block}/${instance}${entryText(entry)}`)
-        to.learner.onEntry(from, block, instance, process, counter, entry.slice())
+        to.learner.onEntry(from, question, block, instance, process, counter, entry.slice())
       },
-      onEntriesEnd: (block, chosen, status) => to.learner.onEntriesEnd(from, block, chosen, status),
+      onEntriesEnd: (question, block, chosen, status) => to.learner.onEntriesEnd(from, question, block, chosen, status),
       onReadRoundBlock: (round, block, chosen) => {
         said(`read round ${round}: ${block} after ${chosen}?`)
         to.reader.onRoundBlock(from, round, block, chosen)
@@ -480,10 +480,10 @@ export class Conversation {
     }
   }
 
-  private serveFetch(node: Node, to: number, block: number, first: number): void {
+  private serveFetch(node: Node, to: number, block: number, first: number, question: number): void {
     const { outbox } = node.core
     const out = outbox.now(to) as ByteWriter
-    const countAt = outbox.messages.entriesBegin(out, block, first)
+    const countAt = outbox.messages.entriesBegin(out, block, first, question)
     const state = node.core.block(block)
     let count = 0
     for (let index = first; index <= state.chosen; index++) {

@@ -21,11 +21,14 @@ export class Learner {
   /** Starts copying a block from a peer whose log no longer reaches back. */
   private readonly takeSnapshot: (state: BlockState, from: number) => void
   private fetching = 0
+  /** Numbers of questions begin somewhere: nobody who was not asked can answer. */
+  private nextQuestion: number
   /** Where the next sweep of the blocks that are behind begins. */
   private sweptTo = 0
 
   constructor(core: Core, beforeChosen: BeforeChosen, takeSnapshot: (state: BlockState, from: number) => void) {
     this.core = core
+    this.nextQuestion = Math.floor(core.random() * 0x1_0000_0000)
     this.beforeChosen = beforeChosen
     this.takeSnapshot = takeSnapshot
   }
@@ -40,6 +43,7 @@ export class Learner {
     state.chosenProcess = valueProcess
     state.chosenCounter = valueCounter
     state.clearAcceptor()
+    state.deniedBy = 0
     core.counters.chosen++
     core.chosenTotal++
     core.chosenHash = (core.chosenHash + positionHash(state.block)) | 0
@@ -97,14 +101,25 @@ export class Learner {
     state.fetchAfter = state.chosen
     this.fetching++
     core.counters.fetches++
-    core.outbox.messages.fetch(out, state.block, state.chosen + 1)
+    state.question = this.nextQuestion
+    this.nextQuestion = (this.nextQuestion + 1) >>> 0
+    core.outbox.messages.fetch(out, state.block, state.chosen + 1, state.question)
   }
 
   /** An entry is taken as chosen only from the peer that the block's fetch went to, and only within what that asked for. */
-  onEntry(from: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+  onEntry(
+    from: number,
+    question: number,
+    block: number,
+    instance: number,
+    valueProcess: ProcessRef,
+    valueCounter: number,
+    entry: Uint8Array,
+  ): void {
     const { core } = this
     const state = core.peek(block)
-    if (state === undefined || state.fetchingFrom !== from || instance > state.fetchAfter + FETCH_ENTRIES) return
+    if (state === undefined || state.fetchingFrom !== from || state.question !== question) return
+    if (instance > state.fetchAfter + FETCH_ENTRIES) return
     if (instance !== state.chosen + 1 || state.isCopying || state.isSetAside || core.isChoked) return
     if (state.holdAt !== 0 && instance > state.holdAt) return
     const isAccepted =
@@ -121,15 +136,27 @@ export class Learner {
     state.markPending = false
   }
 
-  onEntriesEnd(from: number, block: number, chosen: number, status: number): void {
-    const state = this.core.block(block)
-    if (state.fetchingFrom !== from) return
+  onEntriesEnd(from: number, question: number, block: number, chosen: number, status: number): void {
+    const state = this.core.peek(block)
+    if (state === undefined || state.fetchingFrom !== from || state.question !== question) return
     this.endFetch(state)
     state.peerChosen = chosen
     this.core.noteBehind(state, chosen)
+    if (chosen <= state.chosen) this.noteDenial(state, from)
     if (status === FetchStatus.needsSnapshot) {
       if (state.chosen < chosen) this.takeSnapshot(state, from)
     } else if (state.chosen < state.knownChosen && state.chosen > state.fetchAfter) this.fetch(state, from)
+  }
+
+  /** Everybody who could give more says that there is no more: whoever said so was wrong, or has gone. */
+  private noteDenial(state: BlockState, from: number): void {
+    const { core } = this
+    state.deniedBy |= 1 << from
+    const others = core.live & ~(1 << core.replica)
+    const able = core.votersAmong(others, state.block) || others
+    if ((able & ~state.deniedBy) !== 0) return
+    state.knownChosen = state.chosen
+    state.deniedBy = 0
   }
 
   private endFetch(state: BlockState): void {

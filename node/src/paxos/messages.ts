@@ -74,9 +74,10 @@ export interface PeerHandler {
     entry: Uint8Array | undefined,
   ): void
   onChosen(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number): void
-  onFetch(block: number, from: number): void
-  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void
-  onEntriesEnd(block: number, chosen: number, status: number): void
+  /** `question` numbers it: the answer says which one it answers. */
+  onFetch(block: number, from: number, question: number): void
+  onEntry(question: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void
+  onEntriesEnd(question: number, block: number, chosen: number, status: number): void
   onReadRoundBlock(round: number, block: number, chosen: number): void
   onReadRoundEnd(round: number): void
   onReadException(
@@ -103,10 +104,10 @@ export interface PeerHandler {
   /** `votes` are the blocks that the sender votes in, BLOCK_SET_BYTES; undefined: all. */
   onHeartbeat(chosenTotal: number, chosenHash: number, votes: Uint8Array | undefined): void
   /** A learner asks for what may hold votes of its slot; the sender's incarnation is to be recorded first (design §4.4). */
-  onBarrierQuery(): void
+  onBarrierQuery(question: number): void
   /** `votes` as in a heartbeat; `count` calls of `onBarrier` come before, for the blocks whose index is not 0. */
   onBarrier(block: number, index: number): void
-  onBarrierEnd(votes: Uint8Array | undefined): void
+  onBarrierEnd(question: number, votes: Uint8Array | undefined): void
   onDigestQuery(block: number): void
   /** The sender's digest of the block at its applied `index`. */
   onDigestAnswer(block: number, index: number, digest: string): void
@@ -216,12 +217,14 @@ export class MessageWriter {
     this.valueId(w, valueProcess, valueCounter)
   }
 
-  fetch(w: ByteWriter, block: number, from: number): void {
+  fetch(w: ByteWriter, block: number, from: number, question: number): void {
     this.head(w, Kind.fetch, block, from)
+    w.u32(question)
   }
 
-  entriesBegin(w: ByteWriter, block: number, first: number): number {
+  entriesBegin(w: ByteWriter, block: number, first: number, question: number): number {
     this.head(w, Kind.entries, block, first)
+    w.u32(question)
     w.u16(0)
     return w.length - 2
   }
@@ -346,13 +349,15 @@ export class MessageWriter {
     writeVotes(w, votes)
   }
 
-  barrierQuery(w: ByteWriter): void {
+  barrierQuery(w: ByteWriter, question: number): void {
     w.u8(Kind.barrierQuery)
+    w.u32(question)
   }
 
   /** Opens an answer; add blocks with `barrier`, then close it with `barrierEnd`. Returns where its count stands. */
-  barrierAnswer(w: ByteWriter): number {
+  barrierAnswer(w: ByteWriter, question: number): number {
     w.u8(Kind.barrierAnswer)
+    w.u32(question)
     w.u32(0)
     return w.length - 4
   }
@@ -463,17 +468,18 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         break
       }
       case Kind.fetch:
-        handler.onFetch(r.u16(), r.u48())
+        handler.onFetch(r.u16(), r.u48(), r.u32())
         break
       case Kind.entries: {
         const block = r.u16()
         const first = r.u48()
+        const question = r.u32()
         const count = atMost(r.u16(), FETCH_ENTRIES, 'entries')
         for (let i = 0; i < count; i++) {
           readValueId()
-          handler.onEntry(block, first + i, valueProcess, valueCounter, r.take(r.u32()))
+          handler.onEntry(question, block, first + i, valueProcess, valueCounter, r.take(r.u32()))
         }
-        handler.onEntriesEnd(block, r.u48(), r.u8())
+        handler.onEntriesEnd(question, block, r.u48(), r.u8())
         break
       }
       case Kind.readRound: {
@@ -535,12 +541,14 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         handler.onHeartbeat(r.u48(), r.u32(), readVotes(r))
         break
       case Kind.barrierQuery:
-        handler.onBarrierQuery()
+        handler.onBarrierQuery(r.u32())
         break
-      case Kind.barrierAnswer:
+      case Kind.barrierAnswer: {
+        const question = r.u32()
         for (let left = atMost(r.u32(), BLOCK_COUNT, 'barriers'); left > 0; left--) handler.onBarrier(r.u16(), r.u48())
-        handler.onBarrierEnd(readVotes(r))
+        handler.onBarrierEnd(question, readVotes(r))
         break
+      }
       case Kind.digestQuery:
         handler.onDigestQuery(r.u16())
         break

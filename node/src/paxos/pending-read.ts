@@ -15,6 +15,9 @@ export class PendingRead {
   /** Too few of those who answered a round vote in its block: it takes rounds of its own kind from then on. */
   isScarce = false
 
+  /** What its round has named did not come: the next one waits for all who are there. */
+  isDoubtful = false
+
   constructor(block: number, operation: number, body: Uint8Array, deadlineMs: number, target: ReplyTarget, token: number) {
     this.block = block
     this.operation = operation

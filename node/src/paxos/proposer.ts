@@ -328,13 +328,8 @@ export class Proposer {
     if (state === undefined || instance !== state.chosen + 1) return
     if (state.phase !== Phase.preparing && state.phase !== Phase.accepting) return
     if (promisedRound < state.round) return
-    if (promisedRound > highestNextRound(state)) {
-      core.violation(
-        `a replica says it has promised round ${promisedRound} of block ${block} instance ${instance}, far above any that was tried`,
-      )
-      return
-    }
-    state.seenRound = Math.max(state.seenRound, promisedRound)
+    // No acceptor takes a round far above what it knows: one that names such a round is approached, and not followed at once.
+    state.seenRound = Math.max(state.seenRound, Math.min(promisedRound, highestNextRound(state) - 1))
     this.backOff(state)
   }
 

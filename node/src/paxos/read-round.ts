@@ -14,12 +14,16 @@ export class ReadRound {
   validations: PendingValidation[] = []
   /** Bit r: replica r has answered; the own bit is set. */
   answered = 0
+  beganAtMs = 0
   sentAtMs = 0
   isAllAsked = false
   private blocks: number[] = []
   /** `chosen` of each block when the round began, as the question said it. */
   private readonly asked: number[] = []
-  private readonly need: number[] = []
+  /** What this replica itself has durably accepted or knows chosen. */
+  private readonly own: number[] = []
+  /** By slot and replica: what the replica's answer names, 0 if nothing that was not asked about. */
+  private readonly named: Float64Array
   /** Bit r: replica r durably has the ballot `sameRound`, `sameProcess` in instance `sameInstance`, as this one has. */
   private readonly sameBallot: number[] = []
   private readonly sameInstance: number[] = []
@@ -32,6 +36,7 @@ export class ReadRound {
 
   constructor(core: Core) {
     this.core = core
+    this.named = new Float64Array(MAX_ROUND_BLOCKS * core.replicaCount)
   }
 
   /** Begins with as many of the waiting reads and validations as fit; the others stay in their lists. */
@@ -41,13 +46,15 @@ export class ReadRound {
     this.reads = reads.splice(0, this.takeReads(reads))
     this.validations = validations.splice(0, this.takeValidations(validations))
     this.answered = 1 << core.replica
+    this.beganAtMs = core.nowMs
     this.sentAtMs = core.nowMs
     this.isAllAsked = false
     const durable = core.log.durableWrite
+    this.named.fill(0, 0, this.blocks.length * core.replicaCount)
     for (let slot = 0; slot < this.blocks.length; slot++) {
       const state = core.block(this.blocks[slot] as number)
       this.asked[slot] = state.chosen
-      this.need[slot] = state.durableIndex(durable)
+      this.own[slot] = state.durableIndex(durable)
       this.sameInstance[slot] = 0
       this.absent[slot] = 0
     }
@@ -111,9 +118,9 @@ export class ReadRound {
     this.absent[slot] = (this.absent[slot] as number) | (1 << from)
   }
 
-  noteNeed(block: number, index: number): void {
-    const slot = this.slot(block)
-    if (index > (this.need[slot] as number)) this.need[slot] = index
+  noteNeed(block: number, from: number, index: number): void {
+    const at = this.slot(block) * this.core.replicaCount + from
+    this.named[at] = Math.max(this.named[at] as number, index)
   }
 
   /** `from` durably has the same ballot as this replica; returns the bits of all who have it. */
@@ -129,9 +136,27 @@ export class ReadRound {
     return this.sameBallot[slot] as number
   }
 
-  /** What the block must have applied, so far as is known. */
+  /**
+   * What the block must have applied: of all majorities that have answered, this replica among them, the one that names the
+   * lowest maximum suffices. So one replica that names an index which nobody has holds up no read that others can answer.
+   */
   needOf(block: number): number {
-    return this.need[this.slot(block)] as number
+    const { core } = this
+    const slot = this.slot(block)
+    const from = slot * core.replicaCount
+    const answered = this.answered & ~(this.absent[slot] as number)
+    let members = 1 << core.replica
+    let need = this.own[slot] as number
+    while (!core.isReadQuorum(members) && (answered & ~members) !== 0) {
+      let next = -1
+      for (let replica = 0; replica < core.replicaCount; replica++) {
+        if ((answered & ~members & (1 << replica)) === 0) continue
+        if (next < 0 || (this.named[from + replica] as number) < (this.named[from + next] as number)) next = replica
+      }
+      members |= 1 << next
+      need = Math.max(need, this.named[from + next] as number)
+    }
+    return need
   }
 
   /** A majority of the group has answered, and votes in the block. */
@@ -145,6 +170,7 @@ export class ReadRound {
     for (let slot = 0; slot < this.blocks.length; slot++) {
       this.sameBallot[slot] = (this.sameBallot[slot] as number) & ~(1 << replica)
       this.absent[slot] = (this.absent[slot] as number) & ~(1 << replica)
+      this.named[slot * this.core.replicaCount + replica] = 0
     }
   }
 

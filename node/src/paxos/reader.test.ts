@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '@thermocline/protocol'
+import { BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
-import { SCARCE_READ_LEAD_MS } from './constants.ts'
+import { READ_DOUBT_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
 import { Core, type LogSink, type Outbox } from './core.ts'
 import { Learner } from './learner.ts'
 import { MessageWriter } from './messages.ts'
@@ -142,4 +143,53 @@ test('a validation is answered by the round that began after it, whatever its bl
   core.nowMs = 1001
   reader.sweep()
   assert.match(String(validated[2]), /no majority answered/)
+})
+
+test('an index that one replica names and nobody has holds up no read that a majority can answer', () => {
+  const { core, reader, served, failed } = readerOfThree()
+  core.peerVotes[1] = BlockSet.full()
+  core.peerVotes[2] = BlockSet.full()
+  submit(reader, VOTED)
+  reader.begin()
+  // The replica that is asked first lies; the other one is not asked.
+  reader.onException(1, 1, VOTED, 2 ** 40, NO_ROUND, 0)
+  reader.onAnswerEnd(1, 1)
+  reader.serveReady()
+  assert.deepEqual(served, [])
+  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
+    core.nowMs += 20
+    reader.sweep()
+    reader.begin()
+  }
+  reader.onException(1, 2, VOTED, 2 ** 40, NO_ROUND, 0)
+  reader.onAnswerEnd(1, 2)
+  reader.serveReady()
+  assert.deepEqual(served, [], 'it waits for all who are there')
+  reader.onAnswerEnd(2, 2)
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED])
+  assert.equal(failed.size, 0)
+})
+
+test('a replica that is there and does not answer holds up a doubtful read for a while only', () => {
+  const { core, reader, served } = readerOfThree()
+  core.peerVotes[1] = BlockSet.full()
+  core.peerVotes[2] = BlockSet.full()
+  submit(reader, VOTED)
+  reader.begin()
+  reader.onException(2, 1, VOTED, 2 ** 40, NO_ROUND, 0)
+  reader.onAnswerEnd(2, 1)
+  reader.serveReady()
+  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
+    core.nowMs += 20
+    reader.sweep()
+    reader.begin()
+  }
+  reader.onAnswerEnd(1, 2)
+  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
+    core.nowMs += 20
+    reader.sweep()
+  }
+  reader.serveReady()
+  assert.deepEqual(served, [VOTED])
 })

@@ -17,7 +17,7 @@
 import type { ByteWriter } from '@thermocline/protocol'
 import type { BlockSet } from './block-set.ts'
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
+import { READ_DOUBT_MS, READ_SETTLE_MS, ROUND_HEDGE_MS, ROUND_RESEND_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
 import type { Core } from './core.ts'
 import type { Learner } from './learner.ts'
 import type { PendingRead } from './pending-read.ts'
@@ -201,7 +201,7 @@ export class Reader {
     if (round === undefined || (round.answered & (1 << from)) !== 0 || (core.countable & (1 << from)) === 0) return
     if (!round.hasAsked(block)) return
     const state = core.block(block)
-    round.noteNeed(block, acceptedRound === NO_ROUND ? chosen : chosen + 1)
+    round.noteNeed(block, from, acceptedRound === NO_ROUND ? chosen : chosen + 1)
     if (chosen > state.chosen) {
       core.noteBehind(state, chosen)
       this.learner.fetch(state, from)
@@ -252,8 +252,9 @@ export class Reader {
     const { core } = this
     if (!core.isReadQuorum(round.answered)) return
     const lacking: PendingRead[] = []
+    const isWhole = (core.live & core.countable & ~round.answered) === 0 || core.nowMs - round.beganAtMs > READ_DOUBT_MS
     for (const read of round.reads) {
-      if (!round.hasMajority(read.block)) {
+      if (!round.hasMajority(read.block) || (read.isDoubtful && !isWhole)) {
         lacking.push(read)
         continue
       }
@@ -262,7 +263,7 @@ export class Reader {
       this.waiting.push(read)
     }
     const isScarce = round === this.scarceRound
-    if (isScarce && lacking.length > 0 && (core.live & core.countable & ~round.answered) !== 0) {
+    if (isScarce && lacking.length > 0 && !isWhole) {
       round.reads = lacking
       return
     }
@@ -328,12 +329,16 @@ export class Reader {
     }
     // Whoever it waits for may have gone.
     if (this.scarceRound.number !== 0) this.finishIfQuorum(this.scarceRound)
-    for (const read of this.waiting) this.askToSettle(read)
+    for (const read of [...this.waiting]) this.askToSettle(read)
   }
 
   private askToSettle(read: PendingRead): void {
     const { core } = this
     const waited = core.nowMs - read.sinceMs
+    if (waited >= READ_DOUBT_MS) {
+      this.doubt(read)
+      return
+    }
     if (waited < READ_SETTLE_MS * (read.settleAsked + 1)) return
     const state = core.block(read.block)
     if (state.chosen + 1 !== read.need) return
@@ -345,6 +350,14 @@ export class Reader {
     }
     const out = core.outbox.now(best)
     if (out !== undefined) core.outbox.messages.settle(out, read.block, read.need)
+  }
+
+  /** What a round has named does not come: perhaps nobody has it but the one who named it. All are asked, and the lowest maximum counts. */
+  private doubt(read: PendingRead): void {
+    this.waiting.splice(this.waiting.indexOf(read), 1)
+    read.isDoubtful = true
+    read.settleAsked = 0
+    this.scarce.push(read)
   }
 
   private dropLateValidations(validations: PendingValidation[]): PendingValidation[] {

@@ -10,6 +10,8 @@ import { MessageWriter } from './messages.ts'
 import { ProcessTable } from './processes.ts'
 import { Rejoin } from './rejoin.ts'
 
+/** The fixture's chance is a half. */
+const FIRST_QUESTION = 2 ** 31 + 1
 const BLOCK = 7
 const HERE = 'b'.repeat(16)
 const THERE = 'a'.repeat(16)
@@ -68,7 +70,7 @@ class Comparing {
     this.rejoin.sweep()
     for (let peer = 1; peer < replicaCount; peer++) {
       this.rejoin.onBarrier(BLOCK, 1)
-      this.rejoin.onBarrierEnd(peer, undefined)
+      this.rejoin.onBarrierEnd(peer, FIRST_QUESTION, undefined)
     }
   }
 

@@ -104,6 +104,8 @@ export class Rejoin {
   private isDoubtful = false
   /** Bit r: replica r was asked for its barriers and has not answered. */
   private asked = 0
+  /** Number of the last question for barriers. It begins somewhere: nobody who was not asked can answer. */
+  private question: number
   private askedAtMs = Number.NEGATIVE_INFINITY
   /** Learners' questions for digests, answered this turn. */
   private queries: { readonly from: number; readonly block: number }[] = []
@@ -123,6 +125,7 @@ export class Rejoin {
     this.needed = core.replicaCount - core.quorum + 1
     this.barriers = Array.from({ length: core.replicaCount }, () => new Float64Array(core.votes.isFull ? 0 : BLOCK_COUNT))
     this.promoted.addAll(core.votes.bits)
+    this.question = Math.floor(core.random() * 0x1_0000_0000)
     this.asksBarriers = !core.votes.isFull
   }
 
@@ -180,12 +183,12 @@ export class Rejoin {
    * Answers a learner, whose incarnation is recorded by log write `write`: the answer leaves once that is durable.
    * A promise covers what was proposed here too: a proposer promises to itself first.
    */
-  onQuery(from: number, write: number): void {
+  onQuery(from: number, question: number, write: number): void {
     const { core } = this
     const out = core.outbox.afterSync(from, write)
     if (out === undefined) return
     const { messages } = core.outbox
-    const countAt = messages.barrierAnswer(out)
+    const countAt = messages.barrierAnswer(out, question)
     let count = 0
     for (const state of core.known) {
       const index = state.promisedRound !== NO_ROUND || state.acceptedRound !== NO_ROUND ? state.chosen + 1 : state.chosen
@@ -219,12 +222,12 @@ export class Rejoin {
   }
 
   /** The answer is whole; it counts for the blocks that its sender votes in. */
-  onBarrierEnd(from: number, votes: Uint8Array | undefined): void {
-    const { answer, core } = this
+  onBarrierEnd(from: number, question: number, votes: Uint8Array | undefined): void {
+    const { answer } = this
     this.answer = []
     this.noticeNames()
     // An answer counts once, and from whom it was asked: the next question opens the next one.
-    if (this.isComplete || (core.countable & (1 << from)) === 0 || (this.asked & (1 << from)) === 0) return
+    if (!this.isAsked(from, question)) return
     this.asked &= ~(1 << from)
     const told = this.barriers[from] as Float64Array
     told.fill(0)
@@ -234,6 +237,11 @@ export class Rejoin {
       this.answers[block] = (this.answers[block] as number) | (1 << from)
       if (bitCount(this.answers[block] as number) >= this.needed) this.setBarrier(block)
     }
+  }
+
+  /** An answer of `from` to that question is waited for. */
+  isAsked(from: number, question: number): boolean {
+    return !this.isComplete && (this.core.countable & this.asked & (1 << from)) !== 0 && question === this.question
   }
 
   /**
@@ -373,12 +381,14 @@ export class Rejoin {
     const { core } = this
     this.askedAtMs = core.nowMs
     this.isDoubtful = false
+    this.asked = 0
+    this.question = (this.question + 1) >>> 0
     for (let replica = 0; replica < core.replicaCount; replica++) {
       if (replica === core.replica) continue
       const out = core.outbox.now(replica)
       if (out === undefined) continue
       this.asked |= 1 << replica
-      core.outbox.messages.barrierQuery(out)
+      core.outbox.messages.barrierQuery(out, this.question)
     }
   }
 

@@ -165,7 +165,8 @@ export class Copier {
     state.needsCopy = false
     state.isSetAside = false
     state.holdAt = 0
-    moveTo(this.core, state, position.index, valueProcess, valueCounter)
+    // A copy of what was there already supersedes no promise: a voter may have cast one in the next instance.
+    if (position.index > state.chosen) moveTo(this.core, state, position.index, valueProcess, valueCounter)
     state.snapshotIndex = position.index
     state.markPending = false
     this.log.copyEnd(state.block, position.index, valueProcess, valueCounter)

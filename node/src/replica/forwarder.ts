@@ -20,12 +20,14 @@ export class Forwarder {
   private readonly core: Core
   private readonly proposeHere: (write: PendingWrite) => void
   private readonly sent = new Map<number, Forwarded>()
-  private nextId = 1
+  /** Ids begin somewhere: nobody who was not asked can answer. */
+  private nextId: number
   forwarded = 0
 
   constructor(core: Core, proposeHere: (write: PendingWrite) => void) {
     this.core = core
     this.proposeHere = proposeHere
+    this.nextId = Math.floor(core.random() * 0x1_0000_0000)
   }
 
   get waiting(): number {

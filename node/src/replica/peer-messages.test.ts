@@ -14,7 +14,7 @@ test('an entry that the disk does not give back to serve it ends the store, with
   }
   const messages = new PeerMessages(options as PeerMessagesOptions)
   messages.begin({ replica: 2 } as Peer)
-  messages.onFetch(7, 1)
+  messages.onFetch(7, 1, 5)
   await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(
     errors.map(({ message }) => message),
@@ -44,7 +44,7 @@ test('what the log holds below a snapshot is not handed on: it may be what was a
   const served = new PeerMessages(options as PeerMessagesOptions)
   served.begin({ replica: 2 } as Peer)
   for (const from of [4, 5]) {
-    served.onFetch(7, from)
+    served.onFetch(7, from, 5)
     await new Promise((resolve) => setImmediate(resolve))
   }
   assert.deepEqual(read, [5])

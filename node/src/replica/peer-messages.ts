@@ -105,16 +105,16 @@ export class PeerMessages implements PeerHandler {
     this.options.learner.onChosen(this.from, block, instance, valueProcess, valueCounter)
   }
 
-  onFetch(block: number, from: number): void {
-    this.serveFetch(this.from, block, from).catch((error: unknown) => this.options.onUnreadable(error as Error))
+  onFetch(block: number, from: number, question: number): void {
+    this.serveFetch(this.from, block, from, question).catch((error: unknown) => this.options.onUnreadable(error as Error))
   }
 
-  onEntry(block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
-    this.options.learner.onEntry(this.from, block, instance, valueProcess, valueCounter, entry)
+  onEntry(question: number, block: number, instance: number, valueProcess: ProcessRef, valueCounter: number, entry: Uint8Array): void {
+    this.options.learner.onEntry(this.from, question, block, instance, valueProcess, valueCounter, entry)
   }
 
-  onEntriesEnd(block: number, chosen: number, status: number): void {
-    this.options.learner.onEntriesEnd(this.from, block, chosen, status)
+  onEntriesEnd(question: number, block: number, chosen: number, status: number): void {
+    this.options.learner.onEntriesEnd(this.from, question, block, chosen, status)
   }
 
   onReadRoundBlock(round: number, block: number, chosen: number): void {
@@ -194,17 +194,17 @@ export class PeerMessages implements PeerHandler {
     if (out !== undefined) core.outbox.messages.wantPositions(out)
   }
 
-  onBarrierQuery(): void {
+  onBarrierQuery(question: number): void {
     // What the learner's hello said is in memory; its answer rests on the record of it being durable.
-    this.options.rejoin.onQuery(this.from, this.options.recordMemories())
+    this.options.rejoin.onQuery(this.from, question, this.options.recordMemories())
   }
 
   onBarrier(block: number, index: number): void {
     this.options.rejoin.onBarrier(block, index)
   }
 
-  onBarrierEnd(votes: Uint8Array | undefined): void {
-    this.options.rejoin.onBarrierEnd(this.from, votes)
+  onBarrierEnd(question: number, votes: Uint8Array | undefined): void {
+    this.options.rejoin.onBarrierEnd(this.from, question, votes)
   }
 
   onDigestQuery(block: number): void {
@@ -221,7 +221,7 @@ export class PeerMessages implements PeerHandler {
   }
 
   /** Answers a fetch with entries from the log, or says that a snapshot is needed. */
-  private async serveFetch(to: number, block: number, from: number): Promise<void> {
+  private async serveFetch(to: number, block: number, from: number, question: number): Promise<void> {
     const { core, readEntry, soon } = this.options
     const state = core.block(block)
     const entries: LoggedEntry[] = []
@@ -237,7 +237,7 @@ export class PeerMessages implements PeerHandler {
     }
     const out = core.outbox.now(to)
     if (out === undefined) return
-    const countAt = core.outbox.messages.entriesBegin(out, block, from)
+    const countAt = core.outbox.messages.entriesBegin(out, block, from, question)
     for (const { valueProcess, valueCounter, entry } of entries) core.outbox.messages.entry(out, valueProcess, valueCounter, entry)
     const status = entries.length === 0 && isMissing ? FetchStatus.needsSnapshot : FetchStatus.ok
     core.outbox.messages.entriesEnd(out, countAt, entries.length, state.chosen, status)

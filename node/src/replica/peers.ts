@@ -291,11 +291,21 @@ export class Peers implements Outbox {
     this.framesReceived++
     this.options.memories.noteWrite(peer.replica, reader.u48())
     const epoch = reader.u32()
-    const known = peer.naming
-    peer.naming = readNaming(reader, known, (replica, incarnation) => peer.claims.set(replica, incarnation))
-    if (peer.naming !== known && peer.claims.size > 0) this.options.onClaims()
+    this.readClaims(peer, reader)
     // The news may be that this peer, or this replica, has been replaced.
     if (peer.isReady) this.options.onFrame(peer, reader, epoch)
+  }
+
+  /** What the frame names, all of it: what it does not name any more, the peer has not said. */
+  private readClaims(peer: Peer, reader: ByteReader): void {
+    const { claims, naming } = peer
+    const named: [number, Incarnation][] = []
+    peer.naming = readNaming(reader, naming, (replica, incarnation) => named.push([replica, incarnation]))
+    if (peer.naming === naming) return
+    const isNews = claims.size > 0 || named.length > 0
+    claims.clear()
+    for (const [replica, incarnation] of named) claims.set(replica, incarnation)
+    if (isNews) this.options.onClaims()
   }
 
   private drop(peer: Peer, reason: string): void {

@@ -20,6 +20,7 @@ import { NoCrash } from './no-crash.ts'
 import { NoProtocolViolation } from './no-protocol-violation.ts'
 import { NoReplacedVoteCounted } from './no-replaced-vote-counted.ts'
 import { NoVoteAtOrBelowBarrier } from './no-vote-at-or-below-barrier.ts'
+import { NothingIsPinned } from './nothing-is-pinned.ts'
 import { OldRecordsAgree } from './old-records-agree.ts'
 import { OneValuePerInstance } from './one-value-per-instance.ts'
 import { OneVolumePerIncarnation } from './one-volume-per-incarnation.ts'
@@ -59,6 +60,7 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new NeverRolledBack(),
     new OldRecordsAgree(),
     new SetsAsideWhatIsWrong(),
+    new NothingIsPinned(),
     new NoCrash(),
     new Restarts(),
     new Linearizable(),
