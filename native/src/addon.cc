@@ -39,6 +39,14 @@ std::string optionalText(napi_env env, napi_value options, const char* name) {
   return isUndefined(env, value) ? std::string() : js::toText(env, value, name);
 }
 
+std::optional<HashKey> optionalHashKey(napi_env env, napi_value options) {
+  const napi_value value = property(env, options, "hashKey");
+  if (isUndefined(env, value)) return std::nullopt;
+  const js::Span bytes = js::toBytes(env, value, "hashKey");
+  if (bytes.size != sizeof(HashKey)) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "hashKey must have 16 bytes");
+  return HashKey{loadU64(bytes.data), loadU64(bytes.data + 8)};
+}
+
 namespace {
 
 constexpr napi_type_tag kStoreTag = {0x7d0c1f5a2b984e63, 0x91b3a6c4e8d75f20};
@@ -64,6 +72,7 @@ EngineConfig configOf(napi_env env, napi_value options) {
   config.memtableBytes = js::toIndex(env, property(env, options, "memtableBytes"), "memtableBytes");
   config.blockCacheBytes = js::toIndex(env, property(env, options, "blockCacheBytes"), "blockCacheBytes");
   config.versionCacheBytes = js::toIndex(env, property(env, options, "versionCacheBytes"), "versionCacheBytes");
+  config.hashKey = optionalHashKey(env, options);
   const napi_value verify = property(env, options, "verifyOldRecords");
   if (!isUndefined(env, verify)) must(napi_get_value_bool(env, verify, &config.verifyOldRecords));
   if (config.sliceDurationMs == 0 || config.sliceDurationMs > kSliceMask) {

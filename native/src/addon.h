@@ -67,5 +67,7 @@ void addTier(napi_env env, napi_value exports);
 // Fields of an object of options.
 napi_value property(napi_env env, napi_value object, const char* name);
 std::string optionalText(napi_env env, napi_value options, const char* name);
+// Undefined, or 16 bytes.
+std::optional<HashKey> optionalHashKey(napi_env env, napi_value options);
 
 }  // namespace thermocline

@@ -139,8 +139,8 @@ void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueI
   position.index = index;
   memcpy(position.valueId.data(), valueId, kValueIdBytes);
   if (horizon > position.horizon) {
-    position.digest += horizonElement(horizon) - horizonElement(position.horizon);
-    position.digest -= requests_.dropBelow(state.answers, horizon);
+    position.digest += horizonElement(position.digestKey, horizon) - horizonElement(position.digestKey, position.horizon);
+    position.digest -= requests_.dropBelow(state.answers, horizon, position.digestKey);
     position.horizon = horizon;
   }
   for (uint32_t left = head.requests; left > 0; left--) applyRequest(state, log, index, head.proposedAtMs, entry, answers);
@@ -177,12 +177,12 @@ void Engine::applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint
   const Answer answer{requestId, index, outcome, detail, proposedAtMs};
   requests_.add(state.block, state.answers, answer);
   active_->addAnswer(log, answer);
-  state.position.digest += answerElement(requestId, index, outcome, detail);
+  state.position.digest += answerElement(state.position.digestKey, requestId, index, outcome, detail);
   writeAnswer(answers, outcome, index, detail);
 }
 
 void Engine::applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count) {
-  const SeriesRef series(name, state.block);
+  const SeriesRef series = seriesOf(name, state.block);
   Series& into = active_->findOrAdd(series, log);
   Page* page = nullptr;
   uint64_t cachedSlice = UINT64_MAX;
@@ -211,16 +211,16 @@ void Engine::applyOperations(BlockState& state, BlockLog& log, uint64_t index, s
     }
     const uint64_t before = page->element;
     if (kind == kPut) {
-      applyPut(state, series, *page, index, id, oldSize, oldExists, oldHash, value);
+      applyPut(state, into, *page, index, id, oldSize, oldExists, oldHash, value);
     } else {
-      applyRemoval(state, series, *page, index, id, oldSize, oldHash);
+      applyRemoval(state, *page, index, id, oldSize, oldHash);
     }
-    page->element = page->exists ? pageElement(series.hash, slice, page->header) : 0;
+    page->element = page->exists ? pageElement(state.position.digestKey, into.digestName, slice, page->header) : 0;
     state.position.digest += page->element - before;
   }
 }
 
-void Engine::applyPut(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
+void Engine::applyPut(BlockState& state, const Series& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
                       uint64_t oldHash, std::string_view value) {
   PageHeader& header = page.header;
   if (!page.exists) {
@@ -236,12 +236,11 @@ void Engine::applyPut(BlockState& state, const SeriesRef& series, Page& page, ui
   } else {
     header.count++;
   }
-  state.position.digest += recordElement(series.hash, id, index, value);
+  state.position.digest += recordElement(state.position.digestKey, series.digestName, id, index, value);
   active_->put(page, id, index, value);
 }
 
-void Engine::applyRemoval(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize,
-                          uint64_t oldHash) {
+void Engine::applyRemoval(BlockState& state, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, uint64_t oldHash) {
   PageHeader& header = page.header;
   header.version = index;
   header.floor = index;
@@ -270,7 +269,7 @@ Page& Engine::pageForApply(const SeriesRef& series, Series& into, uint64_t slice
   if (frozen || !recentHeader(series, slice, header, exists)) {
     exists = readPageHeader(*store_, below, series, slice, key_, row_, header);
   }
-  return active_->addPage(into, slice, exists ? &header : nullptr);
+  return active_->addPage(into, slice, exists ? &header : nullptr, blocks_[series.block]->position.digestKey);
 }
 
 void Engine::verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash) {
@@ -279,7 +278,8 @@ void Engine::verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32
   uint64_t version;
   std::string_view value;
   const bool found = readRecord(*store_, view, series, sliceOf(id), id, key_, row_, version, value);
-  if (found == exists && (!found || (value.size() == size && recordElement(series.hash, id, version, value) == hash))) return;
+  const Hash128 name = digestName(view.digestKey, series.name);
+  if (found == exists && (!found || (value.size() == size && recordElement(view.digestKey, name, id, version, value) == hash))) return;
   throw Contradiction{"the entry ships another old record than the one stored, in series " + std::string(series.name)};
 }
 

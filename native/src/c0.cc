@@ -30,13 +30,10 @@ C0::C0() : table_(kFirstTableSlots, nullptr) {}
 
 Series* C0::find(const SeriesRef& series) const {
   const size_t mask = table_.size() - 1;
-  for (size_t at = series.hash.low64 & mask;; at = (at + 1) & mask) {
+  for (size_t at = series.hash.low & mask;; at = (at + 1) & mask) {
     Series* found = table_[at];
     if (found == nullptr) return nullptr;
-    if (found->hash.low64 == series.hash.low64 && found->hash.high64 == series.hash.high64 && found->block == series.block &&
-        found->name() == series.name) {
-      return found;
-    }
+    if (found->hash == series.hash && found->block == series.block && found->name() == series.name) return found;
   }
 }
 
@@ -44,11 +41,11 @@ Series& C0::findOrAdd(const SeriesRef& series, BlockLog& log) {
   if (Series* found = find(series)) return *found;
   if ((seriesCount_ + 1) * 2 > table_.size()) growTable();
   auto* added = static_cast<Series*>(arena_.take(sizeof(Series) + series.name.size()));
-  *added = {series.hash, log.series, nullptr, 0, 0, series.block, static_cast<uint16_t>(series.name.size())};
+  *added = {series.hash, digestName(log.digestKey, series.name), log.series, nullptr, 0, 0, series.block, static_cast<uint16_t>(series.name.size())};
   memcpy(added + 1, series.name.data(), series.name.size());
   log.series = added;
   const size_t mask = table_.size() - 1;
-  size_t at = series.hash.low64 & mask;
+  size_t at = series.hash.low & mask;
   while (table_[at] != nullptr) at = (at + 1) & mask;
   table_[at] = added;
   seriesCount_++;
@@ -60,7 +57,7 @@ void C0::growTable() {
   const size_t mask = larger.size() - 1;
   for (Series* series : table_) {
     if (series == nullptr) continue;
-    size_t at = series->hash.low64 & mask;
+    size_t at = series->hash.low & mask;
     while (larger[at] != nullptr) at = (at + 1) & mask;
     larger[at] = series;
   }
@@ -81,7 +78,7 @@ Page* C0::findPage(const Series& series, uint64_t slice) {
   return at < series.pageCount && series.pages[at]->slice == slice ? series.pages[at] : nullptr;
 }
 
-Page& C0::addPage(Series& series, uint64_t slice, const PageHeader* below) {
+Page& C0::addPage(Series& series, uint64_t slice, const PageHeader* below, const HashKey& digestKey) {
   auto* page = static_cast<Page*>(arena_.take(sizeof(Page)));
   *page = {};
   page->slice = slice;
@@ -89,7 +86,7 @@ Page& C0::addPage(Series& series, uint64_t slice, const PageHeader* below) {
   page->fresh = below == nullptr;
   if (below != nullptr) {
     page->header = *below;
-    page->element = pageElement(series.hash, slice, *below);
+    page->element = pageElement(digestKey, series.digestName, slice, *below);
   }
   if (series.pageCount == series.pageCapacity) {
     const uint32_t capacity = std::max<uint32_t>(2, series.pageCapacity * 2);
@@ -212,6 +209,11 @@ BlockLog& C0::addLog(uint16_t block) {
   logs_.back()->block = block;
   logBytes_ += sizeof(BlockLog);
   return *logs_.back();
+}
+
+void C0::rekey(BlockLog& log, const HashKey& key) {
+  log.digestKey = key;
+  for (Series* series = log.series; series != nullptr; series = series->nextInBlock) series->digestName = digestName(key, series->name());
 }
 
 void C0::addAnswer(BlockLog& log, const Answer& answer) {

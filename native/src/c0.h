@@ -64,7 +64,9 @@ struct Page {
 };
 
 struct Series {
-  XXH128_hash_t hash;
+  Hash128 hash;
+  // What stands for the series in the block's digest.
+  Hash128 digestName;
   Series* nextInBlock;
   Page** pages;
   uint32_t pageCount;
@@ -83,6 +85,7 @@ struct AnswerRowRange {
 struct BlockLog {
   uint16_t block = 0;
   bool dropped = false;
+  HashKey digestKey;
   Series* series = nullptr;
   // Answers given, in the format of an answers row.
   std::string answers;
@@ -101,12 +104,14 @@ class C0 {
   // Position of the first page with a slice ≥ the given one.
   static uint32_t lowerBound(const Series& series, uint64_t slice);
   // Adds a page that is known not to be here.
-  Page& addPage(Series& series, uint64_t slice, const PageHeader* below);
+  Page& addPage(Series& series, uint64_t slice, const PageHeader* below, const HashKey& digestKey);
   static const Blob* findRecord(const Page& page, uint64_t id);
   void put(Page& page, uint64_t id, uint64_t version, std::string_view value);
   void remove(Page& page, uint64_t id, uint64_t version);
 
   BlockLog& addLog(uint16_t block);
+  // The block's digest has another key now.
+  static void rekey(BlockLog& log, const HashKey& key);
   const std::vector<std::unique_ptr<BlockLog>>& logs() const { return logs_; }
   std::vector<std::unique_ptr<BlockLog>>& logs() { return logs_; }
   void addAnswer(BlockLog& log, const Answer& answer);

@@ -2,6 +2,9 @@
 // order of its terms, so replicas that applied the same entries agree whatever they flushed and when, and an element
 // leaves by subtraction. Elements: records, page headers, answers of the request table, and the horizon. The element of
 // a record is what a proposer ships as "old hash", so that followers need not read the old record.
+//
+// Elements are keyed hashes: a client that could compute them could choose records that cancel each other out of the sum. The
+// key is the block's own, the same on all its replicas.
 #pragma once
 
 #include "keys.h"
@@ -16,26 +19,31 @@ struct PageHeader {
 };
 
 namespace digest_detail {
-enum Seed : uint64_t { record = 1, page = 2, answer = 3, horizon = 4 };
+enum Kind : uint64_t { record = 1, page = 2, answer = 3, horizon = 4 };
 }
 
-inline uint64_t recordElement(const XXH128_hash_t& series, uint64_t id, uint64_t version, std::string_view value) {
-  const uint64_t words[6] = {series.low64, series.high64, id, version, value.size(), XXH3_64bits(value.data(), value.size())};
-  return XXH3_64bits_withSeed(words, sizeof words, digest_detail::record);
+// What stands for a series in the elements of its records and pages.
+inline Hash128 digestName(const HashKey& key, std::string_view series) { return keyedHash128(key, series.data(), series.size()); }
+
+inline uint64_t recordElement(const HashKey& key, const Hash128& series, uint64_t id, uint64_t version, std::string_view value) {
+  const uint64_t words[7] = {digest_detail::record, series.low,   series.high, id, version, value.size(),
+                             keyedHash64(key, value.data(), value.size())};
+  return keyedHash64(key, words, sizeof words);
 }
 
-inline uint64_t pageElement(const XXH128_hash_t& series, uint64_t slice, const PageHeader& page) {
-  const uint64_t words[7] = {series.low64, series.high64, slice, page.version, page.bytes, page.floor, page.count};
-  return XXH3_64bits_withSeed(words, sizeof words, digest_detail::page);
+inline uint64_t pageElement(const HashKey& key, const Hash128& series, uint64_t slice, const PageHeader& page) {
+  const uint64_t words[8] = {digest_detail::page, series.low, series.high, slice, page.version, page.bytes, page.floor, page.count};
+  return keyedHash64(key, words, sizeof words);
 }
 
-inline uint64_t answerElement(const uint8_t* requestId, uint64_t index, uint8_t code, const uint8_t* detail) {
-  const uint64_t words[5] = {loadU64(requestId), loadU64(requestId + 8), index, code, loadU64(detail)};
-  return XXH3_64bits_withSeed(words, sizeof words, digest_detail::answer);
+inline uint64_t answerElement(const HashKey& key, const uint8_t* requestId, uint64_t index, uint8_t code, const uint8_t* detail) {
+  const uint64_t words[6] = {digest_detail::answer, loadU64(requestId), loadU64(requestId + 8), index, code, loadU64(detail)};
+  return keyedHash64(key, words, sizeof words);
 }
 
-inline uint64_t horizonElement(uint64_t horizon) {
-  return horizon == 0 ? 0 : XXH3_64bits_withSeed(&horizon, sizeof horizon, digest_detail::horizon);
+inline uint64_t horizonElement(const HashKey& key, uint64_t horizon) {
+  const uint64_t words[2] = {digest_detail::horizon, horizon};
+  return horizon == 0 ? 0 : keyedHash64(key, words, sizeof words);
 }
 
 }  // namespace thermocline

@@ -9,7 +9,8 @@ Engine::Engine(const EngineConfig& config, std::shared_ptr<SortedStore> store)
       store_(std::move(store)),
       // From calloc: half a megabyte that costs no page until a block is used.
       blocks_(static_cast<BlockState**>(calloc(65536, sizeof(BlockState*))), free),
-      versions_(config.versionCachePath, config.versionCacheBytes, config.incarnation),
+      versions_(config.versionCachePath, config.versionCacheBytes, config.incarnation, config.hashKey ? *config.hashKey : randomHashKey()),
+      requests_(versions_.key()),
       active_(std::make_shared<C0>()) {
   if (blocks_ == nullptr) throw std::bad_alloc();
   load();
@@ -34,6 +35,7 @@ BlockLog& Engine::logOf(BlockState& state) {
     state.logRotation = rotation_;
   }
   state.log->dropped = false;
+  if (state.log->digestKey != state.position.digestKey) C0::rekey(*state.log, state.position.digestKey);
   return *state.log;
 }
 

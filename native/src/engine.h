@@ -29,6 +29,8 @@ struct EngineConfig {
   std::string versionCachePath;
   uint64_t versionCacheBytes = 0;
   std::string incarnation;
+  // Of the tables in memory, and of a version cache that starts empty; random where nothing is given.
+  std::optional<HashKey> hashKey;
   // Tests and the simulator: compare what entries ship of old records with what is stored.
   bool verifyOldRecords = false;
 };
@@ -61,6 +63,7 @@ struct ReadView {
   const StoreSnapshot* snapshot = nullptr;
   ReadTier tier = ReadTier::disk;
   uint64_t appliedIndex = 0;
+  HashKey digestKey;
   // A scan may not pass this id: the copy of the active component ends there.
   bool bounded = false;
   uint64_t boundId = 0;
@@ -159,9 +162,9 @@ class Engine {
   void applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view entry, Sink* answers);
   void applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers);
   void applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count);
-  void applyPut(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
+  void applyPut(BlockState& state, const Series& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
                 uint64_t oldHash, std::string_view value);
-  void applyRemoval(BlockState& state, const SeriesRef& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, uint64_t oldHash);
+  void applyRemoval(BlockState& state, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, uint64_t oldHash);
   bool recentHeader(const SeriesRef& series, uint64_t slice, PageHeader& header, bool& exists) const;
   Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
   void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
@@ -174,6 +177,7 @@ class Engine {
   void beginIngest();
   void endIngest(bool failed);
 
+  SeriesRef seriesOf(std::string_view name, uint16_t block) const { return {name, block, versions_.key()}; }
   const Series* frozenSeries(const SeriesRef& series) const;
   ReadView liveView(const SeriesRef& series) const;
 
@@ -181,8 +185,8 @@ class Engine {
   std::shared_ptr<SortedStore> store_;
   std::unique_ptr<BlockState*[], void (*)(void*)> blocks_;
   std::vector<BlockState*> known_;
-  RequestTable requests_;
   VersionCache versions_;
+  RequestTable requests_;
   uint32_t restoreGeneration_ = 0;
   std::shared_ptr<C0> active_;
   std::shared_ptr<const C0> frozen_;

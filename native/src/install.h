@@ -60,7 +60,7 @@ class Install {
   void addMeta(std::string_view key, std::string_view value);
   void addPage(std::string_view key, std::string_view value);
   void addRecord(std::string_view key, std::string_view value);
-  const XXH128_hash_t& hashOf(std::string_view series);
+  const Hash128& digestNameOf(std::string_view series);
 
   const uint16_t block_;
   const std::shared_ptr<SortedStore> store_;
@@ -75,7 +75,7 @@ class Install {
   std::vector<std::string> answerRows_;
   std::string lastKeys_[kFamilyCount];
   std::string lastSeries_;
-  XXH128_hash_t lastHash_{};
+  Hash128 lastName_;
 };
 
 }  // namespace thermocline

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "bytes.h"
+#include "keyed_hash.h"
 
 namespace thermocline {
 
@@ -23,13 +24,17 @@ constexpr uint64_t kSliceMask = (uint64_t{1} << 48) - 1;
 // which no page of the series came or went.
 constexpr uint64_t kDirectorySlice = kSliceMask;
 
-// A series as a request names it; its hash is taken once.
+// Part of the data format (protocol/src/block.ts): anybody can compute it.
+inline uint16_t blockOf(std::string_view series) { return static_cast<uint16_t>(XXH64(series.data(), series.size(), 0) >> 48); }
+
+// A series as a request names it; its hash is taken once, under the key of the tables that it is looked up in.
 struct SeriesRef {
   std::string_view name;
   uint16_t block;
-  XXH128_hash_t hash;
+  Hash128 hash;
 
-  SeriesRef(std::string_view name, uint16_t block) : name(name), block(block), hash(XXH3_128bits(name.data(), name.size())) {}
+  SeriesRef(std::string_view name, uint16_t block, const HashKey& key)
+      : name(name), block(block), hash(keyedHash128(key, name.data(), name.size())) {}
 };
 
 inline void appendU16(std::string& key, uint16_t value) {

@@ -43,12 +43,12 @@ constexpr size_t kMostAsksOpen = 65'536;
 constexpr std::string_view kTooMuch = "too many requests wait in this memory node";
 constexpr std::string_view kElsewhere = "this page is not served from memory; the storage tier has it";
 
-bool sameHash(const XXH128_hash_t& a, const XXH128_hash_t& b) { return a.low64 == b.low64 && a.high64 == b.high64; }
-
 }  // namespace
 
 MemoryTier::MemoryTier(const TierConfig& config)
-    : config_(config), cache_(config.path, config.cacheBytes, config.owner + "/" + std::to_string(config.restoreGeneration), config.boot) {}
+    : config_(config),
+      cache_(config.path, config.cacheBytes, config.owner + "/" + std::to_string(config.restoreGeneration), config.boot, config.sliceDurationMs,
+             config.hashKey ? *config.hashKey : randomHashKey()) {}
 
 void MemoryTier::setOwners(const uint16_t* owners, size_t groups) {
   owners_.assign(owners, owners + 65536);
@@ -110,7 +110,7 @@ void MemoryTier::lookAhead(Reader requests, uint32_t count) {
     const std::string_view name = body.bytes(nameBytes);
     body.u16();
     // The block is no part of the page's key.
-    ahead_.push_back(pageKeyOf(SeriesRef(name, 0), sliceOf(body.id())));
+    ahead_.push_back(pageKeyOf(seriesOf(name, 0), sliceOf(body.id())));
     cache_.expectRow(ahead_.back());
   }
   for (const PageKey& key : ahead_) cache_.expectEntry(key);
@@ -142,8 +142,8 @@ MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) 
 
 void MemoryTier::submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds) {
   const Request request = parse(waiter.operation, body);
-  const uint16_t block = static_cast<uint16_t>(XXH64(request.series.data(), request.series.size(), 0) >> 48);
-  const SeriesRef series(request.series, block);
+  const uint16_t block = blockOf(request.series);
+  const SeriesRef series = seriesOf(request.series, block);
   if (!plan(request, series, nowSeconds)) {
     refuse(waiter, kNotCached, 0, kElsewhere);
     return;
@@ -251,11 +251,12 @@ MemoryTier::Validation& MemoryTier::openIn(Queue& queue, uint16_t group, Lane la
 }
 
 // Where the item of asks_ stands among those that wait, or may be noted; null if there is no room to note it. (Equal requests need
-// the same pages at the same versions: the cache did not change in between, or they are other items.)
+// the same pages at the same versions: the cache did not change in between, or they are other items.) Names and asks are
+// compared in full; the hash, which is seeded with one under the cache's key, says where to look.
 MemoryTier::JoinSlot* MemoryTier::joinSlot(Queue& queue, const SeriesRef& series, bool& found) {
   found = false;
   if (queue.joins.empty()) queue.joins.resize(kJoinSlots);
-  const uint64_t key = XXH3_64bits_withSeed(asks_.data(), asks_.size() * sizeof(Ask), series.hash.low64);
+  const uint64_t key = XXH3_64bits_withSeed(asks_.data(), asks_.size() * sizeof(Ask), series.hash.low);
   const uint64_t waiting = queue.validations.empty() ? queue.next : queue.validations.front()->sequence;
   for (size_t step = 0; step < kJoinSteps; step++) {
     JoinSlot& slot = queue.joins[(key + step) & (kJoinSlots - 1)];
@@ -266,7 +267,7 @@ MemoryTier::JoinSlot* MemoryTier::joinSlot(Queue& queue, const SeriesRef& series
     if (slot.key != key) continue;
     const Validation& validation = *queue.validations[slot.sequence - waiting];
     const Item& item = validation.items[slot.item];
-    found = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
+    found = nameOf(validation, item) == series.name && item.asks == asks_.size() &&
             memcmp(&validation.asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
     if (found) return &slot;
   }
@@ -276,7 +277,6 @@ MemoryTier::JoinSlot* MemoryTier::joinSlot(Queue& queue, const SeriesRef& series
 uint32_t MemoryTier::addItem(Queue& queue, Validation& validation, const SeriesRef& series, uint32_t seriesAt) {
   queue.series++;
   Item item{};
-  item.series = series.hash;
   item.block = series.block;
   item.seriesBytes = static_cast<uint16_t>(series.name.size());
   item.seriesAt = seriesAt;
@@ -318,7 +318,7 @@ size_t MemoryTier::waiting(uint16_t group, Lane lane) const {
 // While they waited, pages that they lack may have come with another validation.
 void MemoryTier::refreshAsks(Validation& validation, uint32_t nowSeconds) {
   for (const Item& item : validation.items) {
-    const SeriesRef series({validation.bodies.data() + item.seriesAt, item.seriesBytes}, item.block);
+    const SeriesRef series = seriesOf(nameOf(validation, item), item.block);
     for (uint32_t i = 0; i < item.asks; i++) {
       Ask& ask = validation.asks[item.asksAt + i];
       Held held{};
@@ -403,8 +403,7 @@ void MemoryTier::fail(uint32_t number, uint8_t error, uint64_t argument, std::st
 
 // The same item, alone, with all who wait for it.
 void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
-  const std::string_view name(from.bodies.data() + item.seriesAt, item.seriesBytes);
-  const SeriesRef series(name, item.block);
+  const SeriesRef series = seriesOf(nameOf(from, item), item.block);
   asks_.assign(from.asks.begin() + item.asksAt, from.asks.begin() + item.asksAt + item.asks);
   Queue& queue = queues_[from.group * kLanes + static_cast<size_t>(Lane::patient)];
   if (queue.series >= kMostWaitingSeries[static_cast<size_t>(Lane::patient)]) {
@@ -428,7 +427,7 @@ void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
 }
 
 void MemoryTier::finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds) {
-  const SeriesRef series({validation.bodies.data() + item.seriesAt, item.seriesBytes}, item.block);
+  const SeriesRef series = seriesOf(nameOf(validation, item), item.block);
   const uint64_t applied = answer.u48();
   // What was held becomes what is validated.
   std::vector<Ask>& asks = validated_;

@@ -17,6 +17,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "page_cache.h"
@@ -31,6 +32,8 @@ struct TierConfig {
   uint32_t boot = 0;
   uint64_t sliceDurationMs = 0;
   uint32_t restoreGeneration = 0;
+  // Of a cache that starts empty; random where nothing is given.
+  std::optional<HashKey> hashKey;
 };
 
 enum class Lane : uint8_t { held = 0, missing = 1, patient = 2 };
@@ -97,7 +100,6 @@ class MemoryTier {
   static constexpr uint8_t kOverloaded = 6;
   static constexpr uint8_t kNotCached = 25;
   static constexpr uint64_t kRetryAfterMs = 50;
-  static constexpr uint64_t kNothingHeld = kSliceMask;
   // In place of a validated version: the cache does not hold the page any more, or it is too large for it.
   static constexpr uint64_t kGone = UINT64_MAX;
   static constexpr uint64_t kLarge = UINT64_MAX - 1;
@@ -122,7 +124,6 @@ class MemoryTier {
     uint64_t held;
   };
   struct Item {
-    XXH128_hash_t series;
     uint16_t block;
     uint16_t seriesBytes;
     uint32_t seriesAt;
@@ -170,6 +171,8 @@ class MemoryTier {
   };
   enum class Served { done, again, notCached };
 
+  SeriesRef seriesOf(std::string_view name, uint16_t block) const { return {name, block, cache_.key()}; }
+  static std::string_view nameOf(const Validation& from, const Item& item) { return {from.bodies.data() + item.seriesAt, item.seriesBytes}; }
   // The oldest slice that is not the storage tier's.
   uint64_t oldestSlice(uint32_t nowSeconds) const;
   uint64_t sliceOf(uint64_t id) const { return (id >> 16) / config_.sliceDurationMs; }

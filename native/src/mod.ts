@@ -19,6 +19,8 @@ export interface NativeOptions {
   readonly versionCachePath?: string | undefined
   readonly versionCacheBytes: number
   readonly incarnation: string
+  /** 16 bytes under which the names of series are hashed; random if undefined. */
+  readonly hashKey?: Uint8Array | undefined
   /** Compare what entries ship of old records with what is stored, and throw on a difference. */
   readonly verifyOldRecords?: boolean | undefined
 }
@@ -32,6 +34,8 @@ export interface NativeTierOptions {
   readonly boot: number
   readonly sliceDurationMs: number
   readonly restoreGeneration: number
+  /** 16 bytes under which the names of series are hashed, where the cache begins empty; random if undefined. */
+  readonly hashKey?: Uint8Array | undefined
 }
 
 export interface NativeRing {

@@ -7,7 +7,7 @@ namespace thermocline {
 namespace {
 
 constexpr uint64_t kMagic = 0x4543414345474150;  // "PAGECACE"
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 constexpr uint32_t kEntryMagic = 0x45474150;
 constexpr uint32_t kPaddingMagic = 0x20444150;
 // Positions and sizes are multiples of it.
@@ -22,9 +22,8 @@ constexpr size_t kCopyEntries = 8192;
 constexpr int kPositionBits = 44;
 constexpr uint64_t kPositionMask = (uint64_t{1} << kPositionBits) - 1;
 
-uint64_t tagOf(const PageKey& key) { return (key.high << 6) >> kPositionBits; }
+uint64_t tagOf(const PageKey& key) { return (key.hash.high << 6) >> kPositionBits; }
 uint64_t slotOf(const PageKey& key, uint64_t position) { return (tagOf(key) << kPositionBits) | position; }
-bool isSame(const PageKey& a, const PageKey& b) { return a.high == b.high && a.low == b.low; }
 
 uint64_t checkedBytes(uint64_t bytes) {
   if (bytes >= PageCache::kLeastBytes) return bytes;
@@ -33,8 +32,9 @@ uint64_t checkedBytes(uint64_t bytes) {
 
 }  // namespace
 
-PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot)
-    : file_(path, checkedBytes(bytes), "page cache", "--cache-dir", true), boot_(boot) {
+PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot, uint64_t sliceDurationMs,
+                     const HashKey& fresh)
+    : file_(path, checkedBytes(bytes), "page cache", "--cache-dir", true), boot_(boot), sliceDurationMs_(sliceDurationMs) {
   constexpr size_t headBytes = (sizeof(Header) + 4095) / 4096 * 4096;
   const uint64_t perRing = (bytes - headBytes) / kRings;
   rowsPerRing_ = perRing / (kBytesPerSlot * kRowSlots + sizeof(Row));
@@ -43,7 +43,7 @@ PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string&
   Header* header = reinterpret_cast<Header*>(file_.data());
   const uint64_t ownerHash = XXH3_64bits(bound.data(), bound.size());
   warm_ = !path.empty() && header->magic == kMagic && header->format == kFormat && header->rings == kRings && header->bytes == bytes &&
-          header->ownerHash == ownerHash;
+          header->ownerHash == ownerHash && hasSoundStates();
   if (!warm_) {
     // Without its magic the file is nobody's until it is all set up.
     header->magic = 0;
@@ -53,9 +53,11 @@ PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string&
     header->rings = kRings;
     header->bytes = bytes;
     header->ownerHash = ownerHash;
+    header->key = fresh;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     header->magic = kMagic;
   }
+  key_ = header->key;
   uint8_t* at = file_.data() + headBytes;
   Row* rows = reinterpret_cast<Row*>(at);
   uint8_t* data = at + kRings * rowsPerRing_ * sizeof(Row);
@@ -66,8 +68,16 @@ PageCache::PageCache(const std::string& path, uint64_t bytes, const std::string&
   }
 }
 
+// Of a file that somebody else has written: positions that a slot can name, and no more than a ring holds.
+bool PageCache::hasSoundStates() const {
+  const Header* header = reinterpret_cast<const Header*>(file_.data());
+  return std::all_of(std::begin(header->states), std::end(header->states), [&](const RingState& state) {
+    return state.head <= kPositionMask / 2 && state.tail <= state.head && state.head - state.tail <= capacity_;
+  });
+}
+
 PageCache::Row& PageCache::rowOf(const Ring& ring, const PageKey& key) const {
-  return ring.rows[static_cast<size_t>((static_cast<unsigned __int128>(key.low) * rowsPerRing_) >> 64)];
+  return ring.rows[static_cast<size_t>((static_cast<unsigned __int128>(key.hash.low) * rowsPerRing_) >> 64)];
 }
 
 PageCache::Entry* PageCache::entryAt(const Ring& ring, uint64_t position) const {
@@ -81,21 +91,35 @@ bool PageCache::isHeld(const Ring& ring, uint64_t position) const {
 }
 
 uint64_t PageCache::checkOf(const Entry& entry) {
-  const uint64_t words[6] = {entry.key.high,
-                             entry.key.low,
+  const uint64_t words[6] = {entry.slice,
                              entry.version,
                              (static_cast<uint64_t>(entry.count) << 32) | entry.contentBytes,
                              (static_cast<uint64_t>(entry.block) << 48) | (static_cast<uint64_t>(entry.kind) << 32) | entry.size,
+                             entry.nameBytes,
                              entry.writtenSeconds};
-  return XXH3_64bits_withSeed(&entry + 1, entry.contentBytes, XXH3_64bits(words, sizeof words));
+  return XXH3_64bits_withSeed(&entry + 1, entry.bytes() - sizeof(Entry), XXH3_64bits(words, sizeof words));
 }
 
-bool PageCache::isWhole(Entry& entry) const {
+// Of an entry that is all there: is it as it was written, and a page?
+bool PageCache::isSound(const Entry& entry) const {
+  if (entry.kind > static_cast<uint16_t>(HeldKind::large) || checkOf(entry) != entry.check) return false;
+  const Held page{entry.version, static_cast<HeldKind>(entry.kind), entry.block, entry.count, 0, entry.content()};
+  return isWellFormed(page, entry.name(), entry.slice, sliceDurationMs_);
+}
+
+// `leftBytes`: to the ring's end.
+bool PageCache::isWhole(Entry& entry, uint64_t leftBytes) const {
   if (entry.boot == boot_) return true;
-  const size_t wanted = sizeof(Entry) + entry.contentBytes;
-  if (entry.contentBytes > kMostContentBytes || entry.size < wanted || entry.size >= wanted + kUnit || checkOf(entry) != entry.check) return false;
+  const size_t bytes = entry.bytes();
+  if (entry.contentBytes > kMostContentBytes || bytes > leftBytes || entry.size < bytes || entry.size >= bytes + kUnit || !isSound(entry)) return false;
   entry.boot = boot_;
   return true;
+}
+
+// It must end before the ring does, whatever it says of itself.
+bool PageCache::isEntryOf(const Entry& entry, const PageKey& key, uint64_t leftBytes) const {
+  if (leftBytes < sizeof(Entry) || entry.magic != kEntryMagic || entry.slice != key.slice || entry.nameBytes != key.series.size()) return false;
+  return leftBytes - sizeof(Entry) >= entry.nameBytes && entry.name() == key.series;
 }
 
 bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
@@ -107,9 +131,9 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
     const uint64_t position = slot & kPositionMask;
     if (slot == 0 || slot >> kPositionBits != tag || !isHeld(ring, position)) continue;
     Entry* entry = entryAt(ring, position);
-    // It must end before the ring does, whatever it says of itself.
-    if ((capacity_ - position % capacity_) * kUnit < sizeof(Entry) || entry->magic != kEntryMagic || !isSame(entry->key, key)) continue;
-    if (entry->contentBytes > (capacity_ - position % capacity_) * kUnit - sizeof(Entry) || !isWhole(*entry)) {
+    const uint64_t leftBytes = (capacity_ - position % capacity_) * kUnit;
+    if (!isEntryOf(*entry, key, leftBytes)) continue;
+    if (!isWhole(*entry, leftBytes)) {
       row.slots[i] = 0;
       ring.torn++;
       break;
@@ -123,7 +147,7 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
     if (age > capacity_ / 2 && age + 2 * (entry->size / kUnit) < capacity_) {
       Entry head = *entry;
       head.writtenSeconds = nowSeconds;
-      const uint64_t copied = append(ring, head, entry + 1);
+      const uint64_t copied = append(ring, head, entry->name(), entry->content());
       row.slots[0] = slotOf(key, copied);
       entry = entryAt(ring, copied);
     }
@@ -132,7 +156,7 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
     held.block = entry->block;
     held.count = entry->count;
     held.writtenSeconds = entry->writtenSeconds;
-    held.content = {reinterpret_cast<const char*>(entry + 1), entry->contentBytes};
+    held.content = entry->content();
     return true;
   }
   ring.misses++;
@@ -140,7 +164,7 @@ bool PageCache::find(const PageKey& key, uint32_t nowSeconds, Held& held) {
 }
 
 void PageCache::expectEntry(const PageKey& key) const {
-  const Ring& ring = rings_[key.high >> 58];
+  const Ring& ring = rings_[key.hash.high >> 58];
   for (const uint64_t slot : rowOf(ring, key).slots) {
     if (slot == 0 || slot >> kPositionBits != tagOf(key)) continue;
     const uint8_t* entry = ring.data + ((slot & kPositionMask) % capacity_) * kUnit;
@@ -152,19 +176,21 @@ void PageCache::expectEntry(const PageKey& key) const {
 }
 
 bool PageCache::put(const PageKey& key, uint32_t nowSeconds, const Held& page) {
-  if (page.content.size() > kMostContentBytes || page.content.size() + sizeof(Entry) > capacity_ * kUnit / 4) return false;
+  const size_t bytes = sizeof(Entry) + key.series.size() + page.content.size();
+  if (page.content.size() > kMostContentBytes || bytes > capacity_ * kUnit / 4) return false;
   Ring& ring = ringOf(key);
   Entry head{};
   head.magic = kEntryMagic;
-  head.size = static_cast<uint32_t>((sizeof(Entry) + page.content.size() + kUnit - 1) / kUnit * kUnit);
-  head.key = key;
+  head.size = static_cast<uint32_t>((bytes + kUnit - 1) / kUnit * kUnit);
+  head.slice = key.slice;
+  head.nameBytes = static_cast<uint16_t>(key.series.size());
   head.version = page.version;
   head.count = page.count;
   head.contentBytes = static_cast<uint32_t>(page.content.size());
   head.kind = static_cast<uint16_t>(page.kind);
   head.block = page.block;
   head.writtenSeconds = nowSeconds;
-  note(ring, key, append(ring, head, page.content.data()));
+  note(ring, key, append(ring, head, key.series, page.content));
   return true;
 }
 
@@ -187,8 +213,8 @@ void PageCache::note(Ring& ring, const PageKey& key, uint64_t position) {
   row.slots[0] = slotOf(key, position);
 }
 
-// The content may be in the same ring. Returns the entry's position.
-uint64_t PageCache::append(Ring& ring, const Entry& head, const void* content) {
+// Name and content may be in the same ring. Returns the entry's position.
+uint64_t PageCache::append(Ring& ring, const Entry& head, std::string_view name, std::string_view content) {
   const uint64_t units = head.size / kUnit;
   uint64_t at = ring.state->head;
   // Position 0 would be an empty slot.
@@ -207,7 +233,9 @@ uint64_t PageCache::append(Ring& ring, const Entry& head, const void* content) {
   ring.state->head = at + units;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   Entry* entry = entryAt(ring, at);
-  memmove(entry + 1, content, head.contentBytes);
+  uint8_t* to = reinterpret_cast<uint8_t*>(entry + 1);
+  memmove(to, name.data(), name.size());
+  if (!content.empty()) memmove(to + name.size(), content.data(), content.size());
   *entry = head;
   entry->boot = boot_;
   entry->check = checkOf(*entry);
@@ -243,13 +271,12 @@ bool PageCache::isNoted(const Ring& ring, const PageKey& key, uint64_t position)
 
 // Without any of what `find` notes.
 bool PageCache::holds(const PageKey& key) const {
-  const Ring& ring = rings_[key.high >> 58];
+  const Ring& ring = rings_[key.hash.high >> 58];
   const Row& row = rowOf(ring, key);
   return std::any_of(std::begin(row.slots), std::end(row.slots), [&](uint64_t slot) {
     const uint64_t position = slot & kPositionMask;
     if (slot == 0 || slot >> kPositionBits != tagOf(key) || !isHeld(ring, position)) return false;
-    const Entry* entry = entryAt(ring, position);
-    return (capacity_ - position % capacity_) * kUnit >= sizeof(Entry) && entry->magic == kEntryMagic && isSame(entry->key, key);
+    return isEntryOf(*entryAt(ring, position), key, (capacity_ - position % capacity_) * kUnit);
   });
 }
 
@@ -281,8 +308,9 @@ uint64_t PageCache::copyHot(size_t number, uint64_t position, const uint16_t* ow
     // Of a process that died: nothing tells where the next one begins.
     if ((!isEntry && what[0] != kPaddingMagic) || what[1] > left || what[1] < kUnit || what[1] % kUnit != 0) return 0;
     Entry* entry = entryAt(ring, position);
-    if (isEntry && entry->found >= kHot && owners[entry->block] == owner && isNoted(ring, entry->key, position) && isWhole(*entry)) {
-      out.append(reinterpret_cast<const char*>(entry), sizeof(Entry) + entry->contentBytes);
+    if (isEntry && entry->found >= kHot && owners[entry->block] == owner && isWhole(*entry, left)) {
+      const PageKey key = pageKeyOf(SeriesRef(entry->name(), entry->block, key_), entry->slice);
+      if (isNoted(ring, key, position)) out.append(reinterpret_cast<const char*>(entry), entry->bytes());
     }
     position += what[1] / kUnit;
   }
@@ -294,16 +322,21 @@ uint32_t PageCache::putHot(std::string_view entries, uint32_t nowSeconds) {
   std::vector<uint64_t> aligned;
   uint32_t count = 0;
   while (reader.left() > 0) {
+    const uint8_t* from = reader.take(sizeof(Entry));
     Entry head;
-    memcpy(&head, reader.take(sizeof head), sizeof head);
-    if (head.magic != kEntryMagic || head.contentBytes > kMostContentBytes) reader.throwMalformed("has something else than a page");
-    const std::string_view content = reader.bytes(head.contentBytes);
-    aligned.resize((sizeof head + content.size() + sizeof(uint64_t) - 1) / sizeof(uint64_t));
-    memcpy(aligned.data(), &head, sizeof head);
-    memcpy(reinterpret_cast<uint8_t*>(aligned.data()) + sizeof head, content.data(), content.size());
-    if (checkOf(*reinterpret_cast<const Entry*>(aligned.data())) != head.check) reader.throwMalformed("has a page that is damaged");
-    if (holds(head.key)) continue;
-    if (put(head.key, nowSeconds, {head.version, static_cast<HeldKind>(head.kind), head.block, head.count, 0, content})) count++;
+    memcpy(&head, from, sizeof head);
+    if (head.magic != kEntryMagic || head.nameBytes > kMaxSeriesBytes || head.contentBytes > kMostContentBytes) {
+      reader.throwMalformed("has something else than a page");
+    }
+    reader.take(head.nameBytes + size_t{head.contentBytes});
+    // The checksum is over the bytes as they stand in a cache.
+    aligned.resize((head.bytes() + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+    memcpy(aligned.data(), from, head.bytes());
+    const Entry& entry = *reinterpret_cast<const Entry*>(aligned.data());
+    if (!isSound(entry)) reader.throwMalformed("has a page that is damaged");
+    const PageKey key = pageKeyOf(SeriesRef(entry.name(), entry.block, key_), entry.slice);
+    if (holds(key)) continue;
+    if (put(key, nowSeconds, {head.version, static_cast<HeldKind>(head.kind), head.block, head.count, 0, entry.content()})) count++;
   }
   return count;
 }
@@ -318,7 +351,8 @@ PageCache::RingFigures PageCache::figures(size_t number) const {
   figures.bytes = (ring.state->head - ring.state->tail) * kUnit;
   if (ring.state->tail < ring.state->head) {
     const Entry* oldest = entryAt(ring, ring.state->tail);
-    if (oldest->magic == kEntryMagic) figures.oldestSeconds = oldest->writtenSeconds;
+    const bool fits = (capacity_ - ring.state->tail % capacity_) * kUnit >= sizeof(Entry);
+    if (fits && oldest->magic == kEntryMagic) figures.oldestSeconds = oldest->writtenSeconds;
   }
   return figures;
 }

@@ -8,11 +8,14 @@
 // an entry that is about to be written over copies it to the head: rings are LRU, in steps of half a ring. Nothing is
 // allocated for an entry, and nothing has to be rebuilt at a start.
 //
-// An entry carries a checksum over itself. It is checked when an entry of an earlier process is first found: that process
-// may have died while it wrote. What this process has written it has written whole.
+// An entry carries its page's name, which a look-up compares; the hash only says where to look, and its key stands in the file's
+// head, so that nobody can choose pages that all fall into one row. It carries a checksum over itself, too. That and its structure
+// are checked when an entry of an earlier process is first found: that process may have died while it wrote. What this
+// process has written it has written whole.
 //
 // For a peer that warms up, a ring is read from its middle to its head: what was found since it passed the middle has been
-// copied to the head, so that what is hot is there. Entries travel as they stand, checksums and all.
+// copied to the head, so that what is hot is there. Entries travel as they stand, checksums and all; who takes them checks that
+// they are pages (page_structure.h).
 //
 // The file is bound to its owner (cluster, restore generation) and to this run of the machine. Nothing in it is believed
 // without validation: what is old in it costs a round trip, no more.
@@ -20,34 +23,18 @@
 
 #include "keys.h"
 #include "mapped_file.h"
+#include "page_structure.h"
 
 namespace thermocline {
 
-enum class HeldKind : uint8_t { page = 0, directory = 1, large = 2 };
-
+// A page's name, and its hash under the cache's key.
 struct PageKey {
-  uint64_t high;
-  uint64_t low;
+  Hash128 hash;
+  std::string_view series;
+  uint64_t slice;
 };
 
-inline PageKey pageKeyOf(const SeriesRef& series, uint64_t slice) {
-  const uint64_t words[3] = {series.hash.low64, series.hash.high64, slice};
-  const XXH128_hash_t hash = XXH3_128bits(words, sizeof words);
-  return {hash.high64, hash.low64};
-}
-
-struct Held {
-  uint64_t version;
-  HeldKind kind;
-  // That the series belongs to.
-  uint16_t block;
-  // Records of a page, slices of a directory.
-  uint32_t count;
-  // When it was put or last moved to the head; put sets it.
-  uint32_t writtenSeconds = 0;
-  // Valid until the next put.
-  std::string_view content;
-};
+inline PageKey pageKeyOf(const SeriesRef& series, uint64_t slice) { return {pageHash(series.hash, slice, 0, 0), series.name, slice}; }
 
 class PageCache {
  public:
@@ -58,11 +45,15 @@ class PageCache {
   static constexpr uint64_t kLeastBytes = 1024 * 1024;
 
   // Throws EngineError: `disk_full`, `locked`, or a range error for fewer than kLeastBytes.
-  PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot);
+  // `fresh` is the key of a file that starts empty.
+  PageCache(const std::string& path, uint64_t bytes, const std::string& owner, uint32_t boot, uint64_t sliceDurationMs, const HashKey& fresh);
+
+  // Under this key series are hashed.
+  const HashKey& key() const { return key_; }
 
   bool find(const PageKey& key, uint32_t nowSeconds, Held& held);
   // Has the index row of a page that is about to be looked for fetched into the processor's caches; then, once it is there, the entry.
-  void expectRow(const PageKey& key) const { __builtin_prefetch(&rowOf(rings_[key.high >> 58], key)); }
+  void expectRow(const PageKey& key) const { __builtin_prefetch(&rowOf(rings_[key.hash.high >> 58], key)); }
   void expectEntry(const PageKey& key) const;
   // Takes the place of what was there. False if a ring does not hold several of its size: what was there stays.
   bool put(const PageKey& key, uint32_t nowSeconds, const Held& page);
@@ -98,19 +89,24 @@ class PageCache {
     uint32_t magic;
     // In all, a multiple of 8.
     uint32_t size;
-    PageKey key;
+    uint64_t slice;
     uint64_t version;
     uint32_t count;
     uint32_t contentBytes;
     uint16_t kind;
     uint16_t block;
+    uint16_t nameBytes;
+    // Not under the checksum: how often it was found since it was written, and the process that has written or checked it.
+    uint16_t found;
+    uint32_t boot;
     uint32_t writtenSeconds;
     uint64_t check;
-    // Not under the checksum: the process that has written or checked it, and how often it was found since.
-    uint32_t boot;
-    uint32_t found;
+
+    std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), nameBytes}; }
+    std::string_view content() const { return {reinterpret_cast<const char*>(this + 1) + nameBytes, contentBytes}; }
+    size_t bytes() const { return sizeof(Entry) + nameBytes + size_t{contentBytes}; }
   };
-  static_assert(sizeof(Entry) == 64);
+  static_assert(sizeof(Entry) == 56);
   // Counted in units of kUnit.
   struct RingState {
     uint64_t head;
@@ -123,7 +119,8 @@ class PageCache {
     uint32_t rings;
     uint64_t bytes;
     uint64_t ownerHash;
-    uint64_t reserved[4];
+    HashKey key;
+    uint64_t reserved[2];
     RingState states[kRings];
   };
   struct Ring {
@@ -136,13 +133,16 @@ class PageCache {
     uint64_t torn = 0;
   };
 
-  Ring& ringOf(const PageKey& key) { return rings_[key.high >> 58]; }
+  Ring& ringOf(const PageKey& key) { return rings_[key.hash.high >> 58]; }
   Row& rowOf(const Ring& ring, const PageKey& key) const;
   Entry* entryAt(const Ring& ring, uint64_t position) const;
   bool isHeld(const Ring& ring, uint64_t position) const;
-  bool isWhole(Entry& entry) const;
+  bool isEntryOf(const Entry& entry, const PageKey& key, uint64_t leftBytes) const;
+  bool isWhole(Entry& entry, uint64_t leftBytes) const;
+  bool isSound(const Entry& entry) const;
+  bool hasSoundStates() const;
   static uint64_t checkOf(const Entry& entry);
-  uint64_t append(Ring& ring, const Entry& head, const void* content);
+  uint64_t append(Ring& ring, const Entry& head, std::string_view name, std::string_view content);
   void makeRoom(Ring& ring, uint64_t end);
   void note(Ring& ring, const PageKey& key, uint64_t position);
   bool holds(const PageKey& key) const;
@@ -151,6 +151,8 @@ class PageCache {
 
   const MappedFile file_;
   const uint32_t boot_;
+  const uint64_t sliceDurationMs_;
+  HashKey key_;
   uint64_t rowsPerRing_ = 0;
   // Of a ring's data, in units.
   uint64_t capacity_ = 0;

@@ -11,6 +11,21 @@
 
 namespace thermocline {
 
+enum class HeldKind : uint8_t { page = 0, directory = 1, large = 2 };
+
+struct Held {
+  uint64_t version;
+  HeldKind kind;
+  // That the series belongs to.
+  uint16_t block;
+  // Records of a page, slices of a directory.
+  uint32_t count;
+  // When it was put or last moved to the head; put sets it.
+  uint32_t writtenSeconds = 0;
+  // Valid until the next put.
+  std::string_view content;
+};
+
 struct RecordView {
   uint64_t id;
   uint64_t version;
@@ -19,6 +34,7 @@ struct RecordView {
   std::string_view bytes;
 };
 
+// Reads what `isWellFormed` (page_structure.h) has found to be a page, or what this process has built; it checks nothing.
 class PageContent {
  public:
   PageContent(std::string_view content, uint32_t count) : content_(content), count_(count) {}

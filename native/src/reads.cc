@@ -61,6 +61,7 @@ ReadView Engine::liveView(const SeriesRef& series) const {
   view.tier = ReadTier::cached;
   const BlockState* state = blocks_[series.block];
   view.appliedIndex = state == nullptr ? 0 : state->position.index;
+  if (state != nullptr) view.digestKey = state->position.digestKey;
   return view;
 }
 
@@ -79,7 +80,7 @@ Page* OwnedView::copyPage(const SeriesRef& series, const Page& page) {
   Series& into = copy_->findOrAdd(series, *log_);
   view.active = &into;
   if (Page* copied = C0::findPage(into, page.slice)) return copied;
-  Page& copied = copy_->addPage(into, page.slice, nullptr);
+  Page& copied = copy_->addPage(into, page.slice, nullptr, {});
   copied.header = page.header;
   copied.exists = page.exists;
   copied.fresh = page.fresh;
@@ -175,6 +176,7 @@ PeekRequest parsePeek(std::string_view request) {
 void answerPeek(SortedStore& store, const ReadView& view, const SeriesRef& series, const PeekRequest& request, uint64_t sliceDurationMs,
                 std::string& key, std::string& row, Sink& out) {
   constexpr uint8_t unknown[1 + kAnswerBytes] = {};
+  const Hash128 name = digestName(view.digestKey, series.name);
   out.put(unknown, sizeof unknown);
   out.u16(request.operations);
   Reader reader(request.rest, "a write request");
@@ -186,7 +188,7 @@ void answerPeek(SortedStore& store, const ReadView& view, const SeriesRef& serie
     out.u8(exists ? 1 : 0);
     out.u48(exists ? version : 0);
     out.u32(exists ? static_cast<uint32_t>(value.size()) : 0);
-    out.u64(exists ? recordElement(series.hash, id, version, value) : 0);
+    out.u64(exists ? recordElement(view.digestKey, name, id, version, value) : 0);
   }
 }
 
@@ -209,8 +211,8 @@ class PointTask final : public Task {
   using Parse = Request (*)(std::string_view);
   using Run = void (*)(SortedStore&, const ReadView&, const SeriesRef&, const Request&, uint64_t, std::string&, std::string&, Sink&);
 
-  PointTask(std::string_view bytes, uint16_t block, Parse parse, Run answer, uint64_t sliceDurationMs)
-      : bytes_(bytes), request(parse(bytes_)), series(request.series, block), answer_(answer), sliceDurationMs_(sliceDurationMs) {}
+  PointTask(std::string_view bytes, uint16_t block, const HashKey& key, Parse parse, Run answer, uint64_t sliceDurationMs)
+      : bytes_(bytes), request(parse(bytes_)), series(request.series, block, key), answer_(answer), sliceDurationMs_(sliceDurationMs) {}
 
   void run() override {
     if (owned == nullptr) return;
@@ -238,12 +240,12 @@ class PointTask final : public Task {
 
 void Engine::get(uint16_t block, std::string_view request, Sink& out) {
   const IdsRequest parsed = parseGet(request);
-  const SeriesRef series(parsed.series, block);
+  const SeriesRef series = seriesOf(parsed.series, block);
   answerGet(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
 }
 
 std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) {
-  auto task = std::make_unique<PointTask<IdsRequest>>(request, block, parseGet, answerGet, config_.sliceDurationMs);
+  auto task = std::make_unique<PointTask<IdsRequest>>(request, block, versions_.key(), parseGet, answerGet, config_.sliceDurationMs);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
   for (uint32_t i = 0; i < task->request.count; i++) {
@@ -256,12 +258,12 @@ std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) 
 void Engine::peek(uint16_t block, std::string_view request, Sink& out) {
   const PeekRequest parsed = parsePeek(request);
   if (answerKnown(requests_, block, parsed, out)) return;
-  const SeriesRef series(parsed.series, block);
+  const SeriesRef series = seriesOf(parsed.series, block);
   answerPeek(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
 }
 
 std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request) {
-  auto task = std::make_unique<PointTask<PeekRequest>>(request, block, parsePeek, answerPeek, config_.sliceDurationMs);
+  auto task = std::make_unique<PointTask<PeekRequest>>(request, block, versions_.key(), parsePeek, answerPeek, config_.sliceDurationMs);
   Sink known(task->result);
   if (answerKnown(requests_, block, task->request, known)) return task;
   const ReadView live = liveView(task->series);
@@ -276,7 +278,7 @@ std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request)
 
 void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
   const IdsRequest parsed = parsePageVersions(request);
-  const SeriesRef series(parsed.series, block);
+  const SeriesRef series = seriesOf(parsed.series, block);
   const ReadView view = liveView(series);
   out.u48(view.appliedIndex);
   for (uint32_t i = 0; i < parsed.count; i++) {
@@ -295,7 +297,7 @@ void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
 class PageVersionsTask final : public Task {
  public:
   PageVersionsTask(Engine& engine, std::string_view bytes, uint16_t block)
-      : engine_(engine), bytes_(bytes), request_(parsePageVersions(bytes_)), series_(request_.series, block) {
+      : engine_(engine), bytes_(bytes), request_(parsePageVersions(bytes_)), series_(engine.seriesOf(request_.series, block)) {
     const ReadView live = engine.liveView(series_);
     owned_ = std::make_unique<OwnedView>(engine, live);
     for (uint32_t i = 0; i < request_.count && live.active != nullptr; i++) {

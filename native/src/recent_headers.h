@@ -2,7 +2,7 @@
 // soon would otherwise cost a read of the store when it enters the new component (most of apply's time, where there are
 // many small pages). A table is built once, by the flush, and never changes; it takes 40 bytes per slot at a load of
 // three quarters. It holds for a page as long as no newer component or table knows the page, and until any block is
-// replaced by a snapshot.
+// replaced by a snapshot. Names are not kept: pages are told apart by 128 bits under the engine's key, which no client knows.
 #pragma once
 
 #include <vector>
@@ -16,7 +16,7 @@ class RecentHeaders {
   explicit RecentHeaders(size_t pages) : entries_(pages + pages / 3 + 8) {}
 
   void add(const Series& series, const Page& page) {
-    const XXH128_hash_t key = keyOf(series.hash, series.block, page.slice);
+    const Hash128 key = pageHash(series.hash, page.slice, series.block, 0);
     size_t at = homeOf(key);
     while (entries_[at].state != kEmpty) at = after(at);
     Entry& entry = entries_[at];
@@ -31,11 +31,11 @@ class RecentHeaders {
 
   // False if the table does not know the page. A removed page is known not to exist.
   bool find(const SeriesRef& series, uint64_t slice, PageHeader& header, bool& exists) const {
-    const XXH128_hash_t key = keyOf(series.hash, series.block, slice);
+    const Hash128 key = pageHash(series.hash, slice, series.block, 0);
     for (size_t at = homeOf(key);; at = after(at)) {
       const Entry& entry = entries_[at];
       if (entry.state == kEmpty) return false;
-      if (entry.key.low64 != key.low64 || entry.key.high64 != key.high64) continue;
+      if (!(entry.key == key)) continue;
       exists = entry.state == kExists;
       header.version = entry.version;
       header.floor = entry.floor;
@@ -52,7 +52,7 @@ class RecentHeaders {
   static constexpr uint64_t kExists = 1;
   static constexpr uint64_t kAbsent = 2;
   struct Entry {
-    XXH128_hash_t key{};
+    Hash128 key{};
     uint64_t version : 48;
     uint64_t countLow : 16;
     uint64_t floor : 48;
@@ -63,13 +63,9 @@ class RecentHeaders {
   };
   static_assert(sizeof(Entry) == 40);
 
-  static XXH128_hash_t keyOf(const XXH128_hash_t& series, uint16_t block, uint64_t slice) {
-    const uint64_t words[4] = {series.low64, series.high64, block, slice};
-    return XXH3_128bits(words, sizeof words);
-  }
   // Scales the hash to the table's size, which need not be a power of two.
-  size_t homeOf(const XXH128_hash_t& key) const {
-    return static_cast<size_t>((static_cast<unsigned __int128>(key.low64) * entries_.size()) >> 64);
+  size_t homeOf(const Hash128& key) const {
+    return static_cast<size_t>((static_cast<unsigned __int128>(key.low) * entries_.size()) >> 64);
   }
   size_t after(size_t at) const { return at + 1 == entries_.size() ? 0 : at + 1; }
 

@@ -2,8 +2,9 @@
 
 namespace thermocline {
 
-uint64_t RequestTable::hashOf(uint16_t block, const uint8_t* requestId) {
-  return XXH3_64bits_withSeed(requestId, kRequestIdBytes, block);
+uint64_t RequestTable::hashOf(uint16_t block, const uint8_t* requestId) const {
+  const uint64_t words[3] = {loadU64(requestId), loadU64(requestId + 8), block};
+  return keyedHash64(key_, words, sizeof words);
 }
 
 void RequestTable::answerOf(const Entry& entry, Answer& answer) {
@@ -97,12 +98,12 @@ void RequestTable::unlink(uint32_t removed) {
   shard.count--;
 }
 
-uint64_t RequestTable::dropBelow(List& list, uint64_t horizon) {
+uint64_t RequestTable::dropBelow(List& list, uint64_t horizon, const HashKey& digestKey) {
   uint64_t elements = 0;
   while (list.head != kNone && at(list.head).index < horizon) {
     const uint32_t dropped = list.head;
     Entry& entry = at(dropped);
-    elements += answerElement(entry.requestId, entry.index, static_cast<uint8_t>(entry.code), entry.detail);
+    elements += answerElement(digestKey, entry.requestId, entry.index, static_cast<uint8_t>(entry.code), entry.detail);
     unlink(dropped);
     list.head = entry.next;
     entry.next = free_;

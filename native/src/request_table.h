@@ -25,7 +25,8 @@ class RequestTable {
     uint32_t count = 0;
   };
 
-  RequestTable() = default;
+  // Ids are compared in full; the key keeps clients from choosing ids that all begin their search at one slot.
+  explicit RequestTable(const HashKey& key) : key_(key) {}
   RequestTable(const RequestTable&) = delete;
   RequestTable& operator=(const RequestTable&) = delete;
 
@@ -34,7 +35,7 @@ class RequestTable {
   // The id must not be there yet.
   void add(uint16_t block, List& list, const Answer& answer);
   // Drops the answers with an index below the horizon; returns the sum of their digest elements.
-  uint64_t dropBelow(List& list, uint64_t horizon);
+  uint64_t dropBelow(List& list, uint64_t horizon, const HashKey& digestKey);
   // See port.ts, `proposeHorizon`.
   uint64_t proposeHorizon(const List& list, uint64_t horizon, uint32_t maxAnswers, uint64_t beforeMs) const;
   uint64_t oldestIndex(const List& list) const;
@@ -68,13 +69,14 @@ class RequestTable {
   static constexpr uint32_t kSlabEntries = 4096;
   static constexpr int kShards = 64;
 
-  static uint64_t hashOf(uint16_t block, const uint8_t* requestId);
+  uint64_t hashOf(uint16_t block, const uint8_t* requestId) const;
   Entry& at(uint32_t entry) const { return slabs_[entry / kSlabEntries][entry % kSlabEntries]; }
   uint32_t allocate();
   void grow(Shard& shard);
   void unlink(uint32_t entry);
   static void answerOf(const Entry& entry, Answer& answer);
 
+  const HashKey key_;
   std::array<Shard, kShards> shards_;
   std::vector<std::unique_ptr<Entry[]>> slabs_;
   uint32_t used_ = 0;

@@ -26,6 +26,8 @@ struct Position {
   uint64_t horizon = 0;
   uint64_t digest = 0;
   std::array<uint8_t, kValueIdBytes> valueId{};
+  // Of the block's digest.
+  HashKey digestKey;
 };
 
 // One answer of the request table, as stored and shipped.

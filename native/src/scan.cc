@@ -361,8 +361,8 @@ void copyRange(OwnedView& owned, const Series& active, const SeriesRef& series, 
 
 class ScanTask final : public Task {
  public:
-  ScanTask(std::string_view bytes, uint16_t block, uint64_t durationMs)
-      : bytes_(bytes), request(parseScan(bytes_)), series(request.series, block), durationMs_(durationMs) {}
+  ScanTask(std::string_view bytes, uint16_t block, const HashKey& key, uint64_t durationMs)
+      : bytes_(bytes), request(parseScan(bytes_)), series(request.series, block, key), durationMs_(durationMs) {}
 
   void run() override {
     Sink out(result);
@@ -431,12 +431,12 @@ void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series,
 
 void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
   const ScanRequest parsed = parseScan(request);
-  const SeriesRef series(parsed.series, block);
+  const SeriesRef series = seriesOf(parsed.series, block);
   runScan(*store_, liveView(series), series, parsed, config_.sliceDurationMs, out);
 }
 
 std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {
-  auto task = std::make_unique<ScanTask>(request, block, config_.sliceDurationMs);
+  auto task = std::make_unique<ScanTask>(request, block, versions_.key(), config_.sliceDurationMs);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
   if (live.active != nullptr && task->request.from <= task->request.to) {

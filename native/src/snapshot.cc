@@ -190,7 +190,7 @@ void Install::addMeta(std::string_view key, std::string_view value) {
   if (key == positionKey(block_)) {
     position_ = decodePosition(value);
     hasPosition_ = true;
-    digest_ += horizonElement(position_.horizon);
+    digest_ += horizonElement(position_.digestKey, position_.horizon);
     return;
   }
   if (!hasPosition_ || key.size() != 9 || !startsWith(key, answersPrefix(block_)) || value.empty() || value.size() % kAnswerRowBytes != 0) {
@@ -198,30 +198,30 @@ void Install::addMeta(std::string_view key, std::string_view value) {
   }
   for (size_t at = 0; at < value.size(); at += kAnswerRowBytes) {
     const Answer answer = decodeAnswer(value.data() + at);
-    if (answer.index >= position_.horizon) digest_ += answerElement(answer.requestId, answer.index, answer.code, answer.detail);
+    if (answer.index >= position_.horizon) digest_ += answerElement(position_.digestKey, answer.requestId, answer.index, answer.code, answer.detail);
   }
   answerRows_.emplace_back(value);
 }
 
-const XXH128_hash_t& Install::hashOf(std::string_view series) {
+const Hash128& Install::digestNameOf(std::string_view series) {
   if (lastSeries_ != series || lastSeries_.empty()) {
     lastSeries_.assign(series);
-    lastHash_ = SeriesRef(series, block_).hash;
+    lastName_ = digestName(position_.digestKey, series);
   }
-  return lastHash_;
+  return lastName_;
 }
 
 void Install::addPage(std::string_view key, std::string_view value) {
   const std::string_view series = seriesIn(key, 2, 6);
   if (loadU16BigEndian(key.data()) != block_) throwCorrupt("a snapshot holds a row of another block");
-  digest_ += pageElement(hashOf(series), sliceOfPageKey(key), decodePage(value));
+  digest_ += pageElement(position_.digestKey, digestNameOf(series), sliceOfPageKey(key), decodePage(value));
 }
 
 void Install::addRecord(std::string_view key, std::string_view value) {
   const std::string_view series = seriesIn(key, 8, 8);
   if (loadU16BigEndian(key.data() + 6) != block_) throwCorrupt("a snapshot holds a row of another block");
   const std::string_view content = recordValue(value);
-  digest_ += recordElement(hashOf(series), loadU64BigEndian(key.data() + key.size() - 8), loadU48(value.data()), content);
+  digest_ += recordElement(position_.digestKey, digestNameOf(series), loadU64BigEndian(key.data() + key.size() - 8), loadU48(value.data()), content);
 }
 
 void Install::verify() const {
@@ -322,7 +322,7 @@ class InstallEndTask final : public Task {
     engine_.endIngest(failed);
     engine_.installs_.erase(state_.block);
     if (failed) return;
-    engine_.requests_.dropBelow(state_.answers, UINT64_MAX);
+    engine_.requests_.dropBelow(state_.answers, UINT64_MAX, state_.position.digestKey);
     state_.answerRows.clear();
     state_.position = install_->position();
     state_.flushedIndex = state_.position.index;

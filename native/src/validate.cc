@@ -7,12 +7,12 @@
 //
 // A directory has no header: its version is any index since which no page of the series came or went. Apply notes each such
 // index in the version cache; where that has forgotten it, the applied index is one.
+#include "page_structure.h"
 #include "reads.h"
 
 namespace thermocline {
 namespace {
 
-constexpr uint64_t kNothingHeld = kSliceMask;
 constexpr uint32_t kMostPages = 64;
 constexpr uint64_t kMostPageBytes = 64 * 1024;
 constexpr uint64_t kRecordHeadOnWire = 18;
@@ -48,7 +48,7 @@ Item readItem(Reader& reader) {
   const uint16_t length = reader.u16();
   if (length == 0 || length > kMaxSeriesBytes) reader.throwMalformed("has a series of a length out of range");
   item.series = reader.bytes(length);
-  if (XXH64(item.series.data(), item.series.size(), 0) >> 48 != item.block) reader.throwMalformed("has a series of another block");
+  if (blockOf(item.series) != item.block) reader.throwMalformed("has a series of another block");
   item.pages = reader.u8();
   if (item.pages == 0 || item.pages > kMostPages) reader.throwMalformed("has a number of pages out of range");
   item.held = reader.take(item.pages * size_t{12});
@@ -144,7 +144,7 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
     }
     const size_t at = out.length();
     try {
-      validateItem(SeriesRef(item.series, item.block), item.held, item.pages, head.sameGeneration, applied, out);
+      validateItem(seriesOf(item.series, item.block), item.held, item.pages, head.sameGeneration, applied, out);
     } catch (const NeedsIo&) {
       out.truncate(at);
       out.u8(kLater);
@@ -197,7 +197,7 @@ void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t
 // moved on meanwhile.
 class ValidateTask final : public Task {
  public:
-  ValidateTask(Engine& engine, std::string_view bytes) : engine_(engine), bytes_(bytes), item_(parse()), series_(item_.series, item_.block) {
+  ValidateTask(Engine& engine, std::string_view bytes) : engine_(engine), bytes_(bytes), item_(parse()), series_(engine.seriesOf(item_.series, item_.block)) {
     const ReadView live = engine.liveView(series_);
     owned_ = std::make_unique<OwnedView>(engine, live);
     if (live.active == nullptr) return;

@@ -4,7 +4,7 @@ namespace thermocline {
 namespace {
 
 constexpr uint64_t kMagic = 0x48434143524556;  // "VERCACH"
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 constexpr size_t kBlocks = 65536;
 
 constexpr size_t kHeaderBytes = 64;
@@ -18,7 +18,7 @@ uint64_t rowsWithin(uint64_t bytes, size_t rowBytes) {
 
 }  // namespace
 
-VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation)
+VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation, const HashKey& fresh)
     : file_(path, kFixedBytes + rowsWithin(bytes, sizeof(Row)) * sizeof(Row), "version cache", "--version-cache-dir") {
   static_assert(sizeof(Header) == kHeaderBytes);
   const uint64_t rows = rowsWithin(bytes, sizeof(Row));
@@ -28,23 +28,24 @@ VersionCache::VersionCache(const std::string& path, uint64_t bytes, const std::s
   rows_ = reinterpret_cast<Row*>(file_.data() + kFixedBytes);
   rowMask_ = rows - 1;
 
-  const Header wanted = {kMagic, kFormat, kRowEntries, rows, ownerHash, 0, {}};
   header_ = reinterpret_cast<Header*>(file_.data());
-  Header found = *header_;
-  found.generationsSum = 0;
-  warm_ = !path.empty() && memcmp(&found, &wanted, sizeof wanted) == 0 && header_->generationsSum == sumOfGenerations();
-  if (warm_ || path.empty()) return;
+  key_ = header_->key;
+  Header wanted = {kMagic, kFormat, kRowEntries, rows, ownerHash, sumOfGenerations(), key_, 0};
+  warm_ = !path.empty() && memcmp(header_, &wanted, sizeof wanted) == 0;
+  if (warm_) return;
+  key_ = fresh;
+  if (path.empty()) return;
   // The header comes last: a process that dies in between leaves a file that is emptied again.
   memset(file_.data(), 0, file_.size());
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  wanted.key = key_;
+  wanted.generationsSum = sumOfGenerations();
   memcpy(file_.data(), &wanted, sizeof wanted);
 }
 
 VersionCache::Place VersionCache::placeOf(const SeriesRef& series, uint64_t slice) const {
-  const uint64_t blockAndGeneration = (static_cast<uint64_t>(series.block) << 32) | generations_[series.block];
-  const uint64_t words[4] = {series.hash.low64, series.hash.high64, slice, blockAndGeneration};
-  const XXH128_hash_t hash = XXH3_128bits(words, sizeof words);
-  return {&rows_[(hash.high64 >> 32) & rowMask_], hash.low64, static_cast<uint32_t>(hash.high64)};
+  const Hash128 hash = pageHash(series.hash, slice, series.block, generations_[series.block]);
+  return {&rows_[(hash.high >> 32) & rowMask_], hash.low, static_cast<uint32_t>(hash.high)};
 }
 
 uint32_t VersionCache::checkOf(uint64_t fingerprint, uint32_t rest, uint64_t version) {
@@ -92,7 +93,7 @@ uint64_t VersionCache::partOf(uint32_t block, uint32_t generation) {
 }
 
 uint64_t VersionCache::sumOfGenerations() const {
-  uint64_t sum = 0;
+  uint64_t sum = XXH3_64bits(&key_, sizeof key_);
   for (uint32_t block = 0; block < kBlocks; block++) sum += partOf(block, generations_[block]);
   return sum;
 }

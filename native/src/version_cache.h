@@ -4,7 +4,8 @@
 //
 // An entry is 24 bytes: a 96-bit fingerprint of (block, series, slice, the block's generation), the version, and a
 // check over both, so that an entry half written by a dying process is never served. Raising a block's generation makes
-// every entry of it unfindable at once. A version of 0 says that the page is known not to exist.
+// every entry of it unfindable at once. A version of 0 says that the page is known not to exist. A fingerprint decides alone
+// which page an entry is of: it is part of a keyed hash, and the key is random and stands in the file's head.
 //
 // The file starts with a magic, a format version, its dimensions and a hash of the volume's incarnation and of the run of
 // the machine (a file that outlived a power cut may be older than the engine); anything else
@@ -22,7 +23,8 @@ namespace thermocline {
 class VersionCache {
  public:
   // An empty path keeps the array in process memory. Throws EngineError if the file can't be mapped.
-  VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation);
+  // `fresh` is the key of a file that starts empty.
+  VersionCache(const std::string& path, uint64_t bytes, const std::string& incarnation, const HashKey& fresh);
   VersionCache(const VersionCache&) = delete;
   VersionCache& operator=(const VersionCache&) = delete;
 
@@ -30,6 +32,8 @@ class VersionCache {
   void put(const SeriesRef& series, uint64_t slice, uint64_t version);
   void raiseGeneration(uint16_t block);
 
+  // Under this key series are hashed.
+  const HashKey& key() const { return key_; }
   size_t bytes() const { return file_.size(); }
   // True if the file held a cache of this volume.
   bool warm() const { return warm_; }
@@ -54,7 +58,8 @@ class VersionCache {
     uint64_t rows;
     uint64_t ownerHash;
     uint64_t generationsSum;
-    uint64_t reserved[3];
+    HashKey key;
+    uint64_t reserved;
   };
   static_assert(sizeof(Entry) == 24 && sizeof(Header) == 64);
 
@@ -65,11 +70,13 @@ class VersionCache {
   };
   Place placeOf(const SeriesRef& series, uint64_t slice) const;
   static uint64_t partOf(uint32_t block, uint32_t generation);
+  // Also over the key.
   uint64_t sumOfGenerations() const;
   static uint32_t checkOf(uint64_t fingerprint, uint32_t rest, uint64_t version);
   static void moveToFront(Row& row, size_t from, const Entry& entry);
 
   const MappedFile file_;
+  HashKey key_;
   Header* header_ = nullptr;
   uint32_t* generations_ = nullptr;
   Row* rows_ = nullptr;

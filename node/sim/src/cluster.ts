@@ -6,6 +6,7 @@ import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
 import type { DiskCopy } from './disk.ts'
+import { HASH_KEY } from './hash-key.ts'
 import type { MemoryFleet } from './memory-fleet.ts'
 import type { SimNetwork } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -156,6 +157,7 @@ export class Cluster {
         versionCacheBytes: options.versionCacheBytes,
         incarnation: `${number}:${joined.incarnation.nonce}`,
         verifyOldRecords: true,
+        hashKey: HASH_KEY,
       },
       volume.store,
     )

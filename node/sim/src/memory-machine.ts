@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ByteReader, ByteWriter, ERRORS, placementOf } from '@thermocline/protocol'
 import { LANES, RINGS, Tier } from '../../src/tier/tier.ts'
+import { HASH_KEY } from './hash-key.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SimTopology } from './topologies.ts'
 import type { ValidationLinks } from './validation-links.ts'
@@ -112,6 +113,7 @@ export class MemoryMachine {
       boot: this.life * 2 + 1,
       sliceDurationMs: this.options.sliceMs,
       restoreGeneration: 0,
+      hashKey: HASH_KEY,
     })
     this.groups = 0
     this.sortBy(topology as SimTopology, this.tier)

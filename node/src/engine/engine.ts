@@ -260,6 +260,8 @@ function makeFolder(path: string): void {
 export interface OpenOptions extends EngineOptions {
   /** Compare what entries ship of old records with what is stored and throw on a difference: for tests and simulation. */
   readonly verifyOldRecords?: boolean
+  /** 16 bytes under which names and request ids are hashed: for the simulation, whose runs a seed repeats. Else they are random. */
+  readonly hashKey?: Uint8Array
 }
 
 export type OpenedEngine = Engine & { storeOptions(): Readonly<Record<string, string>> }

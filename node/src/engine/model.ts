@@ -33,6 +33,9 @@ export interface ModelRequest {
   readonly ops: readonly ModelOp[]
 }
 
+/** Of a series that need not have a name in text. */
+export type WriteRequest = Omit<ModelRequest, 'series'> & { readonly series: SeriesName }
+
 export interface ModelRecord {
   readonly id: bigint
   readonly version: number
@@ -126,13 +129,16 @@ export function readId(reader: ByteReader): bigint {
   return reader.view.getBigUint64(reader.skip(8))
 }
 
-function putSeries(writer: ByteWriter, series: string): void {
-  const bytes = encoder.encode(series)
+/** A name, as text or as the bytes that it is on the wire. */
+export type SeriesName = string | Uint8Array
+
+function putSeries(writer: ByteWriter, series: SeriesName): void {
+  const bytes = typeof series === 'string' ? encoder.encode(series) : series
   writer.u16(bytes.length)
   writer.put(bytes)
 }
 
-export function getRequest(series: string, ids: readonly bigint[]): Uint8Array {
+export function getRequest(series: SeriesName, ids: readonly bigint[]): Uint8Array {
   const writer = new ByteWriter(64)
   putSeries(writer, series)
   writer.u16(ids.length)
@@ -140,7 +146,7 @@ export function getRequest(series: string, ids: readonly bigint[]): Uint8Array {
   return writer.copy()
 }
 
-export function scanRequest(series: string, from: bigint, to: bigint, limit: number, reverse: boolean): Uint8Array {
+export function scanRequest(series: SeriesName, from: bigint, to: bigint, limit: number, reverse: boolean): Uint8Array {
   const writer = new ByteWriter(64)
   putSeries(writer, series)
   putId(writer, from)
@@ -150,7 +156,7 @@ export function scanRequest(series: string, from: bigint, to: bigint, limit: num
   return writer.copy()
 }
 
-export function pageVersionsRequest(series: string, slices: readonly number[]): Uint8Array {
+export function pageVersionsRequest(series: SeriesName, slices: readonly number[]): Uint8Array {
   const writer = new ByteWriter(64)
   putSeries(writer, series)
   writer.u16(slices.length)
@@ -158,7 +164,7 @@ export function pageVersionsRequest(series: string, slices: readonly number[]): 
   return writer.copy()
 }
 
-export function writeRequest(request: ModelRequest): Uint8Array {
+export function writeRequest(request: WriteRequest): Uint8Array {
   const writer = new ByteWriter(256)
   writer.put(request.requestId)
   writer.u48(request.stamp)
@@ -206,7 +212,7 @@ export function readAnswer(reader: ByteReader): ModelAnswer {
 }
 
 /** Asks the engine what a proposer asks it. */
-export async function peek(engine: Engine, block: number, request: ModelRequest): Promise<Peeked> {
+export async function peek(engine: Engine, block: number, request: WriteRequest): Promise<Peeked> {
   const bytes = writeRequest(request)
   const out = new Uint8Array(18 + 19 * request.ops.length)
   let length = engine.peek(block, bytes, 0, bytes.length, out)
@@ -218,7 +224,7 @@ export async function peek(engine: Engine, block: number, request: ModelRequest)
 export function buildEntry(
   horizon: number,
   proposedAtMs: number,
-  requests: readonly (ModelRequest & { old: readonly OldRecord[] })[],
+  requests: readonly (WriteRequest & { old: readonly OldRecord[] })[],
 ): Uint8Array {
   const writer = new ByteWriter(512)
   const countAt = writeEntryHeader(writer, horizon, proposedAtMs)

@@ -25,7 +25,7 @@ ${ENQUEUE}`,
     find: JOIN,
     replace: `  for (auto& [number, begun] : begun_) {
     for (Item& item : begun->items) {
-      const bool same = sameHash(item.series, series.hash) && item.asks == asks_.size() &&
+      const bool same = nameOf(*begun, item) == series.name && item.asks == asks_.size() &&
                         memcmp(&begun->asks[item.asksAt], asks_.data(), asks_.size() * sizeof(Ask)) == 0;
       if (!same) continue;
       waiter.bodyAt = static_cast<uint32_t>(begun->bodies.size());
