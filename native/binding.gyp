@@ -19,6 +19,7 @@
         "src/mapped_file.cc",
         "src/memory_store.cc",
         "src/memory_tier.cc",
+        "src/memory_tier_answers.cc",
         "src/memory_tier_responses.cc",
         "src/memory_tier_serve.cc",
         "src/page_cache.cc",

@@ -61,12 +61,17 @@ export class BatchGet {
   }
 }
 
-/** What one call asks for a batch: ids of one series, and where in the batch each stands. */
+/** What one call asks for a batch: ids of one series, each once, and where in the batch they stand. */
 export class BatchPart implements GetSink {
   readonly series: SeriesKey
   readonly ids: RecordId[]
   private readonly batch: BatchGet
+  /** Of the ids, each where it first stands; of those that stand again, where, and which one it is. */
   private readonly positions: number[]
+  private repeats: { readonly position: number; readonly at: number }[] | undefined
+  /** By milliseconds the last id that has them; by id the one before it that has the same. Made with the second id. */
+  private lastOfMs: Map<number, number> | undefined
+  private before: number[] | undefined
 
   /** With its first id, for most have no other: an array that begins empty makes room for seventeen. */
   constructor(batch: BatchGet, series: SeriesKey, id: RecordId, position: number) {
@@ -77,12 +82,32 @@ export class BatchPart implements GetSink {
   }
 
   add(id: RecordId, position: number): void {
-    this.ids.push(id)
-    this.positions.push(position)
+    const { ids, positions } = this
+    this.before ??= [-1]
+    this.lastOfMs ??= new Map([[(ids[0] as RecordId).ms, 0]])
+    const last = this.lastOfMs.get(id.ms) ?? -1
+    let at = last
+    while (at >= 0 && (ids[at] as RecordId).seq !== id.seq) at = this.before[at] as number
+    if (at >= 0) {
+      this.repeats ??= []
+      this.repeats.push({ position, at })
+      return
+    }
+    this.lastOfMs.set(id.ms, ids.length)
+    this.before.push(last)
+    ids.push(id)
+    positions.push(position)
   }
 
   take({ ids }: GetCall, reader: ByteReader): void {
-    for (let at = 0; at < ids.length; at++) this.batch.set(this.positions[at] as number, readRecord(ids[at] as RecordId, reader))
+    const { batch, positions, repeats } = this
+    if (repeats === undefined) {
+      for (let at = 0; at < ids.length; at++) batch.set(positions[at] as number, readRecord(ids[at] as RecordId, reader))
+      return
+    }
+    const records = ids.map((id) => readRecord(id, reader))
+    for (let at = 0; at < ids.length; at++) batch.set(positions[at] as number, records[at])
+    for (const { position, at } of repeats) batch.set(position, records[at])
   }
 
   fail(error: ThermoclineError): void {

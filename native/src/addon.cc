@@ -75,8 +75,8 @@ EngineConfig configOf(napi_env env, napi_value options) {
   config.hashKey = optionalHashKey(env, options);
   const napi_value verify = property(env, options, "verifyOldRecords");
   if (!isUndefined(env, verify)) must(napi_get_value_bool(env, verify, &config.verifyOldRecords));
-  if (config.sliceDurationMs == 0 || config.sliceDurationMs > kSliceMask) {
-    throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "sliceDurationMs must be within 1 to 2^48 - 1");
+  if (config.sliceDurationMs < 2 || config.sliceDurationMs > kSliceMask) {
+    throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "sliceDurationMs must be within 2 to 2^48 - 1");
   }
   return config;
 }

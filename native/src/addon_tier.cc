@@ -36,8 +36,8 @@ napi_value tierOpen(napi_env env, napi_callback_info info) {
     config.sliceDurationMs = js::toIndex(env, property(env, options, "sliceDurationMs"), "sliceDurationMs");
     config.restoreGeneration = js::toU32(env, property(env, options, "restoreGeneration"), "restoreGeneration");
     config.hashKey = optionalHashKey(env, options);
-    if (config.sliceDurationMs == 0 || config.sliceDurationMs > kSliceMask) {
-      throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "sliceDurationMs must be within 1 to 2^48 - 1");
+    if (config.sliceDurationMs < 2 || config.sliceDurationMs > kSliceMask) {
+      throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "sliceDurationMs must be within 2 to 2^48 - 1");
     }
     Instance& instance = instanceOf(env);
     const uint32_t number = instance.next++;

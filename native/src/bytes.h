@@ -84,7 +84,7 @@ class Reader {
   const char* what_;
 };
 
-// Of one answer, which must fit in a frame beside others: MAX_ANSWER_BYTES of node/src/replica/read-server.ts.
+// Of one answer to a read, which must fit in a frame beside others.
 constexpr size_t kMostAnswerBytes = 6 * 1024 * 1024;
 
 // Collects an answer. Over a fixed buffer it keeps counting past the end, so that the caller learns how much it needs.
@@ -92,8 +92,11 @@ class Sink {
  public:
   Sink(uint8_t* out, size_t capacity) : out_(out), capacity_(capacity) {}
   explicit Sink(std::string& grown) : grown_(&grown) {}
+  // Of an answer that grows with what is stored: whoever asks for too much is told before it is made.
+  Sink(std::string& grown, size_t most) : most_(most), grown_(&grown) {}
 
   void put(const void* from, size_t count) {
+    if (count > most_ - length_) throwBug("an answer passes its bound of " + std::to_string(most_) + " bytes");
     if (grown_ != nullptr) {
       grown_->append(static_cast<const char*>(from), count);
     } else if (length_ + count <= capacity_ && count > 0) {
@@ -129,6 +132,7 @@ class Sink {
  private:
   uint8_t* out_ = nullptr;
   size_t capacity_ = 0;
+  size_t most_ = SIZE_MAX;
   std::string* grown_ = nullptr;
   size_t length_ = 0;
 };

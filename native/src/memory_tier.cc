@@ -17,31 +17,23 @@ constexpr size_t kMostBodyBytes = 1024 * 1024;
 // Of series that lack pages: each may bring some of 64 KiB.
 constexpr uint32_t kMostMissingItems = 64;
 constexpr uint32_t kMostAsks = 64;
+// A get names each record once, so that its answer is within the pages that it needs.
+static_assert(kMostAsks * PageCache::kMostContentBytes <= kMostAnswerBytes);
 // Pages that one scan asks for without holding them.
 constexpr uint32_t kMostMissing = 4;
-// Validations that a request may take before it is left to the storage tier.
-constexpr uint8_t kMostRounds = 4;
 // A page that was too large is asked about again after this.
 constexpr uint32_t kLargeSeconds = 10;
 constexpr uint32_t kMostScanRecords = 10'000;
 constexpr uint32_t kMostGetIds = 1024;
 constexpr size_t kJoinSlots = 8192;
 constexpr size_t kJoinSteps = 32;
-// Series that may wait for a validation to begin, by lane. Those that lack pages are few: at 64 in a validation and a few
-// milliseconds for each, they wait a fraction of what a client waits.
-constexpr size_t kMostWaitingSeries[kLanes] = {65'536, 512, 2048};
 constexpr uint64_t kMostWaiting = 131'072;
 constexpr size_t kMostWaitingBytes = 64 * 1024 * 1024;
-constexpr size_t kMostSpare = 16;
-// Room for the bodies of requests that one of them keeps.
-constexpr size_t kMostSpareBytes = 2 * 1024 * 1024;
 constexpr size_t kRequestHeadBytes = 13;
 constexpr uint32_t kLookAhead = 32;
 // Of an open validation: bounds its body together with kMostBodyBytes.
 constexpr size_t kMostAsksOpen = 65'536;
 
-constexpr std::string_view kTooMuch = "too many requests wait in this memory node";
-constexpr std::string_view kElsewhere = "this page is not served from memory; the storage tier has it";
 
 }  // namespace
 
@@ -131,7 +123,9 @@ MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) 
     request.from = reader.id();
     request.to = reader.id();
     request.limit = reader.u32();
-    request.reverse = reader.u8() != 0;
+    const uint8_t reverse = reader.u8();
+    if (reverse > 1) reader.throwMalformed("has a direction that is not known");
+    request.reverse = reverse == 1;
     if (request.from > request.to) reader.throwMalformed("has a from that is after its to");
     if (request.limit == 0) reader.throwMalformed("has a limit of 0");
     request.limit = std::min(request.limit, kMostScanRecords);
@@ -140,8 +134,21 @@ MemoryTier::Request MemoryTier::parse(uint8_t operation, std::string_view body) 
   return request;
 }
 
+// A record that is named often would be answered as often. The order of the sorted ids does not matter.
+void MemoryTier::checkIds(const uint8_t* ids, uint32_t count) {
+  sortedIds_.resize(count);
+  memcpy(sortedIds_.data(), ids, count * sizeof(uint64_t));
+  std::sort(sortedIds_.begin(), sortedIds_.end());
+  const auto repeated = std::adjacent_find(sortedIds_.begin(), sortedIds_.end());
+  if (repeated == sortedIds_.end()) return;
+  const uint64_t id = __builtin_bswap64(*repeated);
+  throw EngineError(ErrorKind::range, "bad_frame",
+                    "ids: " + std::to_string(id >> 16) + "-" + std::to_string(id & 0xffff) + " is named more than once; expected each id once");
+}
+
 void MemoryTier::submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds) {
   const Request request = parse(waiter.operation, body);
+  if (request.idCount > 1) checkIds(request.ids, request.idCount);
   const uint16_t block = blockOf(request.series);
   const SeriesRef series = seriesOf(request.series, block);
   if (!plan(request, series, nowSeconds)) {
@@ -354,165 +361,6 @@ uint32_t MemoryTier::begin(uint16_t group, Lane lane, uint32_t nowSeconds, Sink&
   if (nextValidation_ == 0) nextValidation_ = 1;
   begun_.emplace(number, std::move(validation));
   return number;
-}
-
-// ---- Answers in
-
-void MemoryTier::finish(uint32_t number, std::string_view answer, uint32_t nowSeconds) {
-  const auto found = begun_.find(number);
-  if (found == begun_.end()) throwBug("there is no validation of that number");
-  std::unique_ptr<Validation> validation = std::move(found->second);
-  begun_.erase(found);
-  size_t at = 0;
-  try {
-    Reader reader(answer, "an answer to a validation");
-    if (reader.u16() != validation->items.size()) reader.throwMalformed("has another number of series");
-    for (; at < validation->items.size(); at++) {
-      const Item& item = validation->items[at];
-      if (reader.u8() == 0) {
-        finishItem(*validation, item, reader, nowSeconds);
-      } else {
-        figures_.later++;
-        moveToPatient(*validation, item);
-      }
-    }
-    reader.finish();
-  } catch (const EngineError&) {
-    for (; at < validation->items.size(); at++) {
-      for (uint32_t next = validation->items[at].waiters; next != 0; next = validation->waiters[next - 1].next) {
-        refuse(validation->waiters[next - 1], kNotCached, 0, kElsewhere);
-      }
-    }
-    throw;
-  }
-  if (spare_.size() >= kMostSpare || validation->bodies.capacity() > kMostSpareBytes) return;
-  validation->items.clear();
-  validation->asks.clear();
-  validation->waiters.clear();
-  validation->bodies.clear();
-  spare_.push_back(std::move(validation));
-}
-
-void MemoryTier::fail(uint32_t number, uint8_t error, uint64_t argument, std::string_view message) {
-  const auto found = begun_.find(number);
-  if (found == begun_.end()) throwBug("there is no validation of that number");
-  const std::unique_ptr<Validation> validation = std::move(found->second);
-  begun_.erase(found);
-  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
-}
-
-// The same item, alone, with all who wait for it.
-void MemoryTier::moveToPatient(const Validation& from, const Item& item) {
-  const SeriesRef series = seriesOf(nameOf(from, item), item.block);
-  asks_.assign(from.asks.begin() + item.asksAt, from.asks.begin() + item.asksAt + item.asks);
-  Queue& queue = queues_[from.group * kLanes + static_cast<size_t>(Lane::patient)];
-  if (queue.series >= kMostWaitingSeries[static_cast<size_t>(Lane::patient)]) {
-    for (uint32_t next = item.waiters; next != 0; next = from.waiters[next - 1].next) {
-      figures_.overloaded++;
-      refuse(from.waiters[next - 1], kOverloaded, kRetryAfterMs, kTooMuch);
-    }
-    return;
-  }
-  Validation& to = openIn(queue, from.group, Lane::patient);
-  for (uint32_t next = item.waiters; next != 0; next = from.waiters[next - 1].next) {
-    Waiter waiter = from.waiters[next - 1];
-    const std::string_view body(from.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
-    waiter.bodyAt = static_cast<uint32_t>(to.bodies.size());
-    to.bodies.append(body);
-    Item& moved = to.items.empty() ? to.items[addItem(queue, to, series, waiter.bodyAt + 2)] : to.items.front();
-    waiter.next = moved.waiters;
-    to.waiters.push_back(waiter);
-    moved.waiters = static_cast<uint32_t>(to.waiters.size());
-  }
-}
-
-void MemoryTier::finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds) {
-  const SeriesRef series = seriesOf(nameOf(validation, item), item.block);
-  const uint64_t applied = answer.u48();
-  // What was held becomes what is validated.
-  std::vector<Ask>& asks = validated_;
-  asks.assign(validation.asks.begin() + item.asksAt, validation.asks.begin() + item.asksAt + item.asks);
-  for (Ask& ask : asks) {
-    uint64_t version = kGone;
-    if (!takeVerdict(series, ask, answer, nowSeconds, version)) answer.throwMalformed("has a verdict that is not known");
-    ask.held = version;
-  }
-  for (uint32_t next = item.waiters; next != 0;) {
-    const Waiter& waiter = validation.waiters[next - 1];
-    next = waiter.next;
-    const std::string_view body(validation.bodies.data() + waiter.bodyAt, waiter.bodyBytes);
-    const Request request = parse(waiter.operation, body);
-    response_.clear();
-    const Served served = serve(request, series, applied, asks.data(), item.asks, nowSeconds, response_);
-    if (served == Served::done) {
-      respond(waiter, response_);
-      continue;
-    }
-    Waiter again = waiter;
-    again.rounds++;
-    if (served == Served::again && again.rounds < kMostRounds && plan(request, series, nowSeconds)) {
-      if (enqueue(validation.group, lacks_ ? Lane::missing : Lane::held, series, again, body)) {
-        figures_.again++;
-      } else {
-        figures_.overloaded++;
-        refuse(waiter, kOverloaded, kRetryAfterMs, kTooMuch);
-      }
-      continue;
-    }
-    refuse(waiter, kNotCached, 0, kElsewhere);
-  }
-}
-
-// Takes a page's verdict into the cache; `version` is what the page is at. False if it is none.
-bool MemoryTier::takeVerdict(const SeriesRef& series, const Ask& ask, Reader& answer, uint32_t nowSeconds, uint64_t& version) {
-  const uint8_t verdict = answer.u8();
-  if (verdict > 4) return false;
-  figures_.verdicts[verdict]++;
-  const PageKey key = pageKeyOf(series, ask.slice);
-  if (verdict == 0) {
-    version = ask.held;
-    return true;
-  }
-  if (verdict == 1) {
-    version = 0;
-    cache_.put(key, nowSeconds, {0, HeldKind::page, series.block, 0, 0, {}});
-    return true;
-  }
-  version = answer.u48();
-  if (verdict == 4) {
-    cache_.put(key, nowSeconds, {version, HeldKind::large, series.block, 0, 0, {}});
-    version = kLarge;
-    return true;
-  }
-  const uint32_t count = answer.u32();
-  if (ask.slice == kDirectorySlice) {
-    const std::string_view slices = answer.bytes(count * size_t{6});
-    if (!cache_.put(key, nowSeconds, {version, HeldKind::directory, series.block, count, 0, slices})) version = kLarge;
-    return true;
-  }
-  builder_.reset();
-  Held held{};
-  // ⚖18 A delta applies to its exact base, and to nothing else.
-  const bool usable = verdict == 3 || (cache_.find(key, nowSeconds, held) && held.kind == HeldKind::page && held.version == ask.held);
-  const PageContent base(held.content, verdict == 3 || !usable ? 0 : held.count);
-  uint32_t at = 0;
-  for (uint32_t left = count; left > 0; left--) {
-    const uint8_t* from = answer.take(18);
-    const uint32_t length = loadU32(from + 14);
-    answer.take(length);
-    const uint64_t id = loadU64BigEndian(from);
-    for (; at < base.count() && base.idAt(at) < id; at++) builder_.add(base.at(at).bytes);
-    if (at < base.count() && base.idAt(at) == id) at++;
-    builder_.add({reinterpret_cast<const char*>(from), 18 + size_t{length}});
-  }
-  for (; at < base.count(); at++) builder_.add(base.at(at).bytes);
-  if (!usable) {
-    version = kGone;
-    return true;
-  }
-  const uint32_t records = builder_.count();
-  if (!cache_.put(key, nowSeconds, {version, HeldKind::page, series.block, records, 0, builder_.content()})) version = kLarge;
-  return true;
 }
 
 }  // namespace thermocline

@@ -39,6 +39,13 @@ struct TierConfig {
 enum class Lane : uint8_t { held = 0, missing = 1, patient = 2 };
 constexpr size_t kLanes = 3;
 
+// Series that may wait for a validation to begin, by lane. Those that lack pages are few: at 64 in a validation and a few
+// milliseconds for each, they wait a fraction of what a client waits.
+constexpr size_t kMostWaitingSeries[kLanes] = {65'536, 512, 2048};
+
+constexpr std::string_view kTooMuch = "too many requests wait in this memory node";
+constexpr std::string_view kElsewhere = "this page is not served from memory; the storage tier has it";
+
 class MemoryTier {
  public:
   explicit MemoryTier(const TierConfig& config);
@@ -178,6 +185,7 @@ class MemoryTier {
   uint64_t sliceOf(uint64_t id) const { return (id >> 16) / config_.sliceDurationMs; }
   void lookAhead(Reader requests, uint32_t count);
   Request parse(uint8_t operation, std::string_view body) const;
+  void checkIds(const uint8_t* ids, uint32_t count);
   void submit(const Waiter& waiter, std::string_view body, uint32_t nowSeconds);
   bool plan(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
   bool planGet(const Request& request, const SeriesRef& series, uint32_t nowSeconds);
@@ -191,8 +199,10 @@ class MemoryTier {
   void moveToPatient(const Validation& from, const Item& item);
 
   void finishItem(const Validation& validation, const Item& item, Reader& answer, uint32_t nowSeconds);
-  bool takeVerdict(const SeriesRef& series, const Ask& ask, Reader& answer, uint32_t nowSeconds, uint64_t& version);
-  void mergeRecords(const PageContent& held, Reader& answer);
+  uint64_t takeVerdict(const SeriesRef& series, const Ask& ask, uint64_t applied, Reader& answer, uint32_t nowSeconds);
+  static uint64_t takeVersion(Reader& answer, uint64_t applied);
+  uint64_t takeRecords(const SeriesRef& series, const Ask& ask, Verdict verdict, uint64_t version, uint32_t count, Reader& answer,
+                       uint32_t nowSeconds);
   Served serve(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count, uint32_t nowSeconds,
                std::string& out);
   Served serveGet(const Request& request, const SeriesRef& series, uint64_t applied, const Ask* asks, uint32_t count, uint32_t nowSeconds,
@@ -226,6 +236,7 @@ class MemoryTier {
   // Responses that have not been flushed.
   size_t responseBytes_ = 0;
   // Scratch, kept for its room.
+  std::vector<uint64_t> sortedIds_;
   std::vector<Ask> validated_;
   std::string response_;
   std::string scratch_;

@@ -13,6 +13,9 @@ namespace thermocline {
 
 enum class HeldKind : uint8_t { page = 0, directory = 1, large = 2 };
 
+// How a page stands in a validation (protocol/src/client-messages.ts, PageVerdict).
+enum class Verdict : uint8_t { unchanged = 0, absent = 1, records = 2, page = 3, large = 4 };
+
 struct Held {
   uint64_t version;
   HeldKind kind;

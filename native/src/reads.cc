@@ -110,6 +110,9 @@ std::string_view readSeries(Reader& reader) {
   return reader.bytes(length);
 }
 
+// Before a value in the answer of a get.
+constexpr size_t kGetHeadBytes = 10;
+
 struct IdsRequest {
   std::string_view series;
   uint16_t count;
@@ -126,7 +129,14 @@ IdsRequest parseIds(std::string_view request, size_t itemBytes, const char* what
   return parsed;
 }
 IdsRequest parseGet(std::string_view request) { return parseIds(request, 8, "a get"); }
-IdsRequest parsePageVersions(std::string_view request) { return parseIds(request, 6, "a page version request"); }
+// A directory has no header to answer from: what is said of it here would stand in the version cache.
+IdsRequest parsePageVersions(std::string_view request) {
+  const IdsRequest parsed = parseIds(request, 6, "a page version request");
+  for (uint32_t i = 0; i < parsed.count; i++) {
+    if (loadU48(parsed.items + i * 6) == kDirectorySlice) Reader({}, "a page version request").throwMalformed("asks about a directory");
+  }
+  return parsed;
+}
 
 void answerGet(SortedStore& store, const ReadView& view, const SeriesRef& series, const IdsRequest& request, uint64_t sliceDurationMs,
                std::string& key, std::string& row, Sink& out) {
@@ -138,6 +148,11 @@ void answerGet(SortedStore& store, const ReadView& view, const SeriesRef& series
     if (!readRecord(store, view, series, (id >> 16) / sliceDurationMs, id, key, row, version, value)) {
       version = 0;
       value = {};
+    }
+    if (out.length() + kGetHeadBytes + value.size() > kMostAnswerBytes) {
+      throw EngineError(ErrorKind::range, "invalid_argument",
+                        "ids: the values of the first " + std::to_string(i + 1) + " of " + std::to_string(request.count) + " take more than " +
+                            std::to_string(kMostAnswerBytes) + " bytes, the most of one answer: ask for fewer at once");
     }
     out.u48(version);
     out.u32(static_cast<uint32_t>(value.size()));
@@ -218,7 +233,7 @@ class PointTask final : public Task {
     if (owned == nullptr) return;
     std::string key;
     std::string row;
-    Sink out(result);
+    Sink out(result, kMostAnswerBytes);
     answer_(*owned->store, owned->view, series, request, sliceDurationMs_, key, row, out);
   }
   void finish(bool) override { owned.reset(); }
@@ -308,7 +323,7 @@ class PageVersionsTask final : public Task {
   void run() override {
     std::string key;
     std::string row;
-    Sink out(result);
+    Sink out(result, kMostAnswerBytes);
     out.u48(owned_->view.appliedIndex);
     for (uint32_t i = 0; i < request_.count; i++) {
       PageHeader header;

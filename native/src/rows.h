@@ -69,6 +69,9 @@ inline std::string encodePosition(const Position& position) {
   return row;
 }
 
+// The largest number of 48 bits stands for "nothing is held" where caches name versions (protocol/src/constants.ts, MAX_INDEX).
+constexpr uint64_t kMostIndex = kSliceMask - 1;
+
 inline Position decodePosition(std::string_view row) {
   Reader reader(row, "a block position on disk");
   if (reader.u8() != 1) throwCorrupt("a block position on disk has an unknown format");
@@ -77,6 +80,8 @@ inline Position decodePosition(std::string_view row) {
   memcpy(position.valueId.data(), reader.take(kValueIdBytes), kValueIdBytes);
   position.horizon = reader.u48();
   position.digest = reader.u64();
+  reader.finish();
+  if (position.index > kMostIndex || position.horizon > kMostIndex) throwCorrupt("a block position on disk has an index out of range");
   return position;
 }
 

@@ -365,7 +365,7 @@ class ScanTask final : public Task {
       : bytes_(bytes), request(parseScan(bytes_)), series(request.series, block, key), durationMs_(durationMs) {}
 
   void run() override {
-    Sink out(result);
+    Sink out(result, kMostAnswerBytes);
     runScan(*owned->store, owned->view, series, request, durationMs_, out);
   }
   void finish(bool) override { owned.reset(); }
@@ -393,7 +393,9 @@ ScanRequest parseScan(std::string_view request) {
   parsed.from = reader.id();
   parsed.to = reader.id();
   parsed.limit = reader.u32();
-  parsed.reverse = reader.u8() != 0;
+  const uint8_t reverse = reader.u8();
+  if (reverse > 1) reader.throwMalformed("has a direction that is not known");
+  parsed.reverse = reverse == 1;
   reader.finish();
   return parsed;
 }

@@ -20,8 +20,6 @@ constexpr uint32_t kMostSlices = 4096;
 constexpr uint8_t kAnswered = 0;
 constexpr uint8_t kLater = 1;
 
-enum class Verdict : uint8_t { unchanged = 0, absent = 1, records = 2, page = 3, large = 4 };
-
 struct Item {
   uint16_t block;
   std::string_view series;
@@ -213,7 +211,7 @@ class ValidateTask final : public Task {
   void run() override {
     std::string key;
     std::string row;
-    Sink out(result);
+    Sink out(result, kMostAnswerBytes);
     out.u16(1);
     out.u8(kAnswered);
     out.u48(owned_->view.appliedIndex);

@@ -35,9 +35,9 @@ export const MAX_PAGE_VERSIONS = 4096
 /** Most series in one validation, and most pages of one of them. */
 export const MAX_VALIDATE_ITEMS = 4096
 export const MAX_VALIDATE_PAGES = 64
-/** In place of a slice: the directory of a series, which lists the slices that it has pages in. */
+/** In place of a slice: the directory of a series, which lists the slices that it has pages in. Only a validation may name it. */
 export const DIRECTORY_SLICE = 2 ** 48 - 1
-/** In place of a version: nothing of the page is held. */
+/** In place of a version: nothing of the page is held. No page gets so far: see MAX_INDEX. */
 export const NOTHING_HELD = 2 ** 48 - 1
 
 /** Largest entry a proposer builds: it must fit in a frame, a log record and a snapshot chunk. */
@@ -56,8 +56,10 @@ export const MAX_BATCH_REQUESTS = 4096
 /** Milliseconds of an id fit in 48 bits, the sequence in 16. */
 export const MAX_ID_MS = 2 ** 48 - 1
 export const MAX_ID_SEQ = 65_535
-/** Log indexes travel as 48-bit numbers. */
-export const MAX_INDEX = 2 ** 48 - 1
+/** Log indexes travel as 48-bit numbers; they are the versions of pages and records, so that the largest one is taken by NOTHING_HELD. */
+export const MAX_INDEX = NOTHING_HELD - 1
+/** Most of an id's milliseconds fit in a slice's number, so that a page never takes the number of the directory. */
+export const MAX_SLICE = DIRECTORY_SLICE - 1
 
 export const DEFAULT_SLICE_DURATION_MS = 24 * 60 * 60 * 1000
 export const MIN_SLICE_DURATION_MS = 1000

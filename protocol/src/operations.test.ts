@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { Condition, WriteKind } from './client-messages.ts'
-import { MAX_VALUE_BYTES, MAX_WRITE_OPS } from './constants.ts'
+import { DIRECTORY_SLICE, MAX_VALUE_BYTES, MAX_WRITE_OPS, NOTHING_HELD } from './constants.ts'
 import {
   appendOp,
   checkBatch,
@@ -82,7 +82,7 @@ test('a scan continues at next, in its direction', () => {
 test('what no node would take is refused by name', () => {
   assert.throws(() => putOp(MIN_ID, new Uint8Array(MAX_VALUE_BYTES + 1)), { ...refused, message: /^value: / })
   assert.throws(() => putOp(MIN_ID, bytes(''), { ifAbsent: true, ifVersion: 1 }), { ...refused, message: /^ifAbsent: / })
-  for (const ifVersion of [0, -1, 1.5, 2 ** 48])
+  for (const ifVersion of [0, -1, 1.5, NOTHING_HELD, 2 ** 48])
     assert.throws(() => deleteOp(MIN_ID, { ifVersion }), { ...refused, message: /^ifVersion: / })
   assert.throws(() => checkBatch([]), { ...refused, message: /^ops: / })
   assert.throws(() => checkBatch(Array.from({ length: MAX_WRITE_OPS + 1 }, (_, ms) => deleteOp({ ms, seq: 0 }))), refused)
@@ -95,4 +95,6 @@ test('what no node would take is refused by name', () => {
   }
   assert.throws(() => checkSlices([]), refused)
   assert.throws(() => checkSlices([-1]), refused)
+  assert.throws(() => checkSlices([0, DIRECTORY_SLICE]), { ...refused, message: /^slices: 281474976710655 is not/ })
+  assert.doesNotThrow(() => checkSlices([DIRECTORY_SLICE - 1]))
 })

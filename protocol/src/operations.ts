@@ -5,7 +5,7 @@
  */
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { Condition, WriteKind } from './client-messages.ts'
-import { MAX_INDEX, MAX_PAGE_VERSIONS, MAX_SCAN_RECORDS, MAX_VALUE_BYTES, MAX_WRITE_BYTES, MAX_WRITE_OPS } from './constants.ts'
+import { MAX_INDEX, MAX_PAGE_VERSIONS, MAX_SCAN_RECORDS, MAX_SLICE, MAX_VALUE_BYTES, MAX_WRITE_BYTES, MAX_WRITE_OPS } from './constants.ts'
 import { ThermoclineError } from './errors.ts'
 import { compareRecordIds, formatRecordId, MIN_ID, type RecordId, readRecordId, recordIdAt, writeRecordId } from './record-id.ts'
 
@@ -43,7 +43,7 @@ export function writeOp(kind: number, id: RecordId, value: Uint8Array, condition
   }
   if (ifAbsent === true) throw new ThermoclineError('invalid_argument', 'ifAbsent: excludes ifVersion; give one of them')
   if (!Number.isInteger(ifVersion) || ifVersion < 1 || ifVersion > MAX_INDEX) {
-    throw new ThermoclineError('invalid_argument', `ifVersion: ${ifVersion} is not a version, a whole number from 1`)
+    throw new ThermoclineError('invalid_argument', `ifVersion: ${ifVersion} is not a version, a whole number from 1 to ${MAX_INDEX}`)
   }
   return { kind, condition: Condition.ifVersion, version: ifVersion, id, value }
 }
@@ -221,8 +221,8 @@ export function checkSlices(slices: readonly number[]): void {
     throw new ThermoclineError('invalid_argument', `slices: ${slices.length} of them are not within 1 to ${MAX_PAGE_VERSIONS}`)
   }
   for (const slice of slices) {
-    if (!Number.isInteger(slice) || slice < 0 || slice > MAX_INDEX) {
-      throw new ThermoclineError('invalid_argument', `slices: ${slice} is not a whole number from 0 to ${MAX_INDEX}`)
+    if (!Number.isInteger(slice) || slice < 0 || slice > MAX_SLICE) {
+      throw new ThermoclineError('invalid_argument', `slices: ${slice} is not a whole number from 0 to ${MAX_SLICE}`)
     }
   }
 }

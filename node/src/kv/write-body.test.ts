@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ByteWriter, blockOf, Condition, encodeSeries, MAX_VALUE_BYTES, MAX_WRITE_OPS, Operation, WriteKind } from '@thermocline/protocol'
+import {
+  ByteWriter,
+  blockOf,
+  Condition,
+  DIRECTORY_SLICE,
+  encodeSeries,
+  MAX_VALUE_BYTES,
+  MAX_WRITE_OPS,
+  NOTHING_HELD,
+  Operation,
+  WriteKind,
+} from '@thermocline/protocol'
 import { checkReadBody } from './read-body.ts'
 import { checkWriteBody } from './write-body.ts'
 
 interface Op {
   kind?: number
   condition?: number
+  version?: number
   id?: number
   value?: Uint8Array
 }
@@ -18,10 +30,10 @@ function body(series: Uint8Array, ops: Op[], extra = 0): Uint8Array {
   w.u16(series.length)
   w.put(series)
   w.u16(ops.length)
-  for (const { kind = WriteKind.put, condition = Condition.none, id = 1, value = new Uint8Array(3) } of ops) {
+  for (const { kind = WriteKind.put, condition = Condition.none, version = 0, id = 1, value = new Uint8Array(3) } of ops) {
     w.u8(kind)
     w.u8(condition)
-    w.u48(0)
+    w.u48(version)
     w.u32(0)
     w.u32(id)
     w.u32(value.length)
@@ -56,6 +68,11 @@ const refused: readonly [string, Uint8Array, RegExp][] = [
   ],
   ['an unknown kind', body(series, [{ kind: 9 }]), /^ops\[0\]\.kind: 9 is not known/],
   ['an unknown condition', body(series, [{}, { condition: 7, id: 2 }]), /^ops\[1\]\.condition: 7/],
+  [
+    'a version that stands for none',
+    body(series, [{ condition: Condition.ifVersion, version: NOTHING_HELD }]),
+    /^ops\[0\]\.version: 281474976710655; expected at most 281474976710654/,
+  ],
   ['the same record twice', body(series, [{ id: 4 }, { id: 4 }]), /^ops\[1\]\.id: the same record twice/],
   ['an append among others', body(series, [{ kind: WriteKind.append }, { id: 2 }]), /append stands alone/],
   ['a conditional append', body(series, [{ kind: WriteKind.append, condition: Condition.ifAbsent }]), /takes no condition/],
@@ -103,9 +120,51 @@ test('reads are checked: bounds, order, lengths', () => {
   assert.match(String(checkReadBody(Operation.scan, scan(3, 2, 10, 1))), /^from: is after to/)
   assert.match(String(checkReadBody(Operation.scan, scan(1, 2, 0, 1))), /^limit: 0; expected at least 1/)
   assert.match(String(checkReadBody(Operation.scan, scan(1, 2, 1, 2))), /^reverse: 2/)
-  const get = new ByteWriter(64)
-  get.u16(series.length)
-  get.put(series)
-  get.u16(0)
-  assert.match(String(checkReadBody(Operation.get, get.copy())), /^ids: 0 of them; expected 1 to/)
+  assert.match(String(checkReadBody(Operation.get, get([]))), /^ids: 0 of them; expected 1 to/)
+  assert.match(String(checkReadBody(Operation.get, get(Array(1025).fill(0n)))), /^ids: 1025 of them; expected 1 to 1024/)
+})
+
+function get(ids: readonly bigint[]): Uint8Array {
+  const w = new ByteWriter(64)
+  w.u16(series.length)
+  w.put(series)
+  w.u16(ids.length)
+  for (const id of ids) {
+    const at = w.claim(8)
+    w.view.setBigUint64(at, id)
+  }
+  return w.copy()
+}
+
+test('a get names each record once', () => {
+  const ids = Array.from({ length: 1024 }, (_, at) => (BigInt((at * 7919) % 1024) << 48n) | BigInt(at))
+  assert.equal(checkReadBody(Operation.get, get(ids)), blockOf(series))
+  for (const [one, other] of [
+    [0, 1],
+    [1022, 1023],
+    [3, 900],
+  ] as const) {
+    const repeated = ids.with(other, ids[one] as bigint)
+    const id = ids[one] as bigint
+    assert.equal(
+      checkReadBody(Operation.get, get(repeated)),
+      `ids: ${id >> 16n}-${id & 0xffffn} is named more than once; expected each id once`,
+    )
+  }
+})
+
+test('versions of pages are of slices; a directory has none', () => {
+  const versions = (slices: readonly number[]): Uint8Array => {
+    const w = new ByteWriter(64)
+    w.u16(series.length)
+    w.put(series)
+    w.u16(slices.length)
+    for (const slice of slices) w.u48(slice)
+    return w.copy()
+  }
+  assert.equal(checkReadBody(Operation.pageVersions, versions([0, DIRECTORY_SLICE - 1])), blockOf(series))
+  assert.equal(
+    checkReadBody(Operation.pageVersions, versions([0, DIRECTORY_SLICE])),
+    'slices[1]: 281474976710655; expected at most 281474976710654',
+  )
 })

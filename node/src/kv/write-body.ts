@@ -7,6 +7,7 @@ import {
   blockOf,
   Condition,
   DecodeError,
+  MAX_INDEX,
   MAX_SERIES_BYTES,
   MAX_VALUE_BYTES,
   MAX_WRITE_BYTES,
@@ -56,11 +57,12 @@ function check(body: Uint8Array): WriteShape | string {
   for (let i = 0; i < opCount; i++) {
     const kind = reader.u8()
     const condition = reader.u8()
-    reader.u48()
+    const version = reader.u48()
     const id = reader.take(8)
     const length = reader.u32()
     if (kind < WriteKind.put || kind > WriteKind.append) return `ops[${i}].kind: ${kind} is not known`
     if (condition > Condition.ifVersion) return `ops[${i}].condition: ${condition} is not known`
+    if (version > MAX_INDEX) return `ops[${i}].version: ${version}; expected at most ${MAX_INDEX}`
     if (kind === WriteKind.append) {
       if (opCount > 1) return `ops[${i}].kind: an append stands alone; expected 1 operation, found ${opCount}`
       if (condition !== Condition.none) return `ops[${i}].condition: an append takes no condition`

@@ -13,12 +13,6 @@ const AT_ONCE = new Float64Array(1)
 /** An answer of one item, "later". */
 const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
-/**
- * Largest answer to one read: it must fit in a frame beside others. That of a validation the engine bounds, and so the memory tier
- * that of a get: kMostAnswerBytes of native/src/bytes.h.
- */
-const MAX_ANSWER_BYTES = 6 * 1024 * 1024
-
 export class ReadServer {
   private readonly engine: Engine
   private out = new Uint8Array(INITIAL_BYTES)
@@ -37,15 +31,13 @@ export class ReadServer {
       this.servePatient(read)
       return
     }
-    let written = this.read(read)
-    if (written < -2 - MAX_ANSWER_BYTES) {
-      const message = `ids: their values take ${-2 - written} bytes; expected at most ${MAX_ANSWER_BYTES} in one answer: ask for fewer at once`
-      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, message))
-      return
-    }
-    if (written <= -2) {
-      this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
+    let written: number
+    try {
       written = this.read(read)
+    } catch (error) {
+      if (!isTooLong(error)) throw error
+      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, (error as Error).message))
+      return
     }
     if (written === NEEDS_IO) {
       this.fromDisk++
@@ -99,8 +91,16 @@ export class ReadServer {
     }
   }
 
-  private read({ operation, block, body }: PendingRead): number {
-    const { engine, out } = this
+  /** Bytes written to `out`, which grows to what the answer needs, or NEEDS_IO. */
+  private read(read: PendingRead): number {
+    const written = this.readInto(read, this.out)
+    if (written > -2) return written
+    this.out = new Uint8Array(Math.max(-2 - written, this.out.length * 2))
+    return this.readInto(read, this.out)
+  }
+
+  private readInto({ operation, block, body }: PendingRead, out: Uint8Array): number {
+    const { engine } = this
     if (operation === Operation.get) return engine.get(block, body, 0, body.length, out, 0)
     if (operation === Operation.scan) return engine.scan(block, body, 0, body.length, out, 0)
     return engine.pageVersions(block, body, 0, body.length, out, 0)
@@ -122,9 +122,18 @@ export class ReadServer {
     answer.then(
       (bytes) => read.target.reply(read.token, 0, bytes),
       (error: unknown) => {
+        if (isTooLong(error)) {
+          read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, (error as Error).message))
+          return
+        }
         this.failed++
         read.target.reply(read.token, ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`))
       },
     )
   }
+}
+
+/** The engine bounds every answer where it makes it, and says what to ask for instead. */
+function isTooLong(error: unknown): boolean {
+  return (error as { code?: string }).code === 'invalid_argument'
 }

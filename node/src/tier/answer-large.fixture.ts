@@ -52,7 +52,13 @@ const many = frameOf(getRequest('s', [id]), 1000)
 tier.take(1, many, 0, many.length, 1000, 100)
 finish(Lane.held, PageVerdict.unchanged)
 // Requests of 8 KiB, all of them in one validation.
-const long = frameOf(getRequest('s', Array(1024).fill(id)), 4000)
+const long = frameOf(
+  getRequest(
+    's',
+    Array.from({ length: 1024 }, (_, at) => BigInt(at)),
+  ),
+  4000,
+)
 tier.take(1, long, 0, long.length, 4000, 100)
 finish(Lane.held, PageVerdict.unchanged)
 // Frames shrink at the next flush.

@@ -92,7 +92,7 @@ ${JOIN}`,
   },
   {
     name: 'late-answer-for-a-newer',
-    file: TIER,
+    file: '../../native/src/memory_tier_answers.cc',
     find: '  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);\n',
     replace: `  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
   if (begun_.empty()) nextValidation_ = number;

@@ -1,7 +1,7 @@
 /**
  * How a cache that begins empty gets what its peers hold hottest: ring by ring, over the HTTP port. Pages travel as they stand in
- * the peer's cache, with their checksums; nothing of them is believed without validation, so that an old one costs no more than
- * a missing one.
+ * the peer's cache, with their checksums, and are checked for being pages where they come in; nothing of them is served without
+ * validation, so that an old one costs no more than a missing one.
  */
 import { MAX_GROUPS, placementOf, ThermoclineError } from '@thermocline/protocol'
 import type { FastifyInstance } from 'fastify'
@@ -13,6 +13,10 @@ import { RINGS, type Tier } from '../../tier/tier.ts'
 export const HOT_PAGES_PATH = '/v1/cache/pages'
 const POSITION_BYTES = 8
 const FETCH_TIMEOUT_MS = 5000
+/** Of one piece: what a peer copies at once (native/src/page_cache.cc, kCopyBytes) and the entry that passes it. */
+const MAX_PIECE_BYTES = 2 * 1024 * 1024
+/** Of what a peer says instead. */
+const MAX_REASON_BYTES = 4096
 const STARTING = 503
 
 const whole = (most: number) => z.coerce.number().int().min(0).max(most)
@@ -76,9 +80,26 @@ export async function fetchHotPages(http: string, query: HotPagesQuery, signal: 
   }).catch((cause: unknown) => {
     throw new NotNow(`${http}: it does not answer`, { cause })
   })
-  if (response.status === STARTING) throw new NotNow(`${http}: ${await response.text()}`)
-  if (!response.ok) throw new Error(`${http}: ${response.status} ${(await response.text()).slice(0, 500)}`)
-  const body = new Uint8Array(await response.arrayBuffer())
+  if (!response.ok) {
+    const reason = new TextDecoder().decode(await readBody(http, response, MAX_REASON_BYTES))
+    throw response.status === STARTING ? new NotNow(`${http}: ${reason}`) : new Error(`${http}: ${response.status} ${reason}`)
+  }
+  const body = await readBody(http, response, MAX_PIECE_BYTES)
   if (body.length < POSITION_BYTES) throw new Error(`${http}: an answer of ${body.length} bytes; expected at least ${POSITION_BYTES}`)
-  return { position: Number(new DataView(body.buffer).getBigUint64(0, true)), pages: body.subarray(POSITION_BYTES) }
+  const position = Number(new DataView(body.buffer).getBigUint64(0, true))
+  // Else a peer could keep this node from ever being warm.
+  if (position !== 0 && position <= query.position)
+    throw new Error(`${http}: goes on at ${position}; expected 0 or more than ${query.position}`)
+  return { position, pages: body.subarray(POSITION_BYTES) }
+}
+
+async function readBody(http: string, response: Response, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(most)
+  let length = 0
+  for await (const chunk of response.body ?? []) {
+    if (length + chunk.length > most) throw new Error(`${http}: an answer of more than ${most} bytes`)
+    bytes.set(chunk, length)
+    length += chunk.length
+  }
+  return bytes.subarray(0, length)
 }

@@ -1,0 +1,63 @@
+/** What a read is answered with does not depend on where the engine found it. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { blockOf, ERRORS, encodeSeries, MAX_FRAME_BYTES, Operation, OpKind } from '@thermocline/protocol'
+import { type OpenedEngine, openEngine } from '../engine/mod.ts'
+import { applyBatch, buildEntry, getRequest, peek } from '../engine/model.ts'
+import { PendingRead } from '../paxos/pending-read.ts'
+import { ReadServer } from './read-server.ts'
+
+const MIB = 1 << 20
+const series = 'alice'
+const block = blockOf(encodeSeries(series))
+const ids = Array.from({ length: 9 }, (_, at) => BigInt(at + 1) << 16n)
+
+async function fill(engine: OpenedEngine): Promise<void> {
+  for (const [at, id] of ids.entries()) {
+    const value = new Uint8Array(MIB).map((_, k) => (k * 2654435761 + at) >>> 13)
+    const requestId = new Uint8Array(16).fill(at + 1)
+    const request = { requestId, stamp: 0, outcome: 0, detail: new Uint8Array(8), series, ops: [{ kind: OpKind.put, id, value }] }
+    const { old } = await peek(engine, block, request)
+    applyBatch(engine, [{ block, index: at + 1, entry: buildEntry(0, 0, [{ ...request, old }]) }])
+  }
+}
+
+const get = (server: ReadServer, wanted: readonly bigint[]): Promise<{ error: number; body: Uint8Array }> =>
+  new Promise((resolve) => {
+    const target = { reply: (_token: number, error: number, body: Uint8Array) => resolve({ error, body: body.slice() }) }
+    server.serve(new PendingRead(block, Operation.get, getRequest(series, wanted), 1e9, target, 1))
+  })
+
+test('a get that asks for more than one answer holds is refused, from memory and from disk', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reads-'))
+  const options = { path: join(folder, 'e'), sliceDurationMs: 86_400_000, memtableBytes: 64 * MIB, blockCacheBytes: 4 * MIB }
+  const open = () => openEngine({ ...options, versionCacheBytes: 64 << 10, incarnation: 'x' })
+  try {
+    let engine = open()
+    await fill(engine)
+    const check = async (server: ReadServer): Promise<void> => {
+      const { error, body } = await get(server, ids)
+      assert.equal(error, ERRORS.invalid_argument.number)
+      assert.match(new TextDecoder().decode(body), /ids: the values of the first 6 of 9 take more than 6291456 bytes/)
+      const fitting = await get(server, ids.slice(0, 5))
+      assert.equal(fitting.error, 0)
+      assert.ok(fitting.body.length > 5 * MIB && fitting.body.length < MAX_FRAME_BYTES)
+    }
+    const hot = new ReadServer(engine)
+    await check(hot)
+    assert.equal(hot.fromDisk, 0)
+    engine.rotate()
+    await engine.flush()
+    await engine.close()
+    engine = open()
+    const cold = new ReadServer(engine)
+    await check(cold)
+    assert.deepEqual([cold.fromDisk, cold.failed], [2, 0])
+    await engine.close()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
