@@ -88,6 +88,13 @@ void Engine::loadAnswerRow(BlockState& state, std::string_view row) {
   state.answerRows.push_back(range);
 }
 
+void Engine::refuseInstalling(uint16_t block) const {
+  const BlockState* state = blocks_[block];
+  if (state == nullptr || !state->installing) return;
+  throw EngineError(ErrorKind::error, "unavailable",
+                    "block " + std::to_string(block) + " is being replaced by a snapshot from a peer; try another replica");
+}
+
 std::shared_ptr<const StoreSnapshot> Engine::stableSnapshot() const {
   return beforeIngest_ != nullptr ? beforeIngest_ : store_->snapshot();
 }

@@ -37,6 +37,7 @@ struct EngineConfig {
 
 struct BlockState {
   uint16_t block = 0;
+  // From the beginning of an install to its end: nothing is applied and nothing is read.
   bool installing = false;
   // An entry could not be applied: nothing is applied to the block until an install replaces it.
   bool broken = false;
@@ -177,6 +178,13 @@ class Engine {
   void beginIngest();
   void endIngest(bool failed);
 
+  // True if what was read at this index and in this generation is what the block holds now.
+  bool isUnchanged(uint16_t block, uint64_t appliedIndex, uint32_t generation) const {
+    const uint64_t now = blocks_[block] == nullptr ? 0 : blocks_[block]->position.index;
+    return now == appliedIndex && versions_.generation(block) == generation;
+  }
+  // Throws `unavailable` while a snapshot replaces the block: what it holds is then neither the old state nor the new one.
+  void refuseInstalling(uint16_t block) const;
   SeriesRef seriesOf(std::string_view name, uint16_t block) const { return {name, block, versions_.key()}; }
   const Series* frozenSeries(const SeriesRef& series) const;
   ReadView liveView(const SeriesRef& series) const;

@@ -255,12 +255,14 @@ class PointTask final : public Task {
 
 void Engine::get(uint16_t block, std::string_view request, Sink& out) {
   const IdsRequest parsed = parseGet(request);
+  refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
   answerGet(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
 }
 
 std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) {
   auto task = std::make_unique<PointTask<IdsRequest>>(request, block, versions_.key(), parseGet, answerGet, config_.sliceDurationMs);
+  refuseInstalling(block);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
   for (uint32_t i = 0; i < task->request.count; i++) {
@@ -273,6 +275,7 @@ std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) 
 void Engine::peek(uint16_t block, std::string_view request, Sink& out) {
   const PeekRequest parsed = parsePeek(request);
   if (answerKnown(requests_, block, parsed, out)) return;
+  refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
   answerPeek(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
 }
@@ -281,6 +284,7 @@ std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request)
   auto task = std::make_unique<PointTask<PeekRequest>>(request, block, versions_.key(), parsePeek, answerPeek, config_.sliceDurationMs);
   Sink known(task->result);
   if (answerKnown(requests_, block, task->request, known)) return task;
+  refuseInstalling(block);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
   Reader reader(task->request.rest, "a write request");
@@ -293,6 +297,7 @@ std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request)
 
 void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
   const IdsRequest parsed = parsePageVersions(request);
+  refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
   const ReadView view = liveView(series);
   out.u48(view.appliedIndex);
@@ -312,7 +317,12 @@ void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
 class PageVersionsTask final : public Task {
  public:
   PageVersionsTask(Engine& engine, std::string_view bytes, uint16_t block)
-      : engine_(engine), bytes_(bytes), request_(parsePageVersions(bytes_)), series_(engine.seriesOf(request_.series, block)) {
+      : engine_(engine),
+        bytes_(bytes),
+        request_(parsePageVersions(bytes_)),
+        series_(engine.seriesOf(request_.series, block)),
+        generation_(engine.versions_.generation(block)) {
+    engine.refuseInstalling(block);
     const ReadView live = engine.liveView(series_);
     owned_ = std::make_unique<OwnedView>(engine, live);
     for (uint32_t i = 0; i < request_.count && live.active != nullptr; i++) {
@@ -332,9 +342,7 @@ class PageVersionsTask final : public Task {
   }
 
   void finish(bool failed) override {
-    const BlockState* state = engine_.findBlock(series_.block);
-    const bool unchanged = (state == nullptr ? 0 : state->position.index) == owned_->view.appliedIndex &&
-                           (state == nullptr || !state->installing);
+    const bool unchanged = engine_.isUnchanged(series_.block, owned_->view.appliedIndex, generation_);
     if (!failed && unchanged) {
       for (uint32_t i = 0; i < request_.count; i++) engine_.versions_.put(series_, sliceAt(i), loadU48(result.data() + 6 + i * 6));
     }
@@ -348,6 +356,7 @@ class PageVersionsTask final : public Task {
   const std::string bytes_;
   const IdsRequest request_;
   const SeriesRef series_;
+  const uint32_t generation_;
   std::unique_ptr<OwnedView> owned_;
 };
 

@@ -433,12 +433,14 @@ void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series,
 
 void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
   const ScanRequest parsed = parseScan(request);
+  refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
   runScan(*store_, liveView(series), series, parsed, config_.sliceDurationMs, out);
 }
 
 std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {
   auto task = std::make_unique<ScanTask>(request, block, versions_.key(), config_.sliceDurationMs);
+  refuseInstalling(block);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
   if (live.active != nullptr && task->request.from <= task->request.to) {

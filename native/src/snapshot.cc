@@ -322,6 +322,8 @@ class InstallEndTask final : public Task {
     engine_.endIngest(failed);
     engine_.installs_.erase(state_.block);
     if (failed) return;
+    // Whatever got into the cache while the store changed below it is not found any more.
+    engine_.versions_.raiseGeneration(state_.block);
     engine_.requests_.dropBelow(state_.answers, UINT64_MAX, state_.position.digestKey);
     state_.answerRows.clear();
     state_.position = install_->position();

@@ -132,6 +132,10 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
     const Item item = readItem(reader);
     const BlockState* state = blocks_[item.block];
     const uint64_t applied = state == nullptr ? 0 : state->position.index;
+    if (state != nullptr && state->installing) {
+      out.u8(kLater);
+      continue;
+    }
     if (needs[i] < 0 || static_cast<double>(applied) < needs[i]) {
       out.u8(kLater);
       continue;
@@ -195,7 +199,8 @@ void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t
 // moved on meanwhile.
 class ValidateTask final : public Task {
  public:
-  ValidateTask(Engine& engine, std::string_view bytes) : engine_(engine), bytes_(bytes), item_(parse()), series_(engine.seriesOf(item_.series, item_.block)) {
+  ValidateTask(Engine& engine, std::string_view bytes) : engine_(engine), bytes_(bytes), item_(parse()), series_(engine.seriesOf(item_.series, item_.block)), generation_(engine.versions_.generation(item_.block)) {
+    engine.refuseInstalling(item_.block);
     const ReadView live = engine.liveView(series_);
     owned_ = std::make_unique<OwnedView>(engine, live);
     if (live.active == nullptr) return;
@@ -237,9 +242,7 @@ class ValidateTask final : public Task {
   }
 
   void finish(bool failed) override {
-    const BlockState* state = engine_.findBlock(series_.block);
-    const bool unchanged = (state == nullptr ? 0 : state->position.index) == owned_->view.appliedIndex &&
-                           (state == nullptr || !state->installing);
+    const bool unchanged = engine_.isUnchanged(series_.block, owned_->view.appliedIndex, generation_);
     if (!failed && unchanged) {
       for (uint32_t i = 0; i < item_.pages; i++) engine_.versions_.put(series_, sliceAt(item_, i), versions_[i]);
     }
@@ -270,6 +273,7 @@ class ValidateTask final : public Task {
   bool sameGeneration_ = false;
   const Item item_;
   const SeriesRef series_;
+  const uint32_t generation_;
   std::unique_ptr<OwnedView> owned_;
   std::vector<uint64_t> versions_;
 };

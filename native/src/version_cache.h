@@ -31,6 +31,8 @@ class VersionCache {
   bool find(const SeriesRef& series, uint64_t slice, uint64_t& version);
   void put(const SeriesRef& series, uint64_t slice, uint64_t version);
   void raiseGeneration(uint16_t block);
+  // What a read from disk finds goes into the cache only under the generation that it began in.
+  uint32_t generation(uint16_t block) const { return generations_[block]; }
 
   // Under this key series are hashed.
   const HashKey& key() const { return key_; }

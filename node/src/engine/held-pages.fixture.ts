@@ -42,7 +42,7 @@ export class HeldPages {
     this.pages.delete(`${series}/${slice}`)
   }
 
-  private request(series: string, slices: readonly number[]): Uint8Array {
+  request(series: string, slices: readonly number[]): Uint8Array {
     const writer = new ByteWriter(256)
     const name = encodeSeries(series)
     writer.u32(0)

@@ -166,8 +166,9 @@ export interface Engine {
    * Replaces a block by a snapshot from a peer: nothing of the block may be applied in between (`apply` throws).
    * `installEnd` checks that all parts came and that their digest is the snapshot's (else it rejects as `corrupt`, and
    * the install can only be aborted), makes the new content durable and current, and returns its position, which is
-   * the flushed one too. The old content stays as it is until then, also after a crash or `installAbort`; the caller
-   * still must not read the block, and brackets the install with log records (⚖13). Parts go in order, one at a time.
+   * the flushed one too. The old content stays as it is until then, also after a crash or `installAbort`; but from the
+   * begin to the end reads of the block throw `unavailable` and validations of it say "later". The caller brackets the
+   * install with log records (⚖13). Parts go in order, one at a time.
    */
   installBegin(block: number): Promise<void>
   installPart(block: number, part: Uint8Array): Promise<void>

@@ -27,18 +27,19 @@ export class ReadServer {
   }
 
   serve(read: PendingRead): void {
+    try {
+      this.serveOne(read)
+    } catch (error) {
+      this.refuse(read, error)
+    }
+  }
+
+  private serveOne(read: PendingRead): void {
     if (read.operation === Operation.validate) {
       this.servePatient(read)
       return
     }
-    let written: number
-    try {
-      written = this.read(read)
-    } catch (error) {
-      if (!isTooLong(error)) throw error
-      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, (error as Error).message))
-      return
-    }
+    const written = this.read(read)
     if (written === NEEDS_IO) {
       this.fromDisk++
       this.readAsync(read)
@@ -122,8 +123,8 @@ export class ReadServer {
     answer.then(
       (bytes) => read.target.reply(read.token, 0, bytes),
       (error: unknown) => {
-        if (isTooLong(error)) {
-          read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, (error as Error).message))
+        if (isRefusal(error)) {
+          this.refuse(read, error)
           return
         }
         this.failed++
@@ -131,9 +132,19 @@ export class ReadServer {
       },
     )
   }
+
+  private refuse({ target, token }: PendingRead, error: unknown): void {
+    if (!isRefusal(error)) throw error
+    target.reply(token, ERRORS[error.code].number, writeFailure(0, 0, error.message))
+  }
 }
 
-/** The engine bounds every answer where it makes it, and says what to ask for instead. */
-function isTooLong(error: unknown): boolean {
-  return (error as { code?: string }).code === 'invalid_argument'
+interface Refusal extends Error {
+  readonly code: 'invalid_argument' | 'unavailable'
+}
+
+/** The engine bounds every answer where it makes it, and reads nothing of a block that a snapshot replaces. */
+function isRefusal(error: unknown): error is Refusal {
+  const { code } = error as { code?: string }
+  return code === 'invalid_argument' || code === 'unavailable'
 }
