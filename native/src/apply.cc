@@ -134,8 +134,10 @@ void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueI
   Reader entry(bytes, "an entry");
   const EntryHead head = readEntryHead(entry);
   const uint64_t horizon = head.horizon;
-  BlockLog& log = logOf(state);
   Position& position = state.position;
+  // Of the block's first entry: nothing has gone into the digest before it.
+  if (head.key != nullptr) position.digestKey = {loadU64(head.key), loadU64(head.key + 8)};
+  BlockLog& log = logOf(state);
   position.index = index;
   memcpy(position.valueId.data(), valueId, kValueIdBytes);
   if (horizon > position.horizon) {

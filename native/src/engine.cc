@@ -52,10 +52,10 @@ void Engine::load() {
     return;
   }
   if (row.size() != 4) throwCorrupt("the disk version of " + config_.path + " is unreadable");
-  if (loadU32(row.data()) > kDiskVersion) {
+  if (const uint32_t version = loadU32(row.data()); version != kDiskVersion) {
     throw EngineError(ErrorKind::error, "unsupported_version",
-                      "the engine's folder " + config_.path + " has disk version " + std::to_string(loadU32(row.data())) +
-                          "; this program knows versions up to " + std::to_string(kDiskVersion) + ": start it with a newer one");
+                      "the engine's folder " + config_.path + " has disk version " + std::to_string(version) + "; this program knows version " +
+                          std::to_string(kDiskVersion) + ": start it with " + (version > kDiskVersion ? "a newer one" : "the one that has written it"));
   }
   if (store_->get(Family::meta, flushKey(), nullptr, ReadTier::disk, row)) {
     if (row.size() != 8) throwCorrupt("the number of the last flush of " + config_.path + " is unreadable");

@@ -2,7 +2,7 @@
 //
 //     page      u8 1 | u8 state (0 hot) | version u48 | count u32 | bytes u64 | floor u48
 //     record    version u48 | value
-//     position  u8 1 | index u48 | value id 28 bytes | horizon u48 | digest u64
+//     position  u8 2 | index u48 | value id 28 bytes | horizon u48 | digest u64 | digest key 16 bytes
 //     flush     u64
 //     answers   (request id 16 bytes | index u48 | code u8 | detail 8 bytes | proposed at u48)*
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace thermocline {
 
-constexpr uint32_t kDiskVersion = 1;
+constexpr uint32_t kDiskVersion = 2;
 constexpr size_t kValueIdBytes = 28;
 constexpr size_t kRequestIdBytes = 16;
 constexpr size_t kDetailBytes = 8;
@@ -21,12 +21,14 @@ constexpr size_t kPageRowBytes = 26;
 constexpr size_t kRecordHeadBytes = 6;
 constexpr size_t kAnswerRowBytes = 37;
 
+constexpr uint8_t kPositionFormat = 2;
+
 struct Position {
   uint64_t index = 0;
   uint64_t horizon = 0;
   uint64_t digest = 0;
   std::array<uint8_t, kValueIdBytes> valueId{};
-  // Of the block's digest.
+  // Of the block's digest: 16 random bytes that the block's first entry has brought, the same on every replica.
   HashKey digestKey;
 };
 
@@ -61,11 +63,13 @@ inline PageHeader decodePage(std::string_view row) {
 inline std::string encodePosition(const Position& position) {
   std::string row;
   Sink sink(row);
-  sink.u8(1);
+  sink.u8(kPositionFormat);
   sink.u48(position.index);
   sink.put(position.valueId.data(), kValueIdBytes);
   sink.u48(position.horizon);
   sink.u64(position.digest);
+  sink.u64(position.digestKey.first);
+  sink.u64(position.digestKey.second);
   return row;
 }
 
@@ -74,12 +78,14 @@ constexpr uint64_t kMostIndex = kSliceMask - 1;
 
 inline Position decodePosition(std::string_view row) {
   Reader reader(row, "a block position on disk");
-  if (reader.u8() != 1) throwCorrupt("a block position on disk has an unknown format");
+  if (reader.u8() != kPositionFormat) throwCorrupt("a block position on disk has an unknown format");
   Position position;
   position.index = reader.u48();
   memcpy(position.valueId.data(), reader.take(kValueIdBytes), kValueIdBytes);
   position.horizon = reader.u48();
   position.digest = reader.u64();
+  position.digestKey.first = reader.u64();
+  position.digestKey.second = reader.u64();
   reader.finish();
   if (position.index > kMostIndex || position.horizon > kMostIndex) throwCorrupt("a block position on disk has an index out of range");
   return position;

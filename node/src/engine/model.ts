@@ -252,7 +252,7 @@ export function buildEntry(
 }
 
 /** The entry as a block's first, which carries the digest key of the block. */
-export function withKey(entry: Uint8Array, key = new Uint8Array(DIGEST_KEY_BYTES)): Uint8Array {
+export function withKey(entry: Uint8Array, key: Uint8Array = new Uint8Array(DIGEST_KEY_BYTES)): Uint8Array {
   // What is no entry without a key stays as it is.
   if (entry.length < ENTRY_KEY_AT || entry[1] !== 0) return entry
   const writer = new ByteWriter(entry.length + DIGEST_KEY_BYTES)
