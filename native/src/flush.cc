@@ -93,19 +93,31 @@ std::shared_ptr<const RecentHeaders> recentHeaders(const std::vector<const Serie
   return recent;
 }
 
-// Also says which row each block's answers became, empty (0, 0) if none.
-void writeMeta(Ingest& ingest, uint64_t flush, const std::vector<const BlockLog*>& logs, std::vector<AnswerRowRange>& rows) {
+// The first of these answers, as many as go into one row: whole entries, so that no two rows begin at the same index.
+std::string_view firstRow(std::string_view answers) {
+  if (answers.size() <= kMostRowAnswers * kAnswerRowBytes) return answers;
+  size_t count = kMostRowAnswers;
+  const uint64_t cutIndex = decodeAnswer(answers.data() + count * kAnswerRowBytes).index;
+  while (count > 0 && decodeAnswer(answers.data() + (count - 1) * kAnswerRowBytes).index == cutIndex) count--;
+  if (count == 0) throwBug("entry " + std::to_string(cutIndex) + " has more answers than a row takes");
+  return answers.substr(0, count * kAnswerRowBytes);
+}
+
+// Also says which rows each block's answers became.
+void writeMeta(Ingest& ingest, uint64_t flush, const std::vector<const BlockLog*>& logs, std::vector<std::vector<AnswerRowRange>>& rows) {
   char number[8];
   storeU64(number, flush);
   ingest.put(Family::meta, flushKey(), {number, sizeof number});
   for (const BlockLog* log : logs) ingest.put(Family::meta, positionKey(log->block), encodePosition(log->position));
   for (const BlockLog* log : logs) {
     for (const AnswerRowRange& expired : log->expiredRows) ingest.remove(Family::meta, answersKey(log->block, expired.firstIndex));
-    const std::string_view answers = keptAnswers(*log);
-    rows.push_back({0, 0});
-    if (answers.empty()) continue;
-    rows.back() = {decodeAnswer(answers.data()).index, decodeAnswer(answers.data() + answers.size() - kAnswerRowBytes).index};
-    ingest.put(Family::meta, answersKey(log->block, rows.back().firstIndex), answers);
+    rows.emplace_back();
+    for (std::string_view answers = keptAnswers(*log); !answers.empty();) {
+      const std::string_view row = firstRow(answers);
+      answers.remove_prefix(row.size());
+      rows.back().push_back({decodeAnswer(row.data()).index, decodeAnswer(row.data() + row.size() - kAnswerRowBytes).index});
+      ingest.put(Family::meta, answersKey(log->block, rows.back().back().firstIndex), row);
+    }
   }
 }
 
@@ -144,7 +156,7 @@ class FlushTask final : public Task {
     for (size_t i = 0; i < logs_.size(); i++) {
       BlockState& state = *engine_.blocks_[logs_[i]->block];
       state.flushedIndex = logs_[i]->position.index;
-      if (answerRows_[i].firstIndex > 0) state.answerRows.push_back(answerRows_[i]);
+      state.answerRows.insert(state.answerRows.end(), answerRows_[i].begin(), answerRows_[i].end());
     }
     engine_.frozen_.reset();
     leftovers = std::make_shared<Leftovers>(Leftovers{std::move(frozen_), std::move(engine_.recent_[1])});
@@ -164,7 +176,7 @@ class FlushTask final : public Task {
   const uint64_t number_;
   std::shared_ptr<const C0> frozen_;
   std::vector<const BlockLog*> logs_;
-  std::vector<AnswerRowRange> answerRows_;
+  std::vector<std::vector<AnswerRowRange>> answerRows_;
   std::shared_ptr<const RecentHeaders> recent_;
   bool mayRetry_ = false;
 };

@@ -6,7 +6,7 @@
 //     meta     'f'                                               number of the last flush
 //              'v'                                               disk version
 //              'p' | block u16                                   position of a block
-//              'r' | block u16 | first index u48                 answers one flush added to the block's request table
+//              'r' | block u16 | first index u48                 answers that a flush added to the block's request table
 #pragma once
 
 #define XXH_INLINE_ALL

@@ -20,6 +20,10 @@ constexpr size_t kDetailBytes = 8;
 constexpr size_t kPageRowBytes = 26;
 constexpr size_t kRecordHeadBytes = 6;
 constexpr size_t kAnswerRowBytes = 37;
+// Answers in one row: those of an entry (MAX_ENTRY_REQUESTS of protocol/src/constants.ts) stand in one. A block may give
+// hundreds of thousands between two flushes, and a row travels whole.
+constexpr size_t kMostRowAnswers = 4096;
+constexpr size_t kMaxValueBytes = 1024 * 1024;
 
 constexpr uint8_t kPositionFormat = 2;
 

@@ -33,6 +33,7 @@ std::string slicePrefix(uint64_t slice, uint16_t block) {
 }
 
 void appendRow(std::string& payload, Family family, std::string_view key, std::string_view value) {
+  if (key.size() + value.size() > kMostRowBytes) throwCorrupt("a row of " + std::to_string(value.size()) + " bytes is longer than any row may be");
   Sink sink(payload);
   sink.u8(static_cast<uint8_t>(family));
   sink.u16(static_cast<uint16_t>(key.size()));
@@ -45,7 +46,7 @@ void appendRow(std::string& payload, Family family, std::string_view key, std::s
 std::string_view seriesIn(std::string_view key, size_t at, size_t bytesAfter) {
   if (key.size() < at + 2) throwCorrupt("a snapshot holds a key that is too short");
   const size_t length = loadU16BigEndian(key.data() + at);
-  if (key.size() != at + 2 + length + bytesAfter) throwCorrupt("a snapshot holds a key of the wrong length");
+  if (length == 0 || length > kMaxSeriesBytes || key.size() != at + 2 + length + bytesAfter) throwCorrupt("a snapshot holds a key of the wrong length");
   return key.substr(at + 2, length);
 }
 
@@ -54,15 +55,19 @@ std::string_view seriesIn(std::string_view key, size_t at, size_t bytesAfter) {
 std::string Snapshot::read(size_t maxBytes) {
   std::string part;
   if (phase_ == Phase::done) return part;
+  maxBytes = std::min(maxBytes, kMostPartTargetBytes);
   Sink head(part);
   head.u8(kPartVersion);
   head.u16(block_);
   head.u32(sequence_++);
   head.u32(0);
-  while (phase_ != Phase::done && part.size() < maxBytes) fill(part);
+  // However little is asked for, each part goes on.
+  do fill(part);
+  while (phase_ != Phase::done && part.size() < maxBytes);
   storeU32(&part[7], static_cast<uint32_t>(part.size() - kPartHeadBytes));
   Sink sink(part);
   sink.u64(XXH3_64bits(part.data(), part.size()));
+  if (part.size() > kMostPartBytes) throwBug("a snapshot part has " + std::to_string(part.size()) + " bytes");
   return part;
 }
 
@@ -133,6 +138,19 @@ void Install::add(std::string_view part) {
     prepare();
     return;
   }
+  try {
+    addPart(part);
+  } catch (const EngineError& error) {
+    // What is cut off came so from the peer.
+    if (error.kind == ErrorKind::range) throwCorrupt(error.what());
+    throw;
+  }
+}
+
+void Install::addPart(std::string_view part) {
+  if (part.size() > kMostPartBytes) {
+    throwCorrupt("a snapshot part of " + std::to_string(part.size()) + " bytes; expected at most " + std::to_string(kMostPartBytes));
+  }
   if (part.size() < kPartHeadBytes + kChecksumBytes) throwCorrupt("a snapshot part is too short");
   const std::string_view checked = part.substr(0, part.size() - kChecksumBytes);
   if (loadU64(part.data() + checked.size()) != XXH3_64bits(checked.data(), checked.size())) {
@@ -188,18 +206,25 @@ void Install::addRow(uint8_t family, std::string_view key, std::string_view valu
 
 void Install::addMeta(std::string_view key, std::string_view value) {
   if (key == positionKey(block_)) {
+    if (hasPosition_) throwCorrupt("a snapshot has a second position");
     position_ = decodePosition(value);
     hasPosition_ = true;
     digest_ += horizonElement(position_.digestKey, position_.horizon);
     return;
   }
-  if (!hasPosition_ || key.size() != 9 || !startsWith(key, answersPrefix(block_)) || value.empty() || value.size() % kAnswerRowBytes != 0) {
-    throwCorrupt("a snapshot holds a row of another block");
+  if (!hasPosition_ || key.size() != 9 || !startsWith(key, answersPrefix(block_))) throwCorrupt("a snapshot holds a row of another block");
+  if (value.empty() || value.size() % kAnswerRowBytes != 0 || value.size() > kMostRowAnswers * kAnswerRowBytes) {
+    throwCorrupt("a snapshot holds a row of answers of " + std::to_string(value.size()) + " bytes");
   }
+  uint64_t before = loadU48BigEndian(key.data() + 3);
+  if (decodeAnswer(value.data()).index != before || before <= lastAnswerIndex_) throwCorrupt("a snapshot holds answers under another index");
   for (size_t at = 0; at < value.size(); at += kAnswerRowBytes) {
     const Answer answer = decodeAnswer(value.data() + at);
+    if (answer.index < before || answer.index > position_.index) throwCorrupt("a snapshot holds answers out of order");
+    before = answer.index;
     if (answer.index >= position_.horizon) digest_ += answerElement(position_.digestKey, answer.requestId, answer.index, answer.code, answer.detail);
   }
+  lastAnswerIndex_ = before;
   answerRows_.emplace_back(value);
 }
 
@@ -214,14 +239,24 @@ const Hash128& Install::digestNameOf(std::string_view series) {
 void Install::addPage(std::string_view key, std::string_view value) {
   const std::string_view series = seriesIn(key, 2, 6);
   if (loadU16BigEndian(key.data()) != block_) throwCorrupt("a snapshot holds a row of another block");
-  digest_ += pageElement(position_.digestKey, digestNameOf(series), sliceOfPageKey(key), decodePage(value));
+  const PageHeader page = decodePage(value);
+  const uint64_t slice = sliceOfPageKey(key);
+  const bool isPossible = page.count > 0 && page.floor > 0 && page.floor <= page.version && page.version <= position_.index;
+  if (!hasPosition_ || slice == kDirectorySlice || !isPossible) throwCorrupt("a snapshot holds a page header that no page has");
+  digest_ += pageElement(position_.digestKey, digestNameOf(series), slice, page);
 }
 
 void Install::addRecord(std::string_view key, std::string_view value) {
   const std::string_view series = seriesIn(key, 8, 8);
   if (loadU16BigEndian(key.data() + 6) != block_) throwCorrupt("a snapshot holds a row of another block");
   const std::string_view content = recordValue(value);
-  digest_ += recordElement(position_.digestKey, digestNameOf(series), loadU64BigEndian(key.data() + key.size() - 8), loadU48(value.data()), content);
+  const uint64_t version = loadU48(value.data());
+  const uint64_t id = loadU64BigEndian(key.data() + key.size() - 8);
+  const bool isPossible = version > 0 && version <= position_.index && content.size() <= kMaxValueBytes;
+  if (!hasPosition_ || !isPossible || (id >> 16) / sliceDurationMs_ != loadU48BigEndian(key.data())) {
+    throwCorrupt("a snapshot holds a record that no page has");
+  }
+  digest_ += recordElement(position_.digestKey, digestNameOf(series), id, version, content);
 }
 
 void Install::verify() const {
@@ -285,7 +320,7 @@ void Engine::installBegin(uint16_t block) {
   BlockState& state = blockState(block);
   if (state.installing) throwBug("a snapshot of block " + std::to_string(block) + " is being installed already");
   versions_.raiseGeneration(block);
-  installs_[block] = std::make_shared<Install>(store_, block);
+  installs_[block] = std::make_shared<Install>(store_, block, config_.sliceDurationMs);
   state.installing = true;
 }
 

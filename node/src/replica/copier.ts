@@ -178,7 +178,7 @@ export class Copier {
 
   private endFailed(copy: Copy, error: unknown): void {
     // What failed its checks came so from the peer.
-    const isPeers = error instanceof ThermoclineError && error.code === 'corrupt'
+    const isPeers = error instanceof ThermoclineError && (error.code === 'corrupt' || error.code === 'unsupported_version')
     if (isPeers) {
       this.giveUpPeer(copy)
       return
