@@ -32,7 +32,8 @@
         "src/snapshot.cc",
         "src/sockets.cc",
         "src/validate.cc",
-        "src/version_cache.cc"
+        "src/version_cache.cc",
+        "src/workers.cc"
       ],
       "cflags_cc": ["-O2", "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++20", "-std=gnu++17"],

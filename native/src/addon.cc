@@ -145,10 +145,19 @@ napi_value close(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value stopThreads(napi_env env, napi_callback_info) {
+  return js::guarded(env, [&] {
+    instanceOf(env).workers->stop();
+    return js::undefined(env);
+  });
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
   return js::guarded(env, [&] {
+    auto* instance = new Instance();
     must(napi_set_instance_data(
-        env, new Instance(), [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); }, nullptr));
+        env, instance, [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); }, nullptr));
+    instance->workers = new Workers(env);
     const Function functions[] = {
         {"createMemoryStore", createStore},
         {"deferNext", deferNext},
@@ -156,12 +165,13 @@ napi_value initialise(napi_env env, napi_value exports) {
         {"open", open},
         {"close", close},
         {"lockFile", lockFile},
+        {"stopThreads", stopThreads},
     };
     addFunctions(env, exports, functions);
     addReads(env, exports);
     addBlocks(env, exports);
     addTier(env, exports);
-    addLogWriter(env, exports);
+    addLogWriter(env, exports, *instance->workers);
     addSockets(env, exports);
     return exports;
   });

@@ -1,4 +1,4 @@
-// What the parts of the glue share: engines by number, and work on the thread pool that ends in a promise.
+// What the parts of the glue share: engines by number, and work on other threads that ends in a promise.
 //
 // An engine is known to JavaScript by a number, looked up in this environment's table: a stale or foreign number is an
 // error, never a wild pointer. Work that runs elsewhere holds the engine until it is finished; `close` waits for it. When
@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "js.h"
 #include "memory_tier.h"
+#include "workers.h"
 
 namespace thermocline {
 
@@ -28,6 +29,8 @@ struct Instance {
   std::unordered_map<uint32_t, std::shared_ptr<Handle>> handles;
   std::unordered_map<uint32_t, std::unique_ptr<MemoryTier>> tiers;
   uint32_t next = 1;
+  // Lives as long as the environment's loop has use for it, and ends itself.
+  Workers* workers = nullptr;
 };
 
 Instance& instanceOf(napi_env env);
@@ -41,11 +44,12 @@ Engine& engineOf(napi_env env, const js::Arguments<N>& arguments) {
 // What a promise resolves to.
 enum class Result { nothing, bytes, intoBuffer, position };
 
-// Runs a task for a promise: at once if the store never waits, so that a simulated run stays in one thread.
-napi_value promiseOf(napi_env env, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block = 0,
+// Runs a task for a promise: at once if the store never waits, so that a simulated run stays in one thread. Throws `overloaded` if too
+// much waits for the pool of reads.
+napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block = 0,
                      napi_value buffer = nullptr);
 napi_value positionOf(napi_env env, uint16_t block, const Position& position);
-// Closes the engine on the thread pool, and settles `handle->closing`.
+// Closes the engine on another thread, and settles `handle->closing`.
 void startClose(napi_env env, const std::shared_ptr<Handle>& handle);
 
 using Function = std::pair<const char*, napi_callback>;

@@ -118,7 +118,7 @@ napi_value flush(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     std::unique_ptr<Task> task = handle->engine->flushTask();
     if (task == nullptr) return js::undefined(env);
-    return promiseOf(env, handle, std::move(task), Result::nothing);
+    return promiseOf(env, Pool::flush, handle, std::move(task), Result::nothing);
   });
 }
 
@@ -146,7 +146,7 @@ napi_value snapshotRead(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const auto found = handle->snapshots.find(arguments.u32(1, "snapshot"));
     if (found == handle->snapshots.end()) throwBug("there is no open snapshot of that number");
-    return promiseOf(env, handle, Engine::snapshotReadTask(found->second, arguments.u32(2, "maxBytes")), Result::bytes);
+    return promiseOf(env, Pool::snapshots, handle, Engine::snapshotReadTask(found->second, arguments.u32(2, "maxBytes")), Result::bytes);
   });
 }
 
@@ -172,7 +172,7 @@ napi_value installPart(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const js::Span part = arguments.bytes(2, "part");
     std::unique_ptr<Task> task = handle->engine->installPartTask(arguments.block(1), {reinterpret_cast<const char*>(part.data), part.size});
-    return promiseOf(env, handle, std::move(task), Result::nothing);
+    return promiseOf(env, Pool::install, handle, std::move(task), Result::nothing);
   });
 }
 
@@ -181,7 +181,7 @@ napi_value installEnd(napi_env env, napi_callback_info info) {
     const Arguments<2> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
-    return promiseOf(env, handle, handle->engine->installEndTask(block), Result::position, block);
+    return promiseOf(env, Pool::install, handle, handle->engine->installEndTask(block), Result::position, block);
   });
 }
 

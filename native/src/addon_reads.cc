@@ -79,7 +79,7 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
     const Arguments<5> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
-    return promiseOf(env, handle, (*handle->engine.*method)(block, arguments.part(2, "request")), Result::bytes);
+    return promiseOf(env, Pool::reads, handle, (*handle->engine.*method)(block, arguments.part(2, "request")), Result::bytes);
   });
 }
 
@@ -89,7 +89,7 @@ napi_value peekAsync(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
     arguments.bytes(5, "out");
-    return promiseOf(env, handle, handle->engine->peekTask(block, arguments.part(2, "request")), Result::intoBuffer, block, arguments[5]);
+    return promiseOf(env, Pool::peeks, handle, handle->engine->peekTask(block, arguments.part(2, "request")), Result::intoBuffer, block, arguments[5]);
   });
 }
 
@@ -115,7 +115,7 @@ napi_value validateAsync(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<4> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
-    return promiseOf(env, handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
+    return promiseOf(env, Pool::reads, handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
   });
 }
 

@@ -79,6 +79,8 @@ class Task {
   virtual void run() = 0;
   // On the engine's thread, after `run`; `failed` if that threw.
   virtual void finish(bool failed) { (void)failed; }
+  // What it holds beside its result: its request, and copies of the active component.
+  virtual size_t heldBytes() const { return 0; }
   // Bytes the promise resolves to, if any.
   std::string result;
   // What is slow to let go of; the caller drops it on another thread after `finish`.

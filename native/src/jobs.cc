@@ -1,4 +1,4 @@
-// Work on the thread pool that ends in a promise, and the end of an engine, which waits for it.
+// Work on the addon's threads that ends in a promise, and the end of an engine, which waits for it.
 #include "addon.h"
 #include "install.h"
 
@@ -8,14 +8,19 @@ using js::must;
 
 namespace {
 
+// Reads of clients that wait for a thread or are under way, and what they hold: beyond it they are refused. The threads need some tenths of
+// a millisecond for each from a fast disk, so that the last one waits for a fraction of a second.
+constexpr size_t kMostPendingReads = 1024;
+constexpr size_t kMostPendingReadBytes = 64 * 1024 * 1024;
+
 struct Job {
+  napi_env env = nullptr;
   std::shared_ptr<Handle> handle;
   std::unique_ptr<Task> task;
   Result result = Result::nothing;
   uint16_t block = 0;
   napi_ref buffer = nullptr;
   napi_deferred deferred = nullptr;
-  napi_async_work work = nullptr;
   bool failed = false;
   ErrorKind kind = ErrorKind::error;
   const char* code = "internal";
@@ -36,8 +41,7 @@ napi_value positionOf(napi_env env, uint16_t block, const Position& position) {
 
 namespace {
 
-void runJob(napi_env, void* data) {
-  Job& job = *static_cast<Job*>(data);
+void runJob(Job& job) {
   try {
     job.task->run();
   } catch (const EngineError& error) {
@@ -90,29 +94,19 @@ void settle(napi_env env, Job& job) {
   must(napi_reject_deferred(env, job.deferred, js::errorOf(env, job.kind, job.code, job.message.c_str())));
 }
 
-// Frees what takes long to free on the thread pool: a memory component is tens of megabytes.
-void dropElsewhere(napi_env env, const Handle& handle, std::shared_ptr<const void> leftovers) {
-  struct Drop {
-    std::shared_ptr<const void> leftovers;
-    napi_async_work work = nullptr;
-  };
-  if (leftovers == nullptr || handle.store->immediate()) return;
-  auto drop = std::make_unique<Drop>();
-  drop->leftovers = std::move(leftovers);
-  napi_value name;
-  if (napi_create_string_utf8(env, "thermocline", NAPI_AUTO_LENGTH, &name) != napi_ok) return;
-  const napi_async_execute_callback run = [](napi_env, void* data) { static_cast<Drop*>(data)->leftovers.reset(); };
-  const napi_async_complete_callback finish = [](napi_env env, napi_status, void* data) {
-    napi_delete_async_work(env, static_cast<Drop*>(data)->work);
-    delete static_cast<Drop*>(data);
-  };
-  if (napi_create_async_work(env, nullptr, name, run, finish, drop.get(), &drop->work) != napi_ok) return;
-  if (napi_queue_async_work(env, drop->work) == napi_ok) drop.release();
-}
+// Frees what takes long to free on another thread: a memory component is tens of megabytes.
+class Drop final : public Work {
+ public:
+  explicit Drop(std::shared_ptr<const void> leftovers) : leftovers_(std::move(leftovers)) {}
+  void run() override { leftovers_.reset(); }
+  void finish() override {}
 
-void finishJob(napi_env env, napi_status status, void* data) {
-  const std::unique_ptr<Job> job(static_cast<Job*>(data));
-  if (status != napi_ok) job->failed = true;
+ private:
+  std::shared_ptr<const void> leftovers_;
+};
+
+void finishJob(std::unique_ptr<Job> job) {
+  const napi_env env = job->env;
   job->task->finish(job->failed);
   try {
     settle(env, *job);
@@ -120,33 +114,52 @@ void finishJob(napi_env env, napi_status status, void* data) {
     // The environment is going down: nobody waits for the answer.
   }
   if (job->buffer != nullptr) napi_delete_reference(env, job->buffer);
-  if (job->work != nullptr) napi_delete_async_work(env, job->work);
-  dropElsewhere(env, *job->handle, std::move(job->task->leftovers));
-  job->task.reset();
-  job->handle->pending--;
-  if (job->handle->pending == 0 && job->handle->closing != nullptr) startClose(env, job->handle);
+  std::shared_ptr<const void> leftovers = std::move(job->task->leftovers);
+  const std::shared_ptr<Handle> handle = std::move(job->handle);
+  if (leftovers != nullptr && !handle->store->immediate()) instanceOf(env).workers->post(Pool::flush, std::make_unique<Drop>(std::move(leftovers)));
+  job.reset();
+  handle->pending--;
+  if (handle->pending == 0 && handle->closing != nullptr) startClose(env, handle);
 }
 
-napi_value promiseOfJob(napi_env env, std::unique_ptr<Job> job) {
+class JobWork final : public Work {
+ public:
+  explicit JobWork(std::unique_ptr<Job> job) : job_(std::move(job)) {}
+  void run() override { runJob(*job_); }
+  void finish() override { finishJob(std::move(job_)); }
+  size_t bytes() const override { return job_->task->heldBytes() + job_->task->result.size(); }
+
+ private:
+  std::unique_ptr<Job> job_;
+};
+
+void refuseReads(const Workers& workers) {
+  const size_t pending = workers.pending(Pool::reads);
+  const size_t bytes = workers.pendingBytes(Pool::reads);
+  if (pending < kMostPendingReads && bytes < kMostPendingReadBytes) return;
+  throw EngineError(ErrorKind::error, "overloaded",
+                    std::to_string(pending) + " reads from disk are under way, which hold " + std::to_string(bytes) + " bytes; the limits are " +
+                        std::to_string(kMostPendingReads) + " and " + std::to_string(kMostPendingReadBytes));
+}
+
+napi_value promiseOfJob(napi_env env, Pool pool, std::unique_ptr<Job> job) {
+  const std::shared_ptr<SortedStore> store = job->handle->store;
+  Workers& workers = *instanceOf(env).workers;
+  if (pool == Pool::reads && !store->immediate()) refuseReads(workers);
   napi_value promise;
   must(napi_create_promise(env, &job->deferred, &promise));
   job->handle->pending++;
-  Job* raw = job.release();
-  const std::shared_ptr<SortedStore> store = raw->handle->store;
-  if (store->immediate()) {
-    const auto work = [env, raw] {
-      runJob(env, raw);
-      finishJob(env, napi_ok, raw);
-    };
-    if (!store->defers(work)) work();
+  if (!store->immediate()) {
+    workers.post(pool, std::make_unique<JobWork>(std::move(job)));
     return promise;
   }
-  napi_value name;
-  if (napi_create_string_utf8(env, "thermocline", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_async_work(env, nullptr, name, runJob, finishJob, raw, &raw->work) != napi_ok || napi_queue_async_work(env, raw->work) != napi_ok) {
-    raw->message = "could not queue work on the thread pool";
-    finishJob(env, napi_generic_failure, raw);
-  }
+  // In the closure as a pointer, for a std::function must be copyable; it runs once.
+  Job* raw = job.release();
+  const auto work = [raw] {
+    runJob(*raw);
+    finishJob(std::unique_ptr<Job>(raw));
+  };
+  if (!store->defers(work)) work();
   return promise;
 }
 
@@ -165,33 +178,32 @@ class CloseTask final : public Task {
 
 }  // namespace
 
-napi_value promiseOf(napi_env env, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block,
+napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block,
                      napi_value buffer) {
   auto job = std::make_unique<Job>();
+  job->env = env;
   job->handle = handle;
   job->task = std::move(task);
   job->result = result;
   job->block = block;
   if (buffer != nullptr) must(napi_create_reference(env, buffer, 1, &job->buffer));
-  return promiseOfJob(env, std::move(job));
+  return promiseOfJob(env, pool, std::move(job));
 }
 
 void startClose(napi_env env, const std::shared_ptr<Handle>& handle) {
   auto job = std::make_unique<Job>();
+  job->env = env;
   job->handle = handle;
   job->task = std::make_unique<CloseTask>(handle);
   job->deferred = handle->closing;
   handle->closing = nullptr;
   handle->pending++;
-  Job* raw = job.release();
-  napi_value name;
-  if (!handle->store->immediate() && napi_create_string_utf8(env, "thermocline", NAPI_AUTO_LENGTH, &name) == napi_ok &&
-      napi_create_async_work(env, nullptr, name, runJob, finishJob, raw, &raw->work) == napi_ok &&
-      napi_queue_async_work(env, raw->work) == napi_ok) {
+  if (!handle->store->immediate()) {
+    instanceOf(env).workers->post(Pool::flush, std::make_unique<JobWork>(std::move(job)));
     return;
   }
-  runJob(env, raw);
-  finishJob(env, napi_ok, raw);
+  runJob(*job);
+  finishJob(std::move(job));
 }
 
 }  // namespace thermocline

@@ -43,9 +43,7 @@ class LogWriter;
 
 struct Write {
   iocb request = {};
-  // Of a write that a thread waits for.
-  uv_work_t work = {};
-  LogWriter* writer = nullptr;
+  // Of a write that a thread has waited for.
   int64_t result = 0;
   uint8_t* bytes = nullptr;
   size_t capacity = 0;
@@ -69,7 +67,7 @@ struct Write {
 
 class LogWriter {
  public:
-  explicit LogWriter(napi_env env) : env_(env) {
+  LogWriter(napi_env env, Workers& workers) : env_(env), workers_(workers) {
     poll_.data = this;
     must(napi_add_async_cleanup_hook(env, &LogWriter::tearDown, this, nullptr));
   }
@@ -85,7 +83,7 @@ class LogWriter {
     return -1;
   }
 
-  // 0, 1 if the kernel let this thread wait, or the negative error number with which it refused to begin. A thread of the pool may
+  // 0, 1 if the kernel let this thread wait, or the negative error number with which it refused to begin. Another thread may
   // wait where the caller may not.
   int write(int file, js::Span bytes, uint64_t offset, napi_value done, bool byThread) {
     std::unique_ptr<Write> write;
@@ -126,34 +124,28 @@ class LogWriter {
   }
 
   // The same write on the same descriptor: nothing of it passes through the page cache here either.
-  int writeByThread(std::unique_ptr<Write> write, napi_value done) {
-    write->work.data = write.get();
-    write->writer = this;
-    const auto run = [](uv_work_t* work) {
-      auto* self = static_cast<Write*>(work->data);
-      const ssize_t written = pwrite(static_cast<int>(self->request.aio_fildes), self->bytes, self->request.aio_nbytes, self->request.aio_offset);
-      self->result = written < 0 ? -errno : written;
-    };
-    const auto after = [](uv_work_t* work, int) {
-      auto* self = static_cast<Write*>(work->data);
-      self->writer->finishByThread(std::unique_ptr<Write>(self));
-    };
-    must(napi_create_reference(env_, done, 1, &write->done));
-    if (const int refused = uv_queue_work(poll_.loop, &write->work, run, after); refused != 0) {
-      napi_delete_reference(env_, write->done);
-      return refused;
+  class ThreadWrite final : public Work {
+   public:
+    ThreadWrite(LogWriter& writer, std::unique_ptr<Write> write) : writer_(writer), write_(std::move(write)) {}
+    void run() override {
+      const iocb& request = write_->request;
+      const ssize_t written = pwrite(static_cast<int>(request.aio_fildes), write_->bytes, request.aio_nbytes, request.aio_offset);
+      write_->result = written < 0 ? -errno : written;
     }
-    write.release();
-    working_++;
+    void finish() override { writer_.finishByThread(std::move(write_)); }
+
+   private:
+    LogWriter& writer_;
+    std::unique_ptr<Write> write_;
+  };
+
+  int writeByThread(std::unique_ptr<Write> write, napi_value done) {
+    must(napi_create_reference(env_, done, 1, &write->done));
+    workers_.post(Pool::log, std::make_unique<ThreadWrite>(*this, std::move(write)));
     return 0;
   }
 
   void finishByThread(std::unique_ptr<Write> write) {
-    working_--;
-    if (hook_ != nullptr) {
-      endIfIdle();
-      return;
-    }
     tell(*write, static_cast<double>(write->result));
     spare_.push_back(std::move(write));
   }
@@ -204,14 +196,8 @@ class LogWriter {
     uv_close(reinterpret_cast<uv_handle_t*>(&writer->poll_), [](uv_handle_t* poll) {
       auto* closed = static_cast<LogWriter*>(poll->data);
       close(closed->event_);
-      closed->isClosed_ = true;
-      closed->endIfIdle();
+      closed->end();
     });
-  }
-
-  // Threads may still read from its memory.
-  void endIfIdle() {
-    if (isClosed_ && working_ == 0) end();
   }
 
   void end() {
@@ -220,14 +206,13 @@ class LogWriter {
   }
 
   napi_env env_;
+  Workers& workers_;
   napi_async_context async_ = nullptr;
   napi_async_cleanup_hook_handle hook_ = nullptr;
   aio_context_t context_ = 0;
   int event_ = -1;
   uv_poll_t poll_ = {};
   uint32_t pending_ = 0;
-  uint32_t working_ = 0;
-  bool isClosed_ = false;
   std::vector<std::unique_ptr<Write>> spare_;
 };
 
@@ -257,8 +242,8 @@ napi_value writeDirect(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void addLogWriter(napi_env env, napi_value exports) {
-  auto* writer = new LogWriter(env);
+void addLogWriter(napi_env env, napi_value exports, Workers& workers) {
+  auto* writer = new LogWriter(env, workers);
   js::addWith(env, exports, "openDirect", openDirect, writer);
   js::addWith(env, exports, "writeDirect", writeDirect, writer);
 }
@@ -269,7 +254,7 @@ void addLogWriter(napi_env env, napi_value exports) {
 
 namespace thermocline {
 
-void addLogWriter(napi_env env, napi_value exports) {
+void addLogWriter(napi_env env, napi_value exports, Workers&) {
   js::guarded(env, [&] {
     napi_value function;
     js::must(napi_create_function(

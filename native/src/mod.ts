@@ -151,6 +151,8 @@ export interface Native {
   tierCopyHot(tier: number, ring: number, position: number, owners: Uint8Array, owner: number): { position: number; pages: Uint8Array }
   tierPutHot(tier: number, pages: Uint8Array, nowSeconds: number): number
   tierStats(tier: number): NativeTierStats
+  /** Waits for the work that runs on the addon's threads, and drops what waits for one. */
+  stopThreads(): void
   /** Locks a file until the process ends. @throws an error with code `locked` if another process holds it. */
   lockFile(path: string): void
   /** Sockets of the addon (native/src/sockets.h), typed as they are; what these do stands in node/src/io/os/tcp-stream.ts. */
@@ -174,7 +176,10 @@ const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.m
 
 function load(): Native {
   if (!existsSync(file)) throw new Error(`the addon ${file} is not built: run \`make setup\``)
-  return createRequire(import.meta.url)(file) as Native
+  const addon = createRequire(import.meta.url)(file) as Native
+  // An exit takes apart what the threads use, and waits for none of them.
+  process.once('exit', () => addon.stopThreads())
+  return addon
 }
 
 export const native: Native = load()

@@ -110,6 +110,8 @@ std::string_view readSeries(Reader& reader) {
   return reader.bytes(length);
 }
 
+// What a get copies of the active component: an answer, and what a component takes beside its records.
+constexpr size_t kMostCopiedBytes = kMostAnswerBytes + 1024 * 1024;
 // Before a value in the answer of a get.
 constexpr size_t kGetHeadBytes = 10;
 
@@ -138,6 +140,12 @@ IdsRequest parsePageVersions(std::string_view request) {
   return parsed;
 }
 
+[[noreturn]] void throwTooLong(uint32_t some, uint32_t all) {
+  throw EngineError(ErrorKind::range, "invalid_argument",
+                    "ids: the values of the first " + std::to_string(some) + " of " + std::to_string(all) + " take more than " +
+                        std::to_string(kMostAnswerBytes) + " bytes, the most of one answer: ask for fewer at once");
+}
+
 void answerGet(SortedStore& store, const ReadView& view, const SeriesRef& series, const IdsRequest& request, uint64_t sliceDurationMs,
                std::string& key, std::string& row, Sink& out) {
   out.u48(view.appliedIndex);
@@ -149,11 +157,7 @@ void answerGet(SortedStore& store, const ReadView& view, const SeriesRef& series
       version = 0;
       value = {};
     }
-    if (out.length() + kGetHeadBytes + value.size() > kMostAnswerBytes) {
-      throw EngineError(ErrorKind::range, "invalid_argument",
-                        "ids: the values of the first " + std::to_string(i + 1) + " of " + std::to_string(request.count) + " take more than " +
-                            std::to_string(kMostAnswerBytes) + " bytes, the most of one answer: ask for fewer at once");
-    }
+    if (out.length() + kGetHeadBytes + value.size() > kMostAnswerBytes) throwTooLong(i + 1, request.count);
     out.u48(version);
     out.u32(static_cast<uint32_t>(value.size()));
     out.put(value.data(), value.size());
@@ -237,6 +241,7 @@ class PointTask final : public Task {
     answer_(*owned->store, owned->view, series, request, sliceDurationMs_, key, row, out);
   }
   void finish(bool) override { owned.reset(); }
+  size_t heldBytes() const override { return bytes_.size() + (owned == nullptr ? 0 : owned->copiedBytes()); }
 
  private:
   std::string bytes_;
@@ -268,6 +273,8 @@ std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) 
   for (uint32_t i = 0; i < task->request.count; i++) {
     const uint64_t id = loadU64BigEndian(task->request.items + i * 8);
     copyWanted(*task->owned, live, task->series, sliceOf(id), id);
+    // What is copied is part of the answer.
+    if (task->owned->copiedBytes() > kMostCopiedBytes) throwTooLong(i + 1, task->request.count);
   }
   return task;
 }
@@ -340,6 +347,8 @@ class PageVersionsTask final : public Task {
       out.u48(readPageHeader(*owned_->store, owned_->view, series_, sliceAt(i), key, row, header) ? header.version : 0);
     }
   }
+
+  size_t heldBytes() const override { return bytes_.size() + owned_->copiedBytes(); }
 
   void finish(bool failed) override {
     const bool unchanged = engine_.isUnchanged(series_.block, owned_->view.appliedIndex, generation_);

@@ -13,6 +13,8 @@ struct OwnedView {
   Page* copyPage(const SeriesRef& series, const Page& page);
   void copyRecord(Page& into, uint64_t id, const Blob& blob);
 
+  size_t copiedBytes() const { return copy_ == nullptr ? 0 : copy_->bytes(); }
+
   ReadView view;
   const std::shared_ptr<SortedStore> store;
 

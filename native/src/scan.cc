@@ -369,6 +369,7 @@ class ScanTask final : public Task {
     runScan(*owned->store, owned->view, series, request, durationMs_, out);
   }
   void finish(bool) override { owned.reset(); }
+  size_t heldBytes() const override { return bytes_.size() + owned->copiedBytes(); }
 
  private:
   const std::string bytes_;

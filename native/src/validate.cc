@@ -241,6 +241,8 @@ class ValidateTask final : public Task {
     }
   }
 
+  size_t heldBytes() const override { return bytes_.size() + owned_->copiedBytes(); }
+
   void finish(bool failed) override {
     const bool unchanged = engine_.isUnchanged(series_.block, owned_->view.appliedIndex, generation_);
     if (!failed && unchanged) {

@@ -4,13 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { blockOf, ERRORS, encodeSeries, MAX_FRAME_BYTES, Operation, OpKind } from '@thermocline/protocol'
+import { ByteReader, blockOf, ERRORS, encodeSeries, MAX_FRAME_BYTES, Operation, OpKind } from '@thermocline/protocol'
 import { type OpenedEngine, openEngine } from '../engine/mod.ts'
-import { applyBatch, buildEntry, getRequest, peek } from '../engine/model.ts'
+import { applyBatch, buildEntry, getRequest, peek, writeRequest } from '../engine/model.ts'
 import { PendingRead } from '../paxos/pending-read.ts'
 import { ReadServer } from './read-server.ts'
 
 const MIB = 1 << 20
+/** At the disk at a time: kMostPendingReads of native/src/jobs.cc. */
+const MOST_READS = 1024
 const series = 'alice'
 const block = blockOf(encodeSeries(series))
 const ids = Array.from({ length: 9 }, (_, at) => BigInt(at + 1) << 16n)
@@ -30,6 +32,56 @@ const get = (server: ReadServer, wanted: readonly bigint[]): Promise<{ error: nu
     const target = { reply: (_token: number, error: number, body: Uint8Array) => resolve({ error, body: body.slice() }) }
     server.serve(new PendingRead(block, Operation.get, getRequest(series, wanted), 1e9, target, 1))
   })
+
+test('reads from disk are bounded and refused beyond it; flushes, installs and peeks wait behind none of them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reads-'))
+  const options = { path: join(folder, 'e'), sliceDurationMs: 86_400_000, memtableBytes: 64 * MIB, blockCacheBytes: MIB }
+  const open = () => openEngine({ ...options, versionCacheBytes: 64 << 10, incarnation: 'x' })
+  try {
+    let engine = open()
+    await fill(engine)
+    engine.rotate()
+    await engine.flush()
+    await engine.close()
+    engine = open()
+    const server = new ReadServer(engine)
+    let left = 0
+    const errors = new Map<number, number>()
+    const reads: Promise<void>[] = []
+    for (let read = 0; read < MOST_READS + 100; read++) {
+      left++
+      const done = get(server, [ids[read % ids.length] as bigint]).then(({ error, body }) => {
+        left--
+        errors.set(error, (errors.get(error) ?? 0) + 1)
+        if (error === ERRORS.overloaded.number) assert.ok(new ByteReader(body.subarray(6)).u48() > 0, 'says when to come again')
+      })
+      reads.push(done)
+    }
+    assert.equal(server.underWay, MOST_READS)
+    const behind: Promise<number>[] = []
+    const note = (work: Promise<unknown>) => behind.push(work.then(() => left))
+    const target = openEngine({ ...options, path: join(folder, 'f'), versionCacheBytes: 64 << 10, incarnation: 'x' })
+    engine.rotate()
+    note(engine.flush())
+    const request = { requestId: new Uint8Array(16), stamp: 0, outcome: 0, detail: new Uint8Array(8), series, ops: [] }
+    const write = writeRequest({ ...request, ops: [{ kind: OpKind.delete, id: ids[0] as bigint, value: new Uint8Array(0) }] })
+    note(engine.peekAsync(block, write, 0, write.length, new Uint8Array(64)))
+    const head = engine.snapshotOpen(block)
+    assert.ok(head)
+    await target.installBegin(block)
+    note(engine.snapshotRead(head.handle, 1000).then((part) => target.installPart(block, part)))
+    for (const leftThen of await Promise.all(behind)) assert.ok(leftThen > 0, 'reads were still under way')
+    await Promise.all(reads)
+    // Some may have been answered from memory meanwhile.
+    const [answered, refused] = [errors.get(0) as number, errors.get(ERRORS.overloaded.number) as number]
+    assert.deepEqual([answered + refused, answered >= MOST_READS, refused > 0], [MOST_READS + 100, true, true])
+    assert.equal(server.underWay, 0)
+    await engine.close()
+    await target.close()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
 
 test('a get that asks for more than one answer holds is refused, from memory and from disk', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'reads-'))

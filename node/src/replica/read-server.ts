@@ -13,6 +13,8 @@ const AT_ONCE = new Float64Array(1)
 /** An answer of one item, "later". */
 const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
+/** Told to who is refused because too many reads are at the disk: some of them are done by then. */
+const RETRY_AFTER_MS = 50
 export class ReadServer {
   private readonly engine: Engine
   private out = new Uint8Array(INITIAL_BYTES)
@@ -21,6 +23,8 @@ export class ReadServer {
   validations = 0
   fromDisk = 0
   failed = 0
+  /** Reads that are at the disk. */
+  underWay = 0
 
   constructor(engine: Engine) {
     this.engine = engine
@@ -41,7 +45,6 @@ export class ReadServer {
     }
     const written = this.read(read)
     if (written === NEEDS_IO) {
-      this.fromDisk++
       this.readAsync(read)
       return
     }
@@ -71,7 +74,6 @@ export class ReadServer {
       read.target.reply(read.token, 0, this.out.subarray(0, written))
       return
     }
-    this.fromDisk++
     this.settle(read, this.engine.validateAsync(read.body, 0, read.body.length))
   }
 
@@ -120,9 +122,15 @@ export class ReadServer {
   }
 
   private settle(read: PendingRead, answer: Promise<Uint8Array>): void {
+    this.fromDisk++
+    this.underWay++
     answer.then(
-      (bytes) => read.target.reply(read.token, 0, bytes),
+      (bytes) => {
+        this.underWay--
+        read.target.reply(read.token, 0, bytes)
+      },
       (error: unknown) => {
+        this.underWay--
         if (isRefusal(error)) {
           this.refuse(read, error)
           return
@@ -135,16 +143,17 @@ export class ReadServer {
 
   private refuse({ target, token }: PendingRead, error: unknown): void {
     if (!isRefusal(error)) throw error
-    target.reply(token, ERRORS[error.code].number, writeFailure(0, 0, error.message))
+    const retryAfterMs = error.code === 'overloaded' ? RETRY_AFTER_MS : 0
+    target.reply(token, ERRORS[error.code].number, writeFailure(0, retryAfterMs, error.message))
   }
 }
 
 interface Refusal extends Error {
-  readonly code: 'invalid_argument' | 'unavailable'
+  readonly code: 'invalid_argument' | 'unavailable' | 'overloaded'
 }
 
-/** The engine bounds every answer where it makes it, and reads nothing of a block that a snapshot replaces. */
+/** The engine bounds every answer where it makes it and what waits for the disk, and reads nothing of a block that a snapshot replaces. */
 function isRefusal(error: unknown): error is Refusal {
   const { code } = error as { code?: string }
-  return code === 'invalid_argument' || code === 'unavailable'
+  return code === 'invalid_argument' || code === 'unavailable' || code === 'overloaded'
 }

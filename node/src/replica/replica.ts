@@ -359,6 +359,11 @@ export class Replica {
     this.soon()
   }
 
+  /** Reads that are not answered: of a round, of a block that is behind, of the disk. */
+  get readsWaiting(): number {
+    return this.reader.queued + this.readServer.underWay
+  }
+
   /** The volume says `voter` again: the log need not name the blocks any more. */
   noteVoter(): void {
     this.isLearner = false
@@ -389,7 +394,7 @@ export class Replica {
     const until = clock.nowMs() + drainMs
     await new Promise<void>((resolve) => {
       const stopWaiting = clock.every(SWEEP_MS, () => {
-        const isBusy = this.requests.waitingWrites > 0 || this.reader.queued > 0 || this.flusher.isBusy
+        const isBusy = this.requests.waitingWrites > 0 || this.readsWaiting > 0 || this.flusher.isBusy
         if (isBusy && clock.nowMs() < until) return
         stopWaiting()
         resolve()
@@ -433,7 +438,7 @@ export class Replica {
     return {
       writes: this.requests.waitingWrites,
       writeBytes: this.requests.waitingBytes,
-      reads: this.reader.queued,
+      reads: this.readsWaiting,
       syncWaitMs: this.log.isBusy ? this.options.clock.nowMs() - this.syncStartedMs : 0,
       isDiskFull: this.log.pool.isFull || this.flusher.isFailing,
       isMemoryFull: isFrozen && engine.rotationDue(),

@@ -96,7 +96,7 @@ function countersOf(replica: Replica): Record<CounterName, number> {
 }
 
 function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<string, number> {
-  const { core, log, reader, forwarder, copier, rejoin } = replica
+  const { core, log, forwarder, copier, rejoin } = replica
   const load = replica.load()
   const gauges: Record<ReplicaGaugeName, number> = {
     client_connections: clients,
@@ -110,7 +110,7 @@ function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<str
     chosen_entries: core.chosenTotal,
     writes_waiting: load.writes,
     writes_waiting_bytes: load.writeBytes,
-    reads_waiting: reader.queued,
+    reads_waiting: load.reads,
     forwards_waiting: forwarder.waiting,
     log_segments: log.pool.count,
     log_size_bytes: log.pool.bytes,
