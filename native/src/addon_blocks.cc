@@ -84,6 +84,34 @@ napi_value proposeHorizon(napi_env env, napi_callback_info info) {
   });
 }
 
+// (engine, nowMs)
+napi_value noteTime(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    engineOf(env, arguments).noteTime(arguments.index(1, "nowMs"));
+    return js::undefined(env);
+  });
+}
+
+// (engine, beforeMs, out) → blocks written behind out[0], which is where the search begins and, afterwards, goes on.
+napi_value staleBlocks(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<3> arguments(env, info);
+    const js::Numbers out = js::toNumbers(env, arguments[2], "out");
+    if (out.size < 2) throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "out is too small");
+    const Engine& engine = engineOf(env, arguments);
+    return js::number(env, engine.staleBlocks(arguments.index(1, "beforeMs"), out.data[0], out.data + 1, static_cast<uint32_t>(out.size - 1)));
+  });
+}
+
+// → answers of all blocks.
+napi_value answersRemembered(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    return js::number(env, static_cast<double>(engineOf(env, arguments).requests().count()));
+  });
+}
+
 // (engine, generation)
 napi_value setRestoreGeneration(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
@@ -226,6 +254,9 @@ void addBlocks(napi_env env, napi_value exports) {
       {"digest", digest},
       {"requestTable", requestTable},
       {"proposeHorizon", proposeHorizon},
+      {"noteTime", noteTime},
+      {"staleBlocks", staleBlocks},
+      {"answersRemembered", answersRemembered},
       {"setRestoreGeneration", setRestoreGeneration},
       {"rotationDue", rotationDue},
       {"rotate", rotate},

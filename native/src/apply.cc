@@ -145,11 +145,11 @@ void Engine::applyEntry(BlockState& state, uint64_t index, const uint8_t* valueI
     position.digest -= requests_.dropBelow(state.answers, horizon, position.digestKey);
     position.horizon = horizon;
   }
-  for (uint32_t left = head.requests; left > 0; left--) applyRequest(state, log, index, head.proposedAtMs, entry, answers);
+  for (uint32_t left = head.requests; left > 0; left--) applyRequest(state, log, index, entry, answers);
   appliedEntries_++;
 }
 
-void Engine::applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers) {
+void Engine::applyRequest(BlockState& state, BlockLog& log, uint64_t index, Reader& entry, Sink* answers) {
   const uint8_t* requestId = entry.take(kRequestIdBytes);
   const uint64_t stamp = entry.u48();
   const uint8_t outcome = entry.u8();
@@ -176,7 +176,7 @@ void Engine::applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint
     return;
   }
   if (operations > 0) applyOperations(state, log, index, series, entry, operations);
-  const Answer answer{requestId, index, outcome, detail, proposedAtMs};
+  const Answer answer{requestId, index, outcome, detail};
   requests_.add(state.block, state.answers, answer);
   active_->addAnswer(log, answer);
   state.position.digest += answerElement(state.position.digestKey, requestId, index, outcome, detail);

@@ -3,6 +3,12 @@
 #include "install.h"
 
 namespace thermocline {
+namespace {
+
+// Blocks that one look for stale answers goes through.
+constexpr uint32_t kMostSweptBlocks = 4096;
+
+}  // namespace
 
 Engine::Engine(const EngineConfig& config, std::shared_ptr<SortedStore> store)
     : config_(config),
@@ -113,7 +119,22 @@ void Engine::endIngest(bool failed) {
 
 uint64_t Engine::proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const {
   const BlockState* state = blocks_[block];
-  return state == nullptr ? 0 : requests_.proposeHorizon(state->answers, state->position.horizon, maxAnswers, beforeMs);
+  return state == nullptr ? 0 : requests_.proposeHorizon(state->answers, state->position.horizon, maxAnswers, sinceFirst(beforeMs));
+}
+
+void Engine::noteTime(uint64_t nowMs) {
+  if (!firstMs_) firstMs_ = nowMs;
+  requests_.setNow(sinceFirst(nowMs));
+}
+
+uint32_t Engine::staleBlocks(uint64_t beforeMs, uint32_t& at, uint32_t* out, uint32_t capacity) const {
+  const uint64_t before = sinceFirst(beforeMs);
+  uint32_t count = 0;
+  for (uint32_t looked = 0; looked < kMostSweptBlocks && count < capacity && at < known_.size(); looked++, at++) {
+    if (requests_.hasOlder(known_[at]->answers, before)) out[count++] = known_[at]->block;
+  }
+  if (at >= known_.size()) at = 0;
+  return count;
 }
 
 void Engine::figures(const std::function<void(const std::string&, double)>& add) {

@@ -119,6 +119,11 @@ class Engine {
   std::unique_ptr<Task> pageVersionsTask(uint16_t block, std::string_view request);
 
   uint64_t proposeHorizon(uint16_t block, uint32_t maxAnswers, uint64_t beforeMs) const;
+  // The caller's clock, which never goes back. What was there at the first call counts as applied then.
+  void noteTime(uint64_t nowMs);
+  // Blocks that remember an answer applied before that time: as many as fit, from the place `at` in the list of blocks on, of which it looks at
+  // a bounded number. Returns how many; `at` is where to go on, 0 after the last.
+  uint32_t staleBlocks(uint64_t beforeMs, uint32_t& at, uint32_t* out, uint32_t capacity) const;
   const RequestTable& requests() const { return requests_; }
 
   // Of the cluster’s history: a version that a cache holds from another one counts for nothing.
@@ -163,7 +168,7 @@ class Engine {
   void breakBlock(BlockState& state);
   size_t checkBatch(const uint8_t* batch, size_t length, uint32_t& sound);
   void applyEntry(BlockState& state, uint64_t index, const uint8_t* valueId, std::string_view entry, Sink* answers);
-  void applyRequest(BlockState& state, BlockLog& log, uint64_t index, uint64_t proposedAtMs, Reader& entry, Sink* answers);
+  void applyRequest(BlockState& state, BlockLog& log, uint64_t index, Reader& entry, Sink* answers);
   void applyOperations(BlockState& state, BlockLog& log, uint64_t index, std::string_view name, Reader& entry, uint32_t count);
   void applyPut(BlockState& state, const Series& series, Page& page, uint64_t index, uint64_t id, uint32_t oldSize, bool oldExists,
                 uint64_t oldHash, std::string_view value);
@@ -187,6 +192,8 @@ class Engine {
   }
   // Throws `unavailable` while a snapshot replaces the block: what it holds is then neither the old state nor the new one.
   void refuseInstalling(uint16_t block) const;
+  // In the time that answers are stamped with.
+  uint64_t sinceFirst(uint64_t ms) const { return firstMs_ && ms > *firstMs_ ? ms - *firstMs_ : 0; }
   SeriesRef seriesOf(std::string_view name, uint16_t block) const { return {name, block, versions_.key()}; }
   const Series* frozenSeries(const SeriesRef& series) const;
   ReadView liveView(const SeriesRef& series) const;
@@ -203,6 +210,7 @@ class Engine {
   // Of the last two flushes, newest first; may be null.
   std::shared_ptr<const RecentHeaders> recent_[2];
   uint64_t rotation_ = 1;
+  std::optional<uint64_t> firstMs_;
   uint64_t batch_ = 0;
   // Why the last batch was not applied to its end.
   std::string refusal_;

@@ -120,6 +120,9 @@ export interface Native {
   digest(engine: number, block: number): string
   requestTable(engine: number, block: number): { answers: number; oldestIndex: number; horizon: number }
   proposeHorizon(engine: number, block: number, maxAnswers: number, beforeMs: number): number
+  noteTime(engine: number, nowMs: number): void
+  staleBlocks(engine: number, beforeMs: number, out: Uint32Array): number
+  answersRemembered(engine: number): number
   setRestoreGeneration(engine: number, generation: number): void
   rotationDue(engine: number): boolean
   rotate(engine: number): void

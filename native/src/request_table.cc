@@ -8,7 +8,7 @@ uint64_t RequestTable::hashOf(uint16_t block, const uint8_t* requestId) const {
 }
 
 void RequestTable::answerOf(const Entry& entry, Answer& answer) {
-  answer = {entry.requestId, entry.index, static_cast<uint8_t>(entry.code), entry.detail, entry.proposedAtMs};
+  answer = {entry.requestId, entry.index, static_cast<uint8_t>(entry.code), entry.detail};
 }
 
 bool RequestTable::find(uint16_t block, const uint8_t* requestId, Answer& answer) const {
@@ -49,7 +49,7 @@ void RequestTable::add(uint16_t block, List& list, const Answer& answer) {
   memcpy(entry.detail, answer.detail, kDetailBytes);
   entry.index = answer.index;
   entry.code = answer.code;
-  entry.proposedAtMs = answer.proposedAtMs;
+  entry.appliedAtMs = nowMs_;
   entry.block = block;
   entry.next = kNone;
   const size_t mask = shard.slots.size() - 1;
@@ -119,12 +119,14 @@ uint64_t RequestTable::proposeHorizon(const List& list, uint64_t horizon, uint32
   uint32_t left = list.count;
   for (uint32_t entry = list.head; entry != kNone; entry = at(entry).next) {
     const Entry& oldest = at(entry);
-    if (left <= maxAnswers && oldest.proposedAtMs >= beforeMs) break;
+    if (left <= maxAnswers && oldest.appliedAtMs >= beforeMs) break;
     if (oldest.index >= horizon) horizon = oldest.index + 1;
     left--;
   }
   return horizon;
 }
+
+bool RequestTable::hasOlder(const List& list, uint64_t beforeMs) const { return list.head != kNone && at(list.head).appliedAtMs < beforeMs; }
 
 uint64_t RequestTable::oldestIndex(const List& list) const { return list.head == kNone ? 0 : at(list.head).index; }
 

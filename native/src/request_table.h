@@ -39,6 +39,11 @@ class RequestTable {
   // See port.ts, `proposeHorizon`.
   uint64_t proposeHorizon(const List& list, uint64_t horizon, uint32_t maxAnswers, uint64_t beforeMs) const;
   uint64_t oldestIndex(const List& list) const;
+  // True if the oldest answer was applied here before that time: a list is in the order of apply.
+  bool hasOlder(const List& list, uint64_t beforeMs) const;
+  // Of this process; answers are stamped with it. (Not with what entries say: one proposer whose clock was wrong could pin them for ever, or
+  // have the newest forgotten.)
+  void setNow(uint64_t nowMs) { nowMs_ = nowMs; }
 
   size_t count() const { return count_; }
   size_t bytes() const;
@@ -49,7 +54,7 @@ class RequestTable {
     uint8_t detail[kDetailBytes];
     uint64_t index : 48;
     uint64_t code : 8;
-    uint64_t proposedAtMs : 48;
+    uint64_t appliedAtMs : 48;
     uint64_t block : 16;
     uint32_t next;
   };
@@ -81,6 +86,7 @@ class RequestTable {
   std::vector<std::unique_ptr<Entry[]>> slabs_;
   uint32_t used_ = 0;
   uint32_t free_ = kNone;
+  uint64_t nowMs_ = 0;
   size_t count_ = 0;
 };
 

@@ -4,7 +4,7 @@
 //     record    version u48 | value
 //     position  u8 2 | index u48 | value id 28 bytes | horizon u48 | digest u64 | digest key 16 bytes
 //     flush     u64
-//     answers   (request id 16 bytes | index u48 | code u8 | detail 8 bytes | proposed at u48)*
+//     answers   (request id 16 bytes | index u48 | code u8 | detail 8 bytes)*
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ constexpr size_t kRequestIdBytes = 16;
 constexpr size_t kDetailBytes = 8;
 constexpr size_t kPageRowBytes = 26;
 constexpr size_t kRecordHeadBytes = 6;
-constexpr size_t kAnswerRowBytes = 37;
+constexpr size_t kAnswerRowBytes = 31;
 // Answers in one row: those of an entry (MAX_ENTRY_REQUESTS of protocol/src/constants.ts) stand in one. A block may give
 // hundreds of thousands between two flushes, and a row travels whole.
 constexpr size_t kMostRowAnswers = 4096;
@@ -42,7 +42,6 @@ struct Answer {
   uint64_t index;
   uint8_t code;
   const uint8_t* detail;
-  uint64_t proposedAtMs;
 };
 
 inline void encodePage(const PageHeader& page, char (&out)[kPageRowBytes]) {
@@ -101,13 +100,12 @@ inline void appendAnswer(std::string& row, const Answer& answer) {
   storeU48(bytes + 16, answer.index);
   bytes[22] = static_cast<char>(answer.code);
   memcpy(bytes + 23, answer.detail, kDetailBytes);
-  storeU48(bytes + 31, answer.proposedAtMs);
   row.append(bytes, kAnswerRowBytes);
 }
 
 inline Answer decodeAnswer(const char* row) {
   const uint8_t* at = reinterpret_cast<const uint8_t*>(row);
-  return {at, loadU48(at + 16), at[22], at + 23, loadU48(at + 31)};
+  return {at, loadU48(at + 16), at[22], at + 23};
 }
 
 inline std::string_view recordValue(std::string_view row) {

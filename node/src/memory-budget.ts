@@ -9,8 +9,8 @@ export interface MemoryBudget {
   readonly blockCacheBytes: number
   readonly versionCacheBytes: number
   readonly queueBytes: number
-  /** Answers of the request table, all blocks together, and of one block. */
-  readonly blockAnswers: number
+  /** Answers of the request table, all blocks together. */
+  readonly answers: number
   readonly garbageBytes: number
 }
 
@@ -28,7 +28,7 @@ export function divideMemory(memoryBytes: number, versionCacheBytes?: number): M
     blockCacheBytes: Math.floor(rest * 0.25),
     versionCacheBytes: versionCacheBytes ?? Math.min(Math.floor(rest * 0.05), 256 * 1024 * 1024),
     queueBytes: Math.floor(rest * 0.12),
-    blockAnswers: Math.max(1024, Math.floor((rest * 0.08) / ANSWER_BYTES)),
+    answers: Math.max(1024, Math.floor((rest * 0.08) / ANSWER_BYTES)),
     garbageBytes: Math.min(Math.floor(rest * 0.08), MOST_GARBAGE_BYTES),
   }
 }

@@ -66,7 +66,7 @@ class Run {
       segmentBytes: random.pick([4 * 1024, 8 * 1024, 64 * 1024]),
       retainSegments: random.pick([0, 1, 4]),
       memtableBytes: random.pick([2 * 1024, 8 * 1024, 256 * 1024]),
-      maxAnswers: random.pick([4, 32, 1000]),
+      maxAnswers: random.pick([64, 256, 4000]),
       auditMs: AUDIT_MS,
       answerAgeMs: random.pick([300, 5000]),
       missProbability: random.pick([0, 0.02, 0.3]),

@@ -122,9 +122,12 @@ test('a stamp that is not older than the entry is refused, one below the horizon
   await engine.close()
 })
 
-test('proposeHorizon keeps at most so many answers, and drops those proposed too long ago', async () => {
+test('proposeHorizon keeps at most so many answers, and drops those applied too long ago, whatever the clocks of proposers said', async () => {
   const engine = openEngine(options)
-  for (let i = 1; i <= 10; i++) await write(engine, 1, [request([]), request([])], 0, i * 100)
+  for (let i = 1; i <= 10; i++) {
+    engine.noteTime(i * 100)
+    await write(engine, 1, [request([]), request([])], 0, i === 1 ? 4_000_000_000_000 : 1)
+  }
   assert.equal(engine.proposeHorizon(1, 100, 0), 0)
   assert.equal(engine.proposeHorizon(1, 20, 0), 0)
   assert.equal(engine.proposeHorizon(1, 19, 0), 2)
@@ -134,6 +137,34 @@ test('proposeHorizon keeps at most so many answers, and drops those proposed too
   assert.equal(engine.proposeHorizon(7, 0, 0), 0)
   await write(engine, 1, [], engine.proposeHorizon(1, 4, 0))
   assert.deepEqual(engine.requestTable(1), { answers: 4, oldestIndex: 9, horizon: 9 })
+  await engine.close()
+})
+
+test('blocks that remember old answers are found, some at a time', async () => {
+  const engine = openEngine(options)
+  engine.noteTime(1000)
+  for (let block = 0; block < 100; block++) await write(engine, block, [request([])])
+  engine.noteTime(2000)
+  for (let block = 50; block < 150; block++) await write(engine, block, [request([])])
+  const find = (beforeMs: number): number[] => {
+    const out = new Uint32Array(1 + 30)
+    const blocks: number[] = []
+    do {
+      const count = engine.staleBlocks(beforeMs, out)
+      blocks.push(...out.subarray(1, 1 + count))
+    } while (out[0] !== 0)
+    return blocks.sort((a, b) => a - b)
+  }
+  assert.equal(engine.answersRemembered, 200)
+  assert.deepEqual(find(1000), [])
+  assert.deepEqual(
+    find(1001),
+    Array.from({ length: 100 }, (_, block) => block),
+  )
+  assert.equal(find(2001).length, 150)
+  await write(engine, 7, [], 2)
+  assert.equal(find(2001).length, 149)
+  assert.equal(engine.answersRemembered, 199)
   await engine.close()
 })
 
@@ -305,7 +336,9 @@ test('a restart finds what the last flush wrote, and replay brings the rest back
     assert.deepEqual(engine.positions(), [{ block: 9, index: 1, valueId: valueIdOf(9, 1), horizon: 0 }])
     assert.equal(engine.digest(9), digest)
     assert.equal(engine.requestTable(9).answers, 1)
-    assert.equal(engine.proposeHorizon(9, 9, 78), 2, 'ages survive')
+    engine.noteTime(5000)
+    assert.equal(engine.proposeHorizon(9, 9, 5000), 0, 'what was found is as old as the first look')
+    assert.equal(engine.proposeHorizon(9, 9, 5001), 2)
     assert.equal((await value(engine, ms(1), 9))?.version, 1)
     assert.equal(await value(engine, ms(2), 9), undefined)
     assert.equal(await version(engine, 0, 9), 1)

@@ -144,7 +144,19 @@ class NativeEngine implements Engine {
   }
 
   proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number {
-    return native.proposeHorizon(this.id, block, maxAnswers, beforeMs)
+    return native.proposeHorizon(this.id, block, maxAnswers, Math.max(0, Math.floor(beforeMs)))
+  }
+
+  noteTime(nowMs: number): void {
+    native.noteTime(this.id, Math.floor(nowMs))
+  }
+
+  staleBlocks(beforeMs: number, out: Uint32Array): number {
+    return native.staleBlocks(this.id, Math.max(0, Math.floor(beforeMs)), out)
+  }
+
+  get answersRemembered(): number {
+    return native.answersRemembered(this.id)
   }
 
   setRestoreGeneration(generation: number): void {

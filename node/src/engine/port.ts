@@ -130,10 +130,19 @@ export interface Engine {
   requestTable(block: number): { readonly answers: number; readonly oldestIndex: number; readonly horizon: number }
   /**
    * The horizon an entry proposed now should carry: the smallest that leaves at most `maxAnswers` answers in the block
-   * and none applied from entries proposed before `beforeMs`; never below the block's current one. Answers go in apply
-   * order: one proposed before `beforeMs` by a slow clock stays while an older one, proposed later, is kept.
+   * and none that was applied here before `beforeMs`, by the clock of `noteTime`; never below the block's current one.
    */
   proposeHorizon(block: number, maxAnswers: number, beforeMs: number): number
+
+  /** The caller's clock, which never goes back: answers applied from now on are as old as this. Those found at open count as of the first call. */
+  noteTime(nowMs: number): void
+  /**
+   * Blocks that remember an answer applied before `beforeMs`: some of them, behind `out[0]`, which says where the search
+   * begins and goes on at the next call (0 at first and after the last block). Returns how many.
+   */
+  staleBlocks(beforeMs: number, out: Uint32Array): number
+  /** Answers in the request table, of all blocks together. */
+  readonly answersRemembered: number
 
   /** The generation of the cluster’s history, as the topology names it: what a cache holds from another one counts for nothing. */
   setRestoreGeneration(generation: number): void

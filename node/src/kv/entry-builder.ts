@@ -35,14 +35,23 @@ const DETAIL_BYTES = 8
 /** Entries are cut from slabs of this size; one that takes more than a part of it gets bytes of its own. */
 const SLAB_BYTES = 64 * 1024
 const MAX_SLAB_PART = 8 * 1024
+/** Where a node's table has room, the horizon of a block is looked at once in so many entries. */
+const HORIZON_EVERY = 64
+/** The last entries of a block, whose answers an entry with requests keeps: the stamps of requests under way are of about there. */
+const KEPT_ENTRIES = 16
+/** Where it has little room, answers are kept for as long as a request may wait, and no longer. */
+export const PRESSED_AGE_MS = 30_000
+
 /** An append looks for a free id this often before it leaves the millisecond. */
 const APPEND_TRIES = 16
 
 export interface EntryBuilderOptions {
   readonly engine: Engine
-  /** Wall clock in ms: ids of appends and the age of answers; never part of a safety argument. */
+  /** Wall clock in ms: ids of appends, and when an entry says that it was proposed; never part of a safety argument. */
   readonly wallClockMs: () => number
-  /** Answers kept per block at most, and for how long at least what the bound allows. */
+  /** Clock of the process, which never goes back: the age of answers. */
+  readonly nowMs: () => number
+  /** Answers that the node remembers at most, of all blocks together, and for how long at least what the bound allows. */
   readonly maxAnswers: number
   readonly answerAgeMs: number
   /** 16 random bytes that no client can guess. */
@@ -62,8 +71,6 @@ export class EntryBuilder implements EntrySource {
   private peeked = new Uint8Array(64 * 1024)
   private peekedView = new DataView(this.peeked.buffer)
   private readonly touched = new Set<number>()
-  /** Horizons change slowly: recomputed for a block every so many entries. */
-  private readonly horizonEvery = 64
 
   constructor(options: EntryBuilderOptions) {
     this.options = options
@@ -102,7 +109,7 @@ export class EntryBuilder implements EntrySource {
   private begin(state: BlockState): number {
     const { digestKey, wallClockMs } = this.options
     this.writer.reset()
-    return writeEntryHeader(this.writer, this.horizon(state), wallClockMs(), state.chosen === 0 ? digestKey() : undefined)
+    return writeEntryHeader(this.writer, this.horizon(state, true), wallClockMs(), state.chosen === 0 ? digestKey() : undefined)
   }
 
   /** A copy of the entry just built. An array buffer for each would be a heavy load to collect. */
@@ -124,10 +131,18 @@ export class EntryBuilder implements EntrySource {
     write.answer(ERRORS[code].number, writeFailure(0, 0, message))
   }
 
-  private horizon(state: BlockState): number {
-    if (state.chosen % this.horizonEvery !== 0) return 0
-    const { engine, maxAnswers, answerAgeMs, wallClockMs } = this.options
-    return engine.proposeHorizon(state.block, maxAnswers, Math.max(0, wallClockMs() - answerAgeMs))
+  /**
+   * A block may keep as many answers as there is room for in the table of the whole node: the fuller it is, the fewer each block
+   * keeps, and all blocks together stay within the bound. An entry without requests may drop all that its age allows; one with
+   * requests keeps what their stamps need.
+   */
+  private horizon(state: BlockState, isNoop: boolean): number {
+    const { engine, maxAnswers } = this.options
+    const room = Math.max(0, maxAnswers - engine.answersRemembered)
+    const isPressed = room < maxAnswers / 2
+    if (!isNoop && !isPressed && state.chosen % HORIZON_EVERY !== 0) return 0
+    const horizon = engine.proposeHorizon(state.block, room, this.options.nowMs() - answerAge(this.options, engine))
+    return isNoop ? horizon : Math.min(horizon, Math.max(0, state.chosen - KEPT_ENTRIES))
   }
 
   private add(state: BlockState, write: PendingWrite, isFirst: boolean): number {
@@ -277,6 +292,11 @@ export class EntryBuilder implements EntrySource {
       old += PEEK_OP_BYTES
     }
   }
+}
+
+/** How old an answer must be to be forgotten: less where the table is more than half full. */
+export function answerAge({ maxAnswers, answerAgeMs }: Pick<EntryBuilderOptions, 'maxAnswers' | 'answerAgeMs'>, engine: Engine): number {
+  return engine.answersRemembered > maxAnswers / 2 ? Math.min(answerAgeMs, PRESSED_AGE_MS) : answerAgeMs
 }
 
 /** The first operation whose condition does not hold, −1 if all do. */

@@ -9,6 +9,10 @@ export interface AdmissionLimits {
   readonly maxReads: number
 }
 
+export interface RequestLimits extends AdmissionLimits {
+  readonly maxAnswers: number
+}
+
 export interface Load {
   readonly writes: number
   readonly writeBytes: number
@@ -18,6 +22,8 @@ export interface Load {
   readonly isDiskFull: boolean
   /** The frozen memory component is not flushed and the active one is full. */
   readonly isMemoryFull: boolean
+  /** Answers that the request table remembers. */
+  readonly answers: number
 }
 
 /** A log write that takes this long means that nothing admitted now is answered in time. */
@@ -25,7 +31,7 @@ const MAX_SYNC_WAIT_MS = 2000
 
 export type Refusal = { readonly code: 'overloaded' | 'disk_full'; readonly retryAfterMs: number; readonly message: string }
 
-export function admitWrite(load: Load, limits: AdmissionLimits): Refusal | undefined {
+export function admitWrite(load: Load, limits: RequestLimits): Refusal | undefined {
   if (load.isDiskFull)
     return {
       code: 'disk_full',
@@ -33,6 +39,12 @@ export function admitWrite(load: Load, limits: AdmissionLimits): Refusal | undef
       message: 'the volume is full: writes are refused, reads go on; free space or grow the volume',
     }
   if (load.isMemoryFull) return { code: 'overloaded', retryAfterMs: 200, message: 'applied writes wait to be flushed to disk' }
+  if (load.answers >= limits.maxAnswers)
+    return {
+      code: 'overloaded',
+      retryAfterMs: 500,
+      message: `the answers of ${load.answers} writes are remembered; the limit is ${limits.maxAnswers}: the oldest are forgotten soon`,
+    }
   if (load.writes >= limits.maxWrites)
     return { code: 'overloaded', retryAfterMs: 50, message: `${load.writes} writes wait; the limit is ${limits.maxWrites}` }
   if (load.writeBytes >= limits.maxWriteBytes) {

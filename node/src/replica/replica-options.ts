@@ -21,6 +21,7 @@ export interface ReplicaOptions {
   readonly segmentBytes: number
   readonly retainSegments: number
   readonly limits: AdmissionLimits
+  /** Answers of the request table at most, of all blocks together. */
   readonly maxAnswers: number
   readonly answerAgeMs: number
   /** In which the digests of all blocks are compared with the other replicas' once; 0: never. */

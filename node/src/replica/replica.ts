@@ -37,6 +37,7 @@ import { Applier } from './applier.ts'
 import { confirm } from './confirmation.ts'
 import { Copier } from './copier.ts'
 import { Flusher } from './flusher.ts'
+import { Forgetter } from './forgetter.ts'
 import { Forwarder } from './forwarder.ts'
 import { greetings } from './greetings.ts'
 import { Members } from './members.ts'
@@ -66,6 +67,7 @@ export class Replica {
   readonly applier: Applier
   readonly readServer: ReadServer
   readonly forwarder: Forwarder
+  readonly forgetter: Forgetter
   readonly copier: Copier
   readonly flusher: Flusher
   readonly rejoin: Rejoin
@@ -157,6 +159,7 @@ export class Replica {
     )
     this.applier = new Applier(this.core, engine, (state, reason) => this.setAside(state, reason), options.observer)
     this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
+    this.forgetter = new Forgetter(this.core, engine, this.proposer, options)
     this.copier = new Copier(
       this.core,
       engine,
@@ -201,7 +204,7 @@ export class Replica {
       proposer: this.proposer,
       forwarder: this.forwarder,
       reader: this.reader,
-      limits: options.limits,
+      limits: { ...options.limits, maxAnswers: options.maxAnswers },
       load: () => this.load(),
       owns: options.owns,
       epoch: options.epoch,
@@ -237,6 +240,7 @@ export class Replica {
       engine,
       digestKey: () => Buffer.from(randomHex(DIGEST_KEY_BYTES), 'hex'),
       wallClockMs: () => clock.wallMs(),
+      nowMs: () => this.core.nowMs,
       maxAnswers,
       answerAgeMs,
       resume: (state, phase, read) => {
@@ -283,7 +287,7 @@ export class Replica {
   async start(): Promise<void> {
     const { options } = this
     const { volume, clock } = options
-    this.core.nowMs = clock.nowMs()
+    options.engine.noteTime(this.now())
     const recovery = new Recovery(this.core, this.learner, this.memories)
     recovery.takePositions(options.engine)
     const found = await replayLog(options.logFolder, options.segmentBytes, volume.incarnation.nonce, this.processes, recovery, () =>
@@ -442,6 +446,7 @@ export class Replica {
       syncWaitMs: this.log.isBusy ? this.options.clock.nowMs() - this.syncStartedMs : 0,
       isDiskFull: this.log.pool.isFull || this.flusher.isFailing,
       isMemoryFull: isFrozen && engine.rotationDue(),
+      answers: engine.answersRemembered,
     }
   }
 
@@ -469,7 +474,7 @@ export class Replica {
       return
     }
     this.isTurning = true
-    this.now()
+    this.options.engine.noteTime(this.now())
     this.counters.turns++
     this.applier.run()
     this.proposer.advanceReady()
@@ -502,7 +507,7 @@ export class Replica {
   }
 
   private sweep(): void {
-    this.now()
+    this.options.engine.noteTime(this.now())
     this.peers.dropDead()
     this.core.live = this.peers.liveMask()
     this.choke()
@@ -515,6 +520,7 @@ export class Replica {
     this.copier.sweep()
     this.rejoin.sweep()
     this.audit.sweep()
+    this.forgetter.sweep()
     this.notices.sweep(this.reader.hasAnswered)
     this.reader.hasAnswered = false
     this.soon()

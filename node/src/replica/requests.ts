@@ -14,7 +14,7 @@ import { PendingValidation } from '../paxos/pending-validation.ts'
 import type { Proposer } from '../paxos/proposer.ts'
 import type { Reader } from '../paxos/reader.ts'
 import type { Rejoin } from '../paxos/rejoin.ts'
-import { type AdmissionLimits, admitRead, admitWrite, type Load, type Refusal } from './admission.ts'
+import { admitRead, admitWrite, type Load, type Refusal, type RequestLimits } from './admission.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Peer, Peers } from './peers.ts'
 
@@ -28,7 +28,7 @@ export interface RequestsOptions {
   readonly forwarder: Forwarder
   readonly reader: Reader
   readonly rejoin: Rejoin
-  readonly limits: AdmissionLimits
+  readonly limits: RequestLimits
   readonly load: () => Load
   /** True if this group owns the block, by the topology in force. */
   readonly owns: (block: number) => boolean
@@ -186,7 +186,7 @@ export class Requests {
   }
 
   /** Answers with why the request is not taken on, if there is a reason. */
-  private isRefused(caller: Caller, block: number, admit: (load: Load, limits: AdmissionLimits) => Refusal | undefined): boolean {
+  private isRefused(caller: Caller, block: number, admit: (load: Load, limits: RequestLimits) => Refusal | undefined): boolean {
     const { load, limits, owns, epoch } = this.options
     const refusal = this.notServing() ?? admit(load(), limits)
     if (refusal !== undefined) {

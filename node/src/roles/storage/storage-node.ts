@@ -311,7 +311,7 @@ export class StorageNode implements DataService, AdminService {
       segmentBytes: config.segmentBytes,
       retainSegments: Math.max(2, Math.floor(config.logBytes / config.segmentBytes)),
       limits: { maxWrites: MAX_WAITING_WRITES, maxWriteBytes: budget.queueBytes, maxReads: MAX_WAITING_READS },
-      maxAnswers: budget.blockAnswers,
+      maxAnswers: budget.answers,
       answerAgeMs: ANSWER_AGE_MS,
       auditMs: config.auditMs,
       priority: (block) => replicaOrder(this.placement?.slot[block] ?? 0, replicaCount),
