@@ -39,6 +39,8 @@ export abstract class Call implements Timed {
   connection: Connection | undefined
   correlation = 0
   attemptTimeoutMs: number
+  /** When the current attempt was queued or sent. */
+  attemptBeganMs = 0
   /** Attempts that were put on a wire. */
   attempts = 0
   /** Of those, the ones whose fate is open: they may still be applied. */

@@ -4,6 +4,13 @@ export const DEFAULT_TIMEOUT_MS = 10_000
 /** How long an attempt waits for its answer before the next replica is asked; doubles with every attempt of a call. */
 export const DEFAULT_ATTEMPT_TIMEOUT_MS = 1000
 export const MAX_ATTEMPT_TIMEOUT_MS = 8000
+/**
+ * A call whose connection has brought nothing at all since it was sent asks the next replica, too, after this: a replica that is
+ * frozen says nothing, and one that is only slow answers others.
+ */
+export const HEDGE_MS = 50
+/** How long a replica is passed over for a block that it said it only learns. */
+export const LEARNING_MS = 2000
 /** How long a connection may take from SYN to helloOk. */
 export const CONNECT_TIMEOUT_MS = 1000
 

@@ -11,7 +11,8 @@
  * a write carries the same request id and stamp, asking again is safe, and the first answer, whichever attempt it
  * belongs to, is the answer. An attempt's time runs from when it is queued, and anew from when it is sent: a replica that
  * hangs with its connection open never gives back the room of what was sent to it, and what waits for that has to go on
- * elsewhere. A call ends at the latest at its deadline. Longer than most files, because every step that a call can take
+ * elsewhere. A call to a replica that has said nothing since it was sent asks the next one, too, within a budget. A call ends at
+ * the latest at its deadline. Longer than most files, because every step that a call can take
  * stands here.
  */
 import {
@@ -21,6 +22,7 @@ import {
   type ErrorCode,
   errorCodeOf,
   type HelloOk,
+  ONLY_THIS_BLOCK,
   type Placement,
   placementOf,
   readErrorBody,
@@ -31,9 +33,10 @@ import {
 import { type Call, type CallOwner, Phase } from './call.ts'
 import { StampsCall, ValidateCall, WriteCall } from './calls.ts'
 import type { Connection, ConnectionEvents } from './connection.ts'
-import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, MAX_ATTEMPT_TIMEOUT_MS, MAX_OPEN_CALLS, MAX_RESTAMPS, STALL_MS } from './constants.ts'
+import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, HEDGE_MS, MAX_ATTEMPT_TIMEOUT_MS, MAX_OPEN_CALLS, MAX_RESTAMPS, STALL_MS } from './constants.ts'
 import { Endpoint } from './endpoint.ts'
 import { MemoryRoutes } from './memory-routes.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { StampBook } from './stamp-book.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -56,15 +59,18 @@ export interface ClientStats {
   connectionsLost: number
   /** Attempts whose time was over, those included that still waited to be sent. */
   attemptTimeouts: number
+  /** Attempts begun before the one before them had ended, because its replica said nothing. */
+  hedges: number
 }
 
 export class Dispatcher implements CallOwner, ConnectionEvents {
   readonly wheel = new TimerWheel()
   readonly stamps = new StampBook()
   readonly endpoints = new Map<string, Endpoint>()
-  readonly stats: ClientStats = { requestsSent: 0, retries: 0, connectionsLost: 0, attemptTimeouts: 0 }
+  readonly stats: ClientStats = { requestsSent: 0, retries: 0, connectionsLost: 0, attemptTimeouts: 0, hedges: 0 }
   topology: Topology | undefined
   private readonly memory = new MemoryRoutes()
+  private readonly budget = new RetryBudget()
   private placement: Placement | undefined
   private replicas: Endpoint[][] = []
   private replicaCount = 0
@@ -160,19 +166,21 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     endpoint.submit(call)
   }
 
-  /** Wakes the call at the end of an attempt that begins now. */
+  /** Wakes the call when the attempt that begins now may need another beside it, and at its end. */
   private beginAttempt(call: Call, nowMs: number): void {
-    this.wheel.set(call, Math.min(call.deadlineMs, nowMs + call.attemptTimeoutMs))
+    call.attemptBeganMs = nowMs
+    this.wheel.set(call, Math.min(call.deadlineMs, nowMs + Math.min(HEDGE_MS, call.attemptTimeoutMs)))
   }
 
   /** The first that lives of those not tried in this round; if none does, the one that was demoted for the shortest time. */
-  private choose({ preferred, tried }: Call, group: readonly Endpoint[], order: readonly number[], nowMs: number): number {
-    if (preferred >= 0 && (tried & (1 << preferred)) === 0 && group[preferred]?.isLive(nowMs)) return preferred
+  private choose({ block, preferred, tried }: Call, group: readonly Endpoint[], order: readonly number[], nowMs: number): number {
+    if (preferred >= 0 && (tried & (1 << preferred)) === 0 && group[preferred]?.isLive(nowMs) && !group[preferred].learns(block, nowMs))
+      return preferred
     let chosen = -1
     for (const replica of order) {
       if ((tried & (1 << replica)) !== 0) continue
       const endpoint = group[replica] as Endpoint
-      if (endpoint.isLive(nowMs)) return replica
+      if (endpoint.isLive(nowMs) && !endpoint.learns(block, nowMs)) return replica
       if (chosen < 0 || endpoint.demotedUntilMs < (group[chosen] as Endpoint).demotedUntilMs) chosen = replica
     }
     return chosen
@@ -263,6 +271,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       this.noteIndex(call, reader)
       call.answer(reader)
       this.settle(call)
+      this.budget.earn()
       const endpoint = this.endpointOf(connection)
       if (endpoint !== undefined && endpoint.failures > 0) endpoint.succeeded()
       return
@@ -309,8 +318,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
         this.pause(call, body.argument)
         break
       case 'unavailable':
-        this.endpointOf(connection)?.demote(performance.now())
-        this.tryNext(call)
+        this.onUnavailable(this.endpointOf(connection), call, body)
         break
       case 'disk_full':
       case 'unknown':
@@ -328,6 +336,15 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       default:
         this.endRefused(call, code, body)
     }
+  }
+
+  /** Of one block alone, if the replica says so: the others are served there. */
+  private onUnavailable(endpoint: Endpoint | undefined, call: Call, body: ErrorBody): void {
+    const nowMs = performance.now()
+    const isOfManyBlocks = call instanceof StampsCall || call instanceof ValidateCall
+    if (body.argument === ONLY_THIS_BLOCK && !isOfManyBlocks) endpoint?.noteLearning(call.block, nowMs)
+    else endpoint?.demote(nowMs)
+    this.tryNext(call)
   }
 
   private comeAgain(call: Call, afterMs: number): void {
@@ -380,17 +397,37 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   wake(call: Call, nowMs: number): void {
     if (nowMs >= call.deadlineMs) this.expire(call)
     else if (call.phase === Phase.paused) this.proceed(call)
+    else if (nowMs < call.attemptBeganMs + call.attemptTimeoutMs) this.onHedge(call, nowMs)
     // It still connects, or sends what is queued in this tick.
     else if (call.phase === Phase.queued && call.connection?.hasRoom()) this.beginAttempt(call, nowMs)
     else this.onAttemptTimeout(call, nowMs)
+  }
+
+  /**
+   * The attempt is under way for a while. If its replica has said nothing at all since, it may be frozen: the next one is asked,
+   * too, and the first answer counts. Otherwise, or if too many calls are asked twice already, the attempt goes on to its end.
+   */
+  private onHedge(call: Call, nowMs: number): void {
+    const { connection } = call
+    const isSilent = call.phase === Phase.sent && connection !== undefined && connection.lastReceivedMs < call.attemptBeganMs
+    if (isSilent && call.block >= 0 && this.hasAlternative(call) && this.budget.spend()) {
+      this.stats.hedges++
+      call.lastFailure = `${connection.address}: nothing was heard for ${HEDGE_MS} ms`
+      this.endpointOf(connection)?.demote(nowMs)
+      this.tryNext(call)
+    } else this.wheel.set(call, Math.min(call.deadlineMs, call.attemptBeganMs + call.attemptTimeoutMs))
+  }
+
+  /** Some replica of this round, or machine of the memory tier, was not asked. */
+  private hasAlternative(call: Call): boolean {
+    return call.memoryTried >= 0 || !this.isRoundOver(call)
   }
 
   /** The time of an attempt is over: it was sent and not answered, or waits for room on a connection that is full. */
   private onAttemptTimeout(call: Call, nowMs: number): void {
     this.stats.attemptTimeouts++
     const connection = call.connection as Connection
-    // The deadline has not come, so it is the end of the attempt that the call was woken at.
-    const beganMs = call.wakeAtMs - call.attemptTimeoutMs
+    const beganMs = call.attemptBeganMs
     const span = `${Math.round(call.attemptTimeoutMs)} ms`
     const what = call.phase === Phase.sent ? `no answer within ${span}` : `not sent within ${span}, since too much waits there`
     call.lastFailure = `${connection.address}: ${what}`

@@ -6,7 +6,7 @@
 import { ThermoclineError } from '@thermocline/protocol'
 import type { Call } from './call.ts'
 import { Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts'
-import { DEMOTION_BASE_MS, DEMOTION_CAP_MS, TRIAL_MS } from './constants.ts'
+import { DEMOTION_BASE_MS, DEMOTION_CAP_MS, LEARNING_MS, TRIAL_MS } from './constants.ts'
 
 const MAX_FAILURES = 16
 
@@ -24,6 +24,9 @@ export class Endpoint {
   demotedUntilMs = 0
   /** Of a machine of the memory tier: when its cache is as warm as the others’. */
   fullShareAtMs = 0
+  /** Blocks that it said it only learns, until `learningUntilMs`; undefined if there are none. */
+  private learning: Set<number> | undefined
+  private learningUntilMs = 0
   private isOnTrial: boolean = false
   private retired: boolean = false
   private probe: NodeJS.Timeout | undefined
@@ -42,6 +45,19 @@ export class Endpoint {
   /** True if it is connected, or was never found wanting. */
   isLive(nowMs: number): boolean {
     return nowMs >= this.demotedUntilMs && (this.failures === 0 || this.connection?.state === 'ready')
+  }
+
+  /** It has said that it does not serve the block yet. All blocks are tried again after a while: it may vote in them by then. */
+  noteLearning(block: number, nowMs: number): void {
+    if (this.learning === undefined || nowMs >= this.learningUntilMs) {
+      this.learning = new Set()
+      this.learningUntilMs = nowMs + LEARNING_MS
+    }
+    this.learning.add(block)
+  }
+
+  learns(block: number, nowMs: number): boolean {
+    return this.learning !== undefined && nowMs < this.learningUntilMs && this.learning.has(block)
   }
 
   submit(call: Call): void {

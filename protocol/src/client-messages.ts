@@ -39,7 +39,8 @@
  * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned.
  * An append's id says at-or-after nothing: it is zeros, and the detail of the answer is the id that was assigned.
  * An error's body is: index u48 (0 if none) | u48 argument | u16 length | message. The argument is the
- * retry-after in ms (`overloaded`), the newer epoch (`moved`) or the current version (`precondition_failed`).
+ * retry-after in ms (`overloaded`), the newer epoch (`moved`), the current version (`precondition_failed`), or 1 where only this
+ * block is not served there (`unavailable`): the replica learns it.
  */
 import { type ByteReader, type ByteWriter, DecodeError } from './bytes.ts'
 import { FRAME_HEADER_BYTES, MAX_BATCH_REQUESTS, MAX_FRAME_BYTES, WIRE_MAGIC } from './constants.ts'
@@ -76,6 +77,9 @@ export const PageVerdict = { unchanged: 0, absent: 1, records: 2, page: 3, large
 
 export const WriteKind = { put: 1, delete: 2, append: 3 } as const
 export const Condition = { none: 0, ifAbsent: 1, ifVersion: 2 } as const
+
+/** Argument of an `unavailable` that is about the block alone: the replica serves others. */
+export const ONLY_THIS_BLOCK = 1
 
 export const CLUSTER_ID_BYTES = 16
 

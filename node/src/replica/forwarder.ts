@@ -1,14 +1,17 @@
 /**
  * Writes that arrived at a replica that is not their block's best live choice: sent on once, and the answer passed back.
- * A forwarded write is never forwarded again. If the other replica is lost or silent, the write is proposed here under
- * the same stamp: the request table makes sure it is applied once (⚖9).
+ * A forwarded write is never forwarded by who gets it. If that replica is lost, silent or late, or does not take the write on,
+ * the write goes another way under the same stamp: it is proposed here, or, where this replica only learns the block, sent to
+ * another voter. The request table makes sure it is applied once (⚖9).
  */
 import { ERRORS } from '@thermocline/protocol'
 import type { Core } from '../paxos/core.ts'
 import type { PendingWrite } from '../paxos/pending.ts'
 
-/** After this long without an answer the write is proposed here. */
+/** After this long without an answer the write goes another way. */
 export const FORWARD_TIMEOUT_MS = 1000
+/** Much sooner, if nothing at all was heard of the other replica since: it may be frozen, or its machine gone. */
+export const FORWARD_SILENT_MS = 50
 
 interface Forwarded {
   readonly to: number
@@ -19,14 +22,17 @@ interface Forwarded {
 export class Forwarder {
   private readonly core: Core
   private readonly proposeHere: (write: PendingWrite) => void
+  /** When the replica's last frame came. */
+  private readonly heardMs: (replica: number) => number
   private readonly sent = new Map<number, Forwarded>()
   /** Ids begin somewhere: nobody who was not asked can answer. */
   private nextId: number
   forwarded = 0
 
-  constructor(core: Core, proposeHere: (write: PendingWrite) => void) {
+  constructor(core: Core, proposeHere: (write: PendingWrite) => void, heardMs: (replica: number) => number) {
     this.core = core
     this.proposeHere = proposeHere
+    this.heardMs = heardMs
     this.nextId = Math.floor(core.random() * 0x1_0000_0000)
   }
 
@@ -51,7 +57,7 @@ export class Forwarder {
     if (found === undefined || found.to !== from) return
     this.sent.delete(id)
     // It could not take the write on, and this replica perhaps can.
-    if (error === ERRORS.disk_full.number || error === ERRORS.unavailable.number) this.proposeHere(found.write)
+    if (error === ERRORS.disk_full.number || error === ERRORS.unavailable.number) this.goOn(found.write, from)
     else found.write.answer(error, body)
   }
 
@@ -61,15 +67,28 @@ export class Forwarder {
 
   sweep(): void {
     for (const [id, forwarded] of this.sent) {
-      const isLate = this.core.nowMs - forwarded.sentAtMs > FORWARD_TIMEOUT_MS
-      if (isLate || (this.core.live & (1 << forwarded.to)) === 0) this.takeBack(id, forwarded)
+      const waitedMs = this.core.nowMs - forwarded.sentAtMs
+      const isSilent = waitedMs > FORWARD_SILENT_MS && this.heardMs(forwarded.to) < forwarded.sentAtMs
+      if (isSilent || waitedMs > FORWARD_TIMEOUT_MS || (this.core.live & (1 << forwarded.to)) === 0) this.takeBack(id, forwarded)
     }
   }
 
-  private takeBack(id: number, { write }: Forwarded): void {
+  private takeBack(id: number, { write, to }: Forwarded): void {
     this.sent.delete(id)
     // The other replica may have proposed it: from now on only its fate, or `unknown`, is an answer.
     write.carries++
+    this.goOn(write, to)
+  }
+
+  /** Another way than by `except`. */
+  private goOn(write: PendingWrite, except: number): void {
+    const { core } = this
+    if (!core.votes.has(write.block)) {
+      for (const replica of core.priority(write.block)) {
+        const isThere = replica !== except && (core.live & (1 << replica)) !== 0 && core.votesIn(replica, write.block)
+        if (isThere && replica !== core.replica && this.send(write, replica)) return
+      }
+    }
     this.proposeHere(write)
   }
 }

@@ -158,7 +158,11 @@ export class Replica {
       (read, message) => refuse(read, 'unavailable', 0, message),
     )
     this.applier = new Applier(this.core, engine, (state, reason) => this.setAside(state, reason), options.observer)
-    this.forwarder = new Forwarder(this.core, (write) => this.proposer.submit(write))
+    this.forwarder = new Forwarder(
+      this.core,
+      (write) => this.proposer.submit(write),
+      (replica) => this.peers.all[replica]?.lastHeardMs ?? 0,
+    )
     this.forgetter = new Forgetter(this.core, engine, this.proposer, options)
     this.copier = new Copier(
       this.core,

@@ -2,7 +2,7 @@
  * Requests as they arrive at a replica: checked, admitted or refused with the reason, and handed to the part that answers
  * them. A write for a block whose best live replica is another is forwarded there, once.
  */
-import { ERRORS, type ErrorCode, Operation } from '@thermocline/protocol'
+import { ERRORS, type ErrorCode, ONLY_THIS_BLOCK, Operation } from '@thermocline/protocol'
 import { writeFailure } from '../kv/answers.ts'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkValidateBody } from '../kv/validate-body.ts'
@@ -80,6 +80,7 @@ export class Requests {
       return undefined
     }
     if (this.isRefused({ target, token }, shape.block, admitWrite)) return undefined
+    if (this.isLearnt({ target, token }, shape.block)) return undefined
     const now = this.options.now()
     this.counters.writes++
     this.waitingWrites++
@@ -119,12 +120,8 @@ export class Requests {
       return
     }
     if (this.isRefused({ target, token }, block, admitRead)) return
-    const { core, rejoin, reader, now, soon } = this.options
-    if (!core.votes.has(block)) {
-      rejoin.want(block)
-      refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
-      return
-    }
+    const { reader, now, soon } = this.options
+    if (this.isLearnt({ target, token }, block)) return
     this.counters.reads++
     reader.submit(new PendingRead(block, operation, body, now() + clampTimeout(timeoutMs), target, token))
     soon()
@@ -138,7 +135,7 @@ export class Requests {
       return
     }
     const { blocks, isPatient } = shape
-    const { core, rejoin, reader, now, soon } = this.options
+    const { reader, now, soon } = this.options
     for (let i = 0; i < blocks.length; i++) {
       const block = blocks[i] as number
       if (i === 0 && this.isRefused({ target, token }, block, admitRead)) return
@@ -146,10 +143,7 @@ export class Requests {
         refuse({ target, token }, 'moved', this.options.epoch(), `block ${block} belongs to another group`)
         return
       }
-      if (core.votes.has(block)) continue
-      rejoin.want(block)
-      refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
-      return
+      if (this.isLearnt({ target, token }, block)) return
     }
     const deadlineMs = now() + clampTimeout(timeoutMs)
     this.counters.validated += blocks.length
@@ -174,10 +168,7 @@ export class Requests {
     const view = new DataView(answer.buffer)
     for (let i = 0; i < count; i++) {
       const block = (body[2 + 2 * i] as number) | ((body[3 + 2 * i] as number) << 8)
-      if (!this.options.core.votes.has(block)) {
-        refuse({ target, token }, 'unavailable', 0, `this replica learns block ${block} and does not serve it yet; try another`)
-        return
-      }
+      if (this.isLearnt({ target, token }, block)) return
       const chosen = this.options.core.peek(block)?.chosen ?? 0
       view.setUint32(6 * i, chosen >>> 0, true)
       view.setUint16(6 * i + 4, chosen / 0x1_0000_0000, true)
@@ -196,6 +187,15 @@ export class Requests {
     }
     if (owns(block)) return false
     refuse(caller, 'moved', epoch(), `block ${block} belongs to another group`)
+    return true
+  }
+
+  /** Answers that the block is not served here yet, if so, and has it learned before others. */
+  private isLearnt(caller: Caller, block: number): boolean {
+    const { core, rejoin } = this.options
+    if (core.votes.has(block)) return false
+    rejoin.want(block)
+    refuse(caller, 'unavailable', ONLY_THIS_BLOCK, `this replica learns block ${block} and does not serve it yet; try another`)
     return true
   }
 
