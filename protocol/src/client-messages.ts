@@ -43,9 +43,11 @@
  * block is not served there (`unavailable`): the replica learns it.
  */
 import { type ByteReader, type ByteWriter, DecodeError } from './bytes.ts'
-import { FRAME_HEADER_BYTES, MAX_BATCH_REQUESTS, MAX_FRAME_BYTES, WIRE_MAGIC } from './constants.ts'
+import { FRAME_HEADER_BYTES, MAX_BATCH_REQUESTS, WIRE_MAGIC } from './constants.ts'
 import { ERRORS, type ErrorCode, errorCodeOf } from './errors.ts'
 import { type ProcessId, readProcessId, writeProcessId } from './process-id.ts'
+
+export { FrameDecoder } from './frame-decoder.ts'
 
 export const FrameType = {
   hello: 1,
@@ -208,81 +210,4 @@ export function readBatchHead(reader: ByteReader): { epoch: number; count: numbe
   const count = reader.u16()
   if (count > MAX_BATCH_REQUESTS) throw new DecodeError(`a batch of ${count} is longer than ${MAX_BATCH_REQUESTS}`)
   return { epoch, count }
-}
-
-/**
- * Cuts a byte stream into frames. `push` calls `onFrame(type, reader)` for every whole frame; the reader is valid only
- * during the call, and the bytes it views are never overwritten (views of them may be kept).
- */
-export class FrameDecoder {
-  private readonly onFrame: (type: number, reader: ByteReader) => void
-  private readonly reader: ByteReader
-  /** A longer frame is an error as soon as its length has come. */
-  maxBytes: number
-  private pending: Uint8Array | undefined
-  private pendingLength = 0
-
-  constructor(reader: ByteReader, onFrame: (type: number, reader: ByteReader) => void, maxBytes = MAX_FRAME_BYTES) {
-    this.reader = reader
-    this.onFrame = onFrame
-    this.maxBytes = maxBytes
-  }
-
-  /** @throws DecodeError on a length out of range; the connection is then lost. */
-  push(chunk: Uint8Array): void {
-    let at = 0
-    if (this.pending !== undefined) {
-      at = this.fillPending(chunk)
-      if (this.pending !== undefined) return
-    }
-    while (chunk.length - at >= 4) {
-      const length = lengthAt(chunk, at, this.maxBytes)
-      if (chunk.length - at - 4 < length) break
-      this.emit(chunk, at + 4, at + 4 + length)
-      at += 4 + length
-    }
-    if (at < chunk.length) this.keep(chunk, at)
-  }
-
-  private emit(bytes: Uint8Array, from: number, to: number): void {
-    this.reader.reset(bytes, from, to)
-    this.onFrame(this.reader.u8(), this.reader)
-  }
-
-  private keep(chunk: Uint8Array, at: number): void {
-    const left = chunk.length - at
-    const need = left >= 4 ? 4 + lengthAt(chunk, at, this.maxBytes) : 4
-    this.pending = new Uint8Array(need)
-    this.pending.set(chunk.subarray(at))
-    this.pendingLength = left
-  }
-
-  /** Completes the frame that an earlier chunk began; returns how many bytes of `chunk` that took. */
-  private fillPending(chunk: Uint8Array): number {
-    let at = 0
-    for (;;) {
-      const pending = this.pending as Uint8Array
-      const wanted = Math.min(pending.length - this.pendingLength, chunk.length - at)
-      pending.set(chunk.subarray(at, at + wanted), this.pendingLength)
-      at += wanted
-      this.pendingLength += wanted
-      if (this.pendingLength < pending.length) return at
-      const length = lengthAt(pending, 0, this.maxBytes)
-      if (pending.length === 4 + length) {
-        this.pending = undefined
-        this.emit(pending, 4, pending.length)
-        return at
-      }
-      const whole = new Uint8Array(4 + length)
-      whole.set(pending)
-      this.pending = whole
-    }
-  }
-}
-
-function lengthAt(bytes: Uint8Array, at: number, maxBytes: number): number {
-  const length =
-    ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0
-  if (length < 1 || length > maxBytes) throw new DecodeError(`a frame of ${length} bytes is not within 1 to ${maxBytes}`)
-  return length
 }
