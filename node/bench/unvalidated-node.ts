@@ -6,9 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { type Client, connect } from '@thermocline/client'
 import { ByteReader, ByteWriter, PageVerdict } from '@thermocline/protocol'
 import pino from 'pino'
+import { Complaints } from '../src/doors/complaints.ts'
+import { Traffic } from '../src/doors/traffic.ts'
 import { osClock } from '../src/io/os/clock.ts'
 import { takeTcpStream } from '../src/io/os/tcp-stream.ts'
-import { readMemoryConfig } from '../src/roles/memory/config.ts'
+import { MEMORY_NODE_TRAFFIC, readMemoryConfig } from '../src/roles/memory/config.ts'
 import { createMemoryHttp } from '../src/roles/memory/http.ts'
 import { MemoryNode } from '../src/roles/memory/memory-node.ts'
 
@@ -45,13 +47,16 @@ async function connectAndBelieve(options: Parameters<typeof connect>[0]): Promis
 }
 
 const config = readMemoryConfig(process.argv.slice(2), process.env)
+const log = pino({ level: config.logLevel })
 const world = {
   clock: osClock,
   takeStream: takeTcpStream,
+  traffic: new Traffic(MEMORY_NODE_TRAFFIC),
+  complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
   randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
   connect: connectAndBelieve,
-  log: pino({ level: config.logLevel }),
+  log,
 }
 const node = new MemoryNode(config, world)
-node.httpAddress = await (await createMemoryHttp(node, config)).listen(config.http)
+node.httpAddress = await (await createMemoryHttp(node, config, world)).listen(config.http)
 await node.start()

@@ -20,6 +20,8 @@ export const LOG_FIELDS = {
   err: 'The same as an object (type, message, stack), for failed HTTP requests.',
   reqId: 'Number of an HTTP request.',
   what: 'Which rule of the protocol a peer broke.',
+  remote: 'Where a connection came from: an IPv4 address, or the /64 network of an IPv6 address; others, where there are too many.',
+  times: 'How many more connections from there broke the rules in the last second; the other fields are those of the last one.',
   code: 'Code of the error a client connection was closed with: see errors.md.',
   message: 'Its message.',
   unsentBytes: 'Answers that a client has not read.',

@@ -9,6 +9,8 @@ import pino from 'pino'
 import { createHttpServer } from './admin/mod.ts'
 import type { VolumeName } from './admin/ports.ts'
 import { FLAGS, type NodeConfig, readConfig } from './config.ts'
+import { Complaints } from './doors/complaints.ts'
+import { Traffic } from './doors/traffic.ts'
 import { lockFile, openEngine } from './engine/mod.ts'
 import { letGarbageGather } from './garbage.ts'
 import { formatInspection, inspectVolume } from './inspect.ts'
@@ -20,8 +22,9 @@ import { OsStateFiles } from './io/os/state-files.ts'
 import { takeTcpStream } from './io/os/tcp-stream.ts'
 import { logOutput } from './log-output.ts'
 import { divideMemory } from './memory-budget.ts'
+import { claimedReplica } from './paxos/frames.ts'
 import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
-import { MEMORY_FLAGS, readMemoryConfig } from './roles/memory/config.ts'
+import { MEMORY_FLAGS, MEMORY_NODE_TRAFFIC, readMemoryConfig } from './roles/memory/config.ts'
 import { createMemoryHttp } from './roles/memory/http.ts'
 import { MemoryNode } from './roles/memory/memory-node.ts'
 import { ForeignVolume } from './roles/storage/foreign-volume.ts'
@@ -56,10 +59,12 @@ async function serveMemory(): Promise<void> {
     randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
     takeStream: takeTcpStream,
     connect,
+    traffic: new Traffic(MEMORY_NODE_TRAFFIC),
+    complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
     log,
   }
   const node = new MemoryNode(config, world)
-  const http = await createMemoryHttp(node, config, log)
+  const http = await createMemoryHttp(node, config, world, log)
   node.httpAddress = await http.listen(config.http)
   stopOnSignals(log, async () => {
     await node.stop()
@@ -85,13 +90,18 @@ async function serve(): Promise<void> {
     await waitWithForeignVolume(config, stateFiles, error, log)
     return
   }
+  const budget = divideMemory(config.memoryBytes, config.versionCacheBytes)
+  const traffic = new Traffic(budget.traffic)
+  const complaints = new Complaints((what, fields) => log.warn(fields, what), osClock.every)
   const world = {
     clock: osClock,
+    traffic,
+    complaints,
     random: Math.random,
     randomHex,
     stateFiles,
     logFolder: new OsLogFolder(join(config.dataDir, 'log')),
-    network: new OsPeerNetwork(config.replica),
+    network: new OsPeerNetwork({ replica: config.replica, traffic, complaints, claimedReplica }),
     takeStream: takeTcpStream,
     openEngine,
     log,
@@ -105,9 +115,9 @@ async function serve(): Promise<void> {
       process.exit(70)
     },
   }
-  letGarbageGather(divideMemory(config.memoryBytes, config.versionCacheBytes).garbageBytes)
+  letGarbageGather(budget.garbageBytes)
   const node = new StorageNode(config, world, volume)
-  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), logger: log })
+  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), doors: world, logger: log })
   node.httpAddress = await http.listen(config.http)
   await node.start()
   log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
@@ -146,11 +156,16 @@ function stopOnSignals(log: pino.Logger, end: () => Promise<unknown>): void {
 /** Somebody else's data: nothing is done with it until that is ordered. */
 async function waitWithForeignVolume(config: NodeConfig, files: OsStateFiles, error: ThermoclineError, log: pino.Logger): Promise<void> {
   const owner = await ownerOf(files)
+  const doors = {
+    traffic: new Traffic(divideMemory(config.memoryBytes).traffic),
+    complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
+  }
   const node = new ForeignVolume(
     config,
     { owner, reason: error.message },
     {
       clock: osClock,
+      traffic: doors.traffic,
       moveAside: () => moveAside(config.dataDir, owner),
       restart: (reason) => {
         log.fatal({ reason }, 'start the node again: it begins on an empty volume')
@@ -158,7 +173,7 @@ async function waitWithForeignVolume(config: NodeConfig, files: OsStateFiles, er
       },
     },
   )
-  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), logger: log })
+  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), doors, logger: log })
   node.httpAddress = await http.listen(config.http)
   log.error({ error: describe(error), http: node.httpAddress }, 'the volume is not this replica’s; nothing of it is touched')
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void http.close().then(() => process.exit(0)))

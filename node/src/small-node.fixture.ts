@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { deleteOp, MAX_ID, MIN_ID, parseTopology, putOp } from '@thermocline/protocol'
 import { Records } from './admin/records.ts'
 import type { NodeConfig } from './config.ts'
+import { quietDoors } from './doors/quiet-doors.fixture.ts'
 import { openEngine } from './engine/mod.ts'
 import type { BlockPosition } from './engine/port.ts'
 import { readFlushProof } from './flush-proof.fixture.ts'
@@ -19,6 +20,7 @@ import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { takeTcpStream } from './io/os/tcp-stream.ts'
+import { claimedReplica } from './paxos/frames.ts'
 import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
@@ -96,6 +98,7 @@ class SmallNode {
     const logFolder = new OsLogFolder(join(dataDir, 'log'))
     const proof = await readFlushProof(logFolder, SEGMENT_BYTES, volume.incarnation.nonce)
     let positions: readonly BlockPosition[] = []
+    const doors = quietDoors()
     this.node = new StorageNode(
       config,
       {
@@ -104,7 +107,8 @@ class SmallNode {
         randomHex,
         stateFiles,
         logFolder,
-        network: new OsPeerNetwork(0),
+        network: new OsPeerNetwork({ replica: 0, ...doors, claimedReplica }),
+        ...doors,
         takeStream: takeTcpStream,
         openEngine: (options) => {
           const engine = openEngine(options)

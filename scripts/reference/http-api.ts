@@ -1,5 +1,5 @@
 /** The page on the HTTP port, from the OpenAPI document that a node serves. */
-import { createHttpServer, type HttpServer } from '../../node/src/admin/mod.ts'
+import { createHttpServer, type HttpDoors, type HttpServer } from '../../node/src/admin/mod.ts'
 import type { AdminService, DataService } from '../../node/src/admin/ports.ts'
 import type { MemoryConfig } from '../../node/src/roles/memory/config.ts'
 import { createMemoryHttp } from '../../node/src/roles/memory/http.ts'
@@ -59,9 +59,9 @@ function section(method: string, path: string, operation: Operation): string {
 
 export async function httpApiPage(): Promise<string> {
   const storage = await openApiPaths(
-    await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined }),
+    await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined, doors: nobody as HttpDoors }),
   )
-  const memory = await openApiPaths(await createMemoryHttp(nobody as MemoryNode, nobody as MemoryConfig))
+  const memory = await openApiPaths(await createMemoryHttp(nobody as MemoryNode, nobody as MemoryConfig, nobody as HttpDoors))
   const sections = (paths: Paths) =>
     Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => section(method, path, operation)),

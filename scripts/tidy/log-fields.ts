@@ -2,8 +2,9 @@
 import { LOG_FIELDS } from '../../node/src/log-fields.ts'
 import { type Finding, isTest, lineOf, type SourceFile } from './tree.ts'
 
-/** `log.info({ … }` and `warn('what', { … }`. */
-const CALL = /\blog\.(?:trace|debug|info|warn|error|fatal)\(\s*\{([^}]*)\}|\bwarn\(\s*'[^']*',\s*\{([^}]*)\}/g
+/** `log.info({ … }`, `warn('what', { … }` and, of a connection, `report(source, 'what', { … }` and `complain(…` alike. */
+const CALL =
+  /\blog\.(?:trace|debug|info|warn|error|fatal)\(\s*\{([^}]*)\}|\b(?:warn|(?:report|complain)\([\w.]+,)\(?\s*'[^']*',\s*\{([^}]*)\}/g
 const FIELD = /(?:^|,)\s*([A-Za-z]\w*)\s*(?=[:,]|$)/g
 
 export function checkLogFields(files: readonly SourceFile[]): Finding[] {

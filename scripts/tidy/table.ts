@@ -33,25 +33,28 @@ export const SHIPPED: RegExp = /^(?:protocol|native|node|operator|client|cli)\/s
  * above what runs them: paxos ← kv, wal ← replica ← roles ← main. Tests may also look sideways.
  */
 export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
-  paxos: [],
+  // What connections may take, and who asks: every way in knows it.
+  doors: [],
+  paxos: ['doors'],
   io: [],
-  'io/os': ['io'],
+  'io/os': ['io', 'doors'],
   engine: [],
   kv: ['paxos', 'engine'],
   wal: ['paxos', 'io'],
-  replica: ['paxos', 'kv', 'wal', 'engine', 'io'],
-  server: ['paxos', 'kv', 'io'],
-  admin: [],
+  replica: ['doors', 'paxos', 'kv', 'wal', 'engine', 'io'],
+  server: ['doors', 'paxos', 'kv', 'io'],
+  admin: ['doors'],
   tier: [],
-  'roles/memory': ['.', 'tier', 'server', 'admin', 'kv', 'io'],
-  'roles/storage': ['.', 'paxos', 'kv', 'engine', 'replica', 'server', 'admin', 'io'],
-  '.': ['paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage', 'roles/memory'],
+  'roles/memory': ['.', 'doors', 'tier', 'server', 'admin', 'kv', 'io'],
+  'roles/storage': ['.', 'doors', 'paxos', 'kv', 'engine', 'replica', 'server', 'admin', 'io'],
+  '.': ['doors', 'paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage', 'roles/memory'],
 }
 
 /** What is decided without IO: no `node:` module, no clock, no chance, no environment, no logger. */
 export const PURE: readonly RegExp[] = [
   /^protocol\/src\//,
   /^checker\/src\//,
+  /^node\/src\/doors\//,
   /^node\/src\/paxos\//,
   /^node\/src\/kv\//,
   /^node\/src\/(?:.+\/)?ports?\.ts$/,

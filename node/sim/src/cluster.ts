@@ -199,6 +199,7 @@ export class Cluster {
         if (what.startsWith('a block is set aside')) watch.setAside(life, fields.block as number)
         watch.warned(what, fields)
       },
+      violated: (what) => watch.warned('a peer broke the protocol; its message was ignored', { what }),
       fatal: (error) => this.ended(life, machine, error),
       onRejected: (message) => {
         if (this.isZombie(machine)) {

@@ -6,7 +6,8 @@ import swagger from '@fastify/swagger'
 import { MAX_SERIES_BYTES, MAX_VALUE_BYTES, ThermoclineError } from '@thermocline/protocol'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
-import { onError, onMalformed } from './http-errors.ts'
+import { errorHandlers } from './http-errors.ts'
+import { boundHttpTraffic, HTTP_CHECK_MS, type HttpDoors } from './http-traffic.ts'
 
 /** Receiving a whole request may take this long; answering it may not be longer than the route's own limit. */
 const REQUEST_TIMEOUT_MS = 60_000
@@ -31,9 +32,11 @@ export interface HttpAppOptions {
   readonly version: () => string
   readonly logger?: FastifyBaseLogger | undefined
   readonly addRoutes: (app: FastifyInstance) => void
+  readonly doors: HttpDoors
 }
 
-export async function createHttpApp({ title, description, version, logger, addRoutes }: HttpAppOptions): Promise<HttpServer> {
+export async function createHttpApp({ title, description, version, logger, addRoutes, doors }: HttpAppOptions): Promise<HttpServer> {
+  const { onError, onMalformed } = errorHandlers(doors.complaints)
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     // One line per request would be most of the log; failures are logged by the error handler.
@@ -41,6 +44,7 @@ export async function createHttpApp({ title, description, version, logger, addRo
     bodyLimit: MAX_VALUE_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
+    http: { connectionsCheckingInterval: HTTP_CHECK_MS },
     frameworkErrors: onError,
     clientErrorHandler: onMalformed,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
@@ -51,11 +55,7 @@ export async function createHttpApp({ title, description, version, logger, addRo
   app.setNotFoundHandler((request) => {
     throw new ThermoclineError('not_found', `${request.method} ${request.url.slice(0, 200)} is no route; /openapi.json lists them`)
   })
-  // A value is bytes, whatever its content type says.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, body)
-  })
+  boundHttpTraffic(app, doors)
   await app.register(swagger, {
     openapi: {
       info: { title, description, version: '' },

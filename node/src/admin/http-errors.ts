@@ -3,7 +3,11 @@ import type { Socket } from 'node:net'
 import { ERRORS, type ErrorCode, MAX_VALUE_BYTES, type Outcome, ThermoclineError } from '@thermocline/protocol'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { Complaints } from '../doors/complaints.ts'
+import { sourceOf } from '../doors/source.ts'
 
+/** Refusals that say something about who asks. */
+const REPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized'])
 /** A wrong value is quoted up to here. */
 const MAX_SHOWN_CHARS = 80
 
@@ -58,13 +62,26 @@ function messageOf({ code, message }: FastifyError): string {
   return message
 }
 
-/** The one error handler of the server. What it does not know is a bug: reported, logged, not explained to the caller. */
-export function onError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** The one error handler of the server, and that of what is no HTTP. Lines about those who cause errors are few. */
+export function errorHandlers(complaints: Complaints) {
+  return {
+    onError: (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => onError(error, request, reply, complaints),
+    onMalformed: (error: Error & { code?: string }, socket: Socket) => onMalformed(error, socket, complaints),
+  }
+}
+
+/** What it does not know is a bug: reported, logged, not explained to the caller. */
+function onError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply, complaints: Complaints): FastifyReply {
   if (error instanceof Redirect) {
     reply.header('location', error.location)
     return sendError(reply, error.reason, 307)
   }
-  if (error instanceof ThermoclineError) return sendError(reply, error)
+  const source = sourceOf(request.raw.socket.remoteAddress)
+  if (error instanceof ThermoclineError) {
+    const { code, message } = error
+    if (REPORTED.has(code)) complaints.report(source, 'an HTTP request was refused', { code, message })
+    return sendError(reply, error)
+  }
   const { validation, validationContext, statusCode = 500 } = error as FastifyError
   if (validation !== undefined) {
     const issue = validation[0]
@@ -73,16 +90,17 @@ export function onError(error: FastifyError | Error, request: FastifyRequest, re
     return sendError(reply, new ThermoclineError('invalid_argument', `${what}${issue?.message ?? 'is not valid'}`))
   }
   if (statusCode < 500) return sendError(reply, new ThermoclineError('invalid_argument', messageOf(error as FastifyError)), statusCode)
-  request.log.error({ err: error }, 'a request failed')
+  complaints.report(source, 'an HTTP request failed; that is a bug', { reqId: request.id, error: String(error.stack) })
   return sendError(reply, new ThermoclineError('internal', 'the request failed; the log of this node says more', { cause: error }))
 }
 
 /** What is no HTTP at all, or breaks its rules: there is no request to answer, only a socket. */
-export function onMalformed(error: Error & { code?: string }, socket: Socket): void {
+function onMalformed(error: Error & { code?: string }, socket: Socket, complaints: Complaints): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
+  complaints.report(sourceOf(socket.remoteAddress), 'what came to the HTTP port is not well-formed', { message: error.message })
   const isTooLong = error.code === 'HPE_HEADER_OVERFLOW'
   const body = JSON.stringify(
     bodyOf('invalid_argument', `request: is not well-formed HTTP (${error.message}); the data port is another`, 'not'),

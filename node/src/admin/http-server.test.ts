@@ -19,6 +19,7 @@ import {
   writeErrorBody,
   writeRecordId,
 } from '@thermocline/protocol'
+import { quietDoors } from '../doors/quiet-doors.fixture.ts'
 import { createHttpServer } from './http-server.ts'
 import type { AdminService, DataService, NodeStatus } from './ports.ts'
 
@@ -183,7 +184,7 @@ class FakeAdmin implements AdminService {
 async function server(t: TestContext, { token }: { token: string | undefined } = { token: TOKEN }) {
   const data = new FakeData()
   const admin = new FakeAdmin()
-  const http = await createHttpServer({ data, admin, token })
+  const http = await createHttpServer({ data, admin, token, doors: quietDoors() })
   t.after(() => http.close())
   return { data, admin, http, inject: http.app.inject.bind(http.app) }
 }

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { addAdminRoutes } from './admin-routes.ts'
 import { addDataRoutes } from './data-routes.ts'
 import { createHttpApp, type HttpServer } from './http-app.ts'
+import type { HttpDoors } from './http-traffic.ts'
 import { addMetricsRoute } from './metrics.ts'
 import type { AdminService, DataService } from './ports.ts'
 
@@ -11,15 +12,17 @@ export interface HttpServerOptions {
   readonly admin: AdminService
   /** What admin writes must carry as bearer token; undefined refuses them all. */
   readonly token: string | undefined
+  readonly doors: HttpDoors
   readonly logger?: FastifyBaseLogger | undefined
 }
 
-export function createHttpServer({ data, admin, token, logger }: HttpServerOptions): Promise<HttpServer> {
+export function createHttpServer({ data, admin, token, doors, logger }: HttpServerOptions): Promise<HttpServer> {
   return createHttpApp({
     title: 'Thermocline node',
     description: 'Admin and data API of one replica',
     version: () => admin.status().version,
     logger,
+    doors,
     addRoutes: (app) => {
       addAdminRoutes({ app, admin, token })
       addDataRoutes({ app, data, admin })

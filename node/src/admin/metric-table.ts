@@ -43,6 +43,8 @@ export const COUNTERS = {
 /** Gauges of the replica. */
 export const REPLICA_GAUGES = {
   client_connections: 'Connections to the data port, peers not counted.',
+  unfinished_bytes: 'Memory of frames and bodies that are not whole, on all connections.',
+  untaken_bytes: 'Answers and frames that the other sides have not taken, on all connections.',
   blocks_known: 'Blocks that hold something.',
   blocks_open: 'Blocks with an instance that is being decided.',
   blocks_behind: 'Blocks that lack entries known to be chosen.',

@@ -2,5 +2,6 @@
 export { addHealthRoutes, addTopologyRoute, failures, none } from './health-and-topology-routes.ts'
 export { createHttpApp, type HttpServer } from './http-app.ts'
 export { createHttpServer, type HttpServerOptions } from './http-server.ts'
+export type { HttpDoors } from './http-traffic.ts'
 export type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from './ports.ts'
 export { collectProcessMetrics, EVENT_LOOP_SAMPLE_MS } from './process-metrics.ts'

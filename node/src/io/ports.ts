@@ -87,6 +87,8 @@ export interface PeerLinkEvents {
   /** A chunk of the stream; it is never overwritten. */
   onData(chunk: Uint8Array): void
   onClose(reason: string): void
+  /** The decoder of what comes by the link: what it holds counts against the node's bound. */
+  readonly decoder: { readonly heldBytes: number; readonly frames: number }
 }
 
 /**

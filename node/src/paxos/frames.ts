@@ -12,7 +12,7 @@
  * there (replica/confirmation.ts).
  */
 import {
-  type ByteReader,
+  ByteReader,
   ByteWriter,
   beginFrame,
   checksum32,
@@ -233,6 +233,19 @@ export function readPeerConfirmed(r: ByteReader): boolean {
   const answer = r.u8()
   r.finish('peerConfirmed')
   return answer === 1
+}
+
+/** The slot that the first frame on a connection claims, if it is a peer hello. */
+export function claimedReplica(frame: Uint8Array): number | undefined {
+  try {
+    if (frame[FRAME_HEADER_BYTES - 1] !== FrameType.peerHello) return undefined
+    const hello = readPeerHello(new ByteReader(frame, FRAME_HEADER_BYTES))
+    const { replica } = hello.process
+    return replica
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined
+    throw error
+  }
 }
 
 function replicaNumber(value: number): number {

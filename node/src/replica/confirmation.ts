@@ -35,6 +35,7 @@ function answerEvents(answer: (answer: Confirmation) => void): PeerLinkEvents {
     MAX_HELLO_BYTES,
   )
   return {
+    decoder,
     onData: (chunk) => {
       try {
         decoder.push(chunk)

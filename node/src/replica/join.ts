@@ -175,6 +175,7 @@ function helloEvents({ clusterId, group }: Volume, link: PeerLink, take: (hello:
     MAX_HELLO_BYTES,
   )
   return {
+    decoder,
     onData: (chunk) => {
       try {
         decoder.push(chunk)

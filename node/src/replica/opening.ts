@@ -79,6 +79,7 @@ export class Opening<Peer> {
     this.replica = dialled
     this.decoder = new FrameDecoder(new ByteReader(), (type, reader) => this.onFrame(type, reader), MAX_HELLO_BYTES)
     this.events = {
+      decoder: this.decoder,
       onData: (chunk) => this.guarded(() => this.decoder.push(chunk)),
       onClose: (reason) => {
         this.state = 'over'

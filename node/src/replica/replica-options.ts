@@ -35,6 +35,8 @@ export interface ReplicaOptions {
   readonly isNamed: (replica: number, incarnation: Incarnation) => boolean
   readonly onEpochSeen: (epoch: number) => void
   readonly warn: (what: string, fields: Record<string, unknown>) => void
+  /** A peer broke the protocol; its message was ignored. */
+  readonly violated: (what: string) => void
   /** The store cannot go on: report and exit (a failed sync, a bug). */
   readonly fatal: (error: Error) => void
   /** This volume was rolled back or replaced: nothing it says counts any more, and it has to rejoin. */

@@ -127,7 +127,7 @@ export class Replica {
       checkEntry,
       violation: (what) => {
         this.counters.violations++
-        options.warn('a peer broke the protocol; its message was ignored', { what })
+        options.violated(what)
       },
     })
     this.members = new Members({

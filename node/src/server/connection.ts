@@ -25,17 +25,18 @@ import {
   writeGoodbye,
   writeHelloOk,
 } from '@thermocline/protocol'
+import type { Holder } from '../doors/shared-bound.ts'
+import type { Traffic } from '../doors/traffic.ts'
+import type { FrameSource } from '../doors/unfinished-frames.ts'
 import type { ByteStream, TakeStream } from '../io/ports.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { ReplyTarget } from '../paxos/pending.ts'
 
 /** Requests of one connection that may wait for their answers. */
 export const MAX_CONNECTION_REQUESTS = 32_768
-/** Unsent response bytes at which the connection is not read any more, and at which it is given up. */
+/** Unsent response bytes at which the connection is not read any more; doors/traffic.ts says at which it is given up. */
 export const PAUSE_BYTES = 4 * 1024 * 1024
-export const ABANDON_BYTES = 64 * 1024 * 1024
-/** A client that says no hello, or takes nothing of what is sent to it, is cut off after this. */
-export const HELLO_TIMEOUT_MS = 10_000
+/** A client that takes nothing of what is sent to it is cut off after this. */
 export const STALL_MS = 30_000
 /** A client that was told goodbye and does not hang up is cut off after this. */
 const HANG_UP_MS = 5000
@@ -68,13 +69,21 @@ export interface ConnectionHost {
   /** The connection has responses to send at the end of this turn. */
   markDirty(connection: Connection): void
   onClosed(connection: Connection): void
-  warn(what: string, fields: Record<string, unknown>): void
+  readonly traffic: Traffic
+  /** Something about a connection of that source is worth a line in the log. */
+  complain(source: string, what: string, fields: Record<string, unknown>): void
 }
 
-export class Connection implements ReplyTarget {
+export class Connection implements ReplyTarget, FrameSource, Holder {
   private readonly stream: ByteStream
   private readonly host: ConnectionHost
-  private readonly decoder: FrameDecoder
+  readonly source: string
+  readonly decoder: FrameDecoder
+  /** A frame that has begun is not whole yet. */
+  private isUnfinished = false
+  isPaused = false
+  /** Of what it has not taken. */
+  private readonly untaken: Holder
   /** While responses are gathered. */
   private out: ByteWriter | undefined
   private countAt = 0
@@ -83,30 +92,32 @@ export class Connection implements ReplyTarget {
   private greeted = false
   private waiting = 0
   private isClosed = false
-  private readonly helloTimer: NodeJS.Timeout
   /** While something is unsent: looks whether any of it goes. */
   private stallTimer: NodeJS.Timeout | undefined
   private sentBytes = 0
   isDirty = false
 
-  constructor(socket: Socket, host: ConnectionHost) {
+  constructor(socket: Socket, source: string, host: ConnectionHost) {
     this.host = host
+    this.source = source
+    this.untaken = { source, cut: () => this.abandon('answers that all connections have not taken take too much') }
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader), MAX_HELLO_BYTES)
     this.stream = host.takeStream(socket, {
       onData: (bytes) => this.onData(bytes),
-      onDrain: () => this.stream.resume(),
+      onDrain: () => this.onDrain(),
       onClose: () => {
-        this.isClosed = true
-        clearTimeout(this.helloTimer)
+        this.stopReading()
         clearInterval(this.stallTimer)
+        host.traffic.untaken.set(this.untaken, 0)
         host.onClosed(this)
       },
     })
-    this.helloTimer = setTimeout(() => this.onNoHello(), HELLO_TIMEOUT_MS).unref()
   }
 
-  private onNoHello(): void {
-    if (!this.isClosed) this.goodbye('unavailable', `no hello came within ${HELLO_TIMEOUT_MS} ms`)
+  private onDrain(): void {
+    this.host.traffic.untaken.set(this.untaken, 0)
+    this.isPaused = false
+    this.stream.resume()
   }
 
   onData(chunk: Uint8Array): void {
@@ -118,6 +129,24 @@ export class Connection implements ReplyTarget {
       else if (error instanceof ThermoclineError) this.goodbye(error.code, error.message)
       else throw error
     }
+    const isUnfinished = this.decoder.heldBytes > 0
+    if (isUnfinished || this.isUnfinished) {
+      this.isUnfinished = isUnfinished
+      this.host.traffic.unfinished.note(this)
+    }
+  }
+
+  /** An unfinished frame of it takes too much, or too long. */
+  cutFrame(code: 'overloaded' | 'unavailable', message: string): void {
+    if (!this.isClosed) this.goodbye(code, message)
+  }
+
+  /** There are too many connections. */
+  cut(): void {
+    if (this.isClosed) return
+    this.goodbye('overloaded', `this node has too many connections, most of them from ${this.source}`)
+    // It is not counted any more, and gets no time to hang up.
+    this.stream.closeSoon()
   }
 
   private onFrame(type: number, reader: ByteReader): void {
@@ -170,7 +199,6 @@ export class Connection implements ReplyTarget {
       throw new ThermoclineError('wrong_cluster', `this node belongs to cluster ${host.clusterId()}, the client wants ${hello.clusterId}`)
     }
     this.greeted = true
-    clearTimeout(this.helloTimer)
     this.decoder.maxBytes = MAX_FRAME_BYTES
     const w = new ByteWriter(128)
     writeHelloOk(w, {
@@ -230,9 +258,16 @@ export class Connection implements ReplyTarget {
     stream.write(frames)
     this.sentBytes += frames.length
     const { unsentBytes } = stream
-    if (unsentBytes > ABANDON_BYTES) this.abandon(unsentBytes)
-    else if (unsentBytes > PAUSE_BYTES) stream.pause()
-    if (unsentBytes > 0 && this.stallTimer === undefined) this.watchUnsent()
+    if (unsentBytes === 0) return
+    const { traffic } = this.host
+    if (unsentBytes > traffic.untakenPerConnection) this.abandon(`more than ${traffic.untakenPerConnection} bytes wait for it`)
+    else traffic.untaken.set(this.untaken, unsentBytes)
+    if (this.isClosed) return
+    if (unsentBytes > PAUSE_BYTES) {
+      this.isPaused = true
+      stream.pause()
+    }
+    if (this.stallTimer === undefined) this.watchUnsent()
   }
 
   private watchUnsent(): void {
@@ -243,7 +278,7 @@ export class Connection implements ReplyTarget {
       const { unsentBytes } = this.stream
       const before = taken
       taken = this.sentBytes - unsentBytes
-      if (unsentBytes > 0 && taken === before) this.abandon(unsentBytes)
+      if (unsentBytes > 0 && taken === before) this.abandon(`it takes nothing for ${STALL_MS} ms`)
       if (unsentBytes > 0 && taken !== before) return
       clearInterval(this.stallTimer)
       this.stallTimer = undefined
@@ -251,14 +286,17 @@ export class Connection implements ReplyTarget {
     this.stallTimer = setInterval(look, STALL_MS).unref()
   }
 
-  private abandon(unsentBytes: number): void {
-    this.host.warn('a client does not read its responses; its connection is closed', { unsentBytes })
+  private abandon(reason: string): void {
+    const { unsentBytes } = this.stream
+    this.host.complain(this.source, 'a client does not read its responses; its connection is closed', { unsentBytes, reason })
+    this.stopReading()
+    this.host.traffic.untaken.set(this.untaken, 0)
     this.stream.close()
   }
 
   private goodbye(code: ThermoclineError['code'], message: string): void {
     this.end(code, message)
-    this.host.warn('a client connection was closed', { code, message })
+    this.host.complain(this.source, 'a client connection was closed', { code, message })
   }
 
   /** Says goodbye; the client may come again. */
@@ -271,12 +309,19 @@ export class Connection implements ReplyTarget {
     this.stream.close()
   }
 
+  /** What still comes is dropped. */
+  private stopReading(): void {
+    this.isClosed = true
+    this.decoder.abandon()
+    this.host.traffic.unfinished.forget(this)
+  }
+
   /** Sends what is ready and a goodbye; what the client still sends is read and dropped until it hangs up, or for a while. */
   private end(code: ThermoclineError['code'], message: string): void {
     this.flush()
     const w = new ByteWriter(256)
     writeGoodbye(w, code, message)
-    this.isClosed = true
+    this.stopReading()
     this.stream.write(w.written())
     this.stream.end()
     setTimeout(() => this.stream.close(), HANG_UP_MS).unref()

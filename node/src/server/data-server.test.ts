@@ -3,17 +3,31 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { ByteReader, ByteWriter, FrameDecoder, FrameType, Operation, readGoodbye } from '@thermocline/protocol'
+import { quietDoors } from '../doors/quiet-doors.fixture.ts'
+import { Traffic } from '../doors/traffic.ts'
+import { STALLED_LOOKS } from '../doors/unfinished-frames.ts'
 import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import type { TakeStream } from '../io/ports.ts'
-import { HELLO_TIMEOUT_MS, STALL_MS } from './connection.ts'
+import { HELLO_TIMEOUT_MS, MAX_ARRIVALS } from './arrivals.ts'
+import { STALL_MS } from './connection.ts'
 import { DataServer } from './data-server.ts'
 import { helloBytes, requestsFrame, writeRequest } from './raw-client.fixture.ts'
 
 const ANSWER_BYTES = 256 * 1024
 const ANSWERS = 40
 
+interface Started {
+  readonly traffic: Traffic
+  readonly takeStream: TakeStream<Socket>
+  readonly complaints: string[]
+  readonly onPeer: (socket: Socket, first: Uint8Array) => void
+  /** Whether requests are answered. */
+  readonly answers: boolean
+}
+
 /** A node that answers each request with `ANSWER_BYTES` bytes. */
-async function startServer(context: TestContext, takeStream: TakeStream<Socket> = takeTcpStream): Promise<number> {
+async function startServer(context: TestContext, options: Partial<Started> = {}): Promise<number> {
+  const { traffic = quietDoors().traffic, takeStream = takeTcpStream, complaints = [], onPeer = () => {}, answers = true } = options
   const answer = new Uint8Array(ANSWER_BYTES)
   const server = new DataServer({
     clusterId: () => '0'.repeat(32),
@@ -21,9 +35,12 @@ async function startServer(context: TestContext, takeStream: TakeStream<Socket> 
     epoch: () => 1,
     sliceDurationMs: () => 1000,
     takeStream,
-    submit: (_operation, _body, _timeoutMs, target, token) => target.reply(token, 0, answer),
-    warn: () => {},
-    onPeer: () => {},
+    submit: (_operation, _body, _timeoutMs, target, token) => {
+      if (answers) target.reply(token, 0, answer)
+    },
+    traffic,
+    complain: (source, what, fields) => complaints.push(`${source}: ${what}: ${String(fields.message ?? '')}`),
+    onPeer,
   })
   context.after(() => server.close())
   return Number((await server.listen('127.0.0.1:0')).split(':').at(-1))
@@ -61,6 +78,10 @@ async function goodbyeOf(socket: Socket): Promise<string> {
   return message
 }
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await pass()
+}
+
 const pass = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Real sockets need turns of the event loop, while the clock stands still. */
@@ -81,13 +102,13 @@ test('a client that begins a hello and does not end it is told so, and its conne
 
 test('a client that cannot be taken over, since no descriptor is left, costs nothing else', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
-  const port = await startServer(context, (socket) => {
+  const takeStream = (socket: Socket): never => {
     socket.destroy()
     throw new Error('no descriptor is left')
-  })
-  const socket = await dial(context, port)
+  }
+  const socket = await dial(context, await startServer(context, { takeStream }))
   const closed = once(socket, 'close')
-  socket.write(Uint8Array.of(40, 0, 0, 0, FrameType.hello))
+  socket.write(helloBytes())
   await closed
   context.mock.timers.tick(HELLO_TIMEOUT_MS)
 })
@@ -126,4 +147,114 @@ test('a client that takes nothing of its answers is cut off; one that takes some
   stuck.resume()
   await closed
   assert.equal(slow.closed, false)
+})
+
+test('whoever drips the first bytes is cut off in time, whatever they would be', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const complaints: string[] = []
+  const port = await startServer(context, { complaints })
+  const sockets = await Promise.all([dial(context, port), dial(context, port), dial(context, port)])
+  const closed = sockets.map((socket) => once(socket.resume(), 'close'))
+  const [silent, dripping, http] = sockets as [Socket, Socket, Socket]
+  assert.ok(silent.writable)
+  dripping.write(Uint8Array.of(40, 0))
+  http.write('GET / HTTP/1.1\r\n')
+  for (let steps = 4; steps > 0; steps--) {
+    await turns(20)
+    context.mock.timers.tick(HELLO_TIMEOUT_MS / 4)
+    dripping.write(Uint8Array.of(0))
+  }
+  await turns(50)
+  context.mock.timers.tick(HELLO_TIMEOUT_MS)
+  await Promise.all(closed)
+  assert.equal(complaints.filter((line) => line.includes('no hello came')).length, 2)
+})
+
+test('strangers who say nothing keep nobody out: the oldest of them gives way', async (context) => {
+  // Nobody is cut off for being late.
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const most = 8
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 1024 ** 2, connections: most })
+  assert.ok(most < MAX_ARRIVALS)
+  const port = await startServer(context, { traffic })
+  const strangers: Socket[] = []
+  for (let i = 0; i < 3 * most; i++) {
+    const socket = await dial(context, port)
+    socket.resume().write(Uint8Array.of(40))
+    strangers.push(socket)
+  }
+  const client = await greeted(context, port)
+  await turns(200)
+  assert.ok(strangers.filter(({ closed }) => closed).length >= 2 * most)
+  assert.equal(strangers[0]?.closed, true)
+  assert.equal(strangers.at(-1)?.closed, false)
+  assert.equal(client.closed, false)
+  // The server needs its own at the end.
+  context.mock.timers.reset()
+})
+
+test('when there are as many clients as may be, one source does not push its own out', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 1024 ** 2, connections: 3 })
+  const port = await startServer(context, { traffic })
+  const kept = [await greeted(context, port), await greeted(context, port), await greeted(context, port)]
+  const refused = await dial(context, port)
+  const goodbye = goodbyeOf(refused)
+  refused.write(helloBytes())
+  assert.match(await goodbye, /too many connections/)
+  for (const socket of kept) assert.equal(socket.closed, false)
+  kept[0]?.destroy()
+  await until(() => traffic.connections.total === 2)
+  await greeted(context, port)
+})
+
+test('unfinished frames of all connections stay within the bound; a client that goes on is served', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 16 * 1024 ** 2, untakenBytes: 64 * 1024 ** 2, connections: 1000 })
+  const port = await startServer(context, { traffic })
+  const honest = await greeted(context, port)
+  let mostBytes = 0
+  const announced = new Uint8Array(5)
+  new DataView(announced.buffer).setUint32(0, 8 * 1024 ** 2, true)
+  announced[4] = FrameType.requests
+  const ends: string[] = []
+  for (let i = 0; i < 20; i++) {
+    const socket = await greeted(context, port)
+    void goodbyeOf(socket).then((message) => ends.push(message))
+    socket.write(announced)
+    socket.write(new Uint8Array(4 * 1024 ** 2))
+    await until(() => ends.length > 0 || traffic.unfinished.bytes >= (i + 1) * 4 * 1024 ** 2)
+    mostBytes = Math.max(mostBytes, traffic.unfinished.bytes)
+  }
+  await until(() => ends.length >= 10)
+  assert.ok(mostBytes <= 16 * 1024 ** 2, `${mostBytes} bytes were held`)
+  assert.match(ends[0] as string, /unfinished frames of all connections take more than 16777216 bytes/)
+  const answered = once(honest, 'data')
+  honest.write(emptyRequests(1))
+  await answered
+})
+
+test('what clients have not taken stays within the bound, all of them together', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 20 * 1024 ** 2, connections: 1000 })
+  const complaints: string[] = []
+  const port = await startServer(context, { traffic, complaints })
+  let mostBytes = 0
+  for (let i = 0; i < 12; i++) {
+    const socket = await greeted(context, port)
+    socket.pause()
+    socket.write(emptyRequests(ANSWERS))
+    await turns(50)
+    mostBytes = Math.max(mostBytes, traffic.untaken.total)
+  }
+  await until(() => complaints.some((line) => line.includes('does not read its responses')))
+  assert.ok(mostBytes > 0 && mostBytes <= 20 * 1024 ** 2, `${mostBytes} bytes were held`)
+})
+
+test('a frame that drips is cut off, and what it held is let go of', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 1024 ** 2, connections: 10 })
+  const socket = await greeted(context, await startServer(context, { traffic }))
+  const goodbye = goodbyeOf(socket)
+  socket.write(Uint8Array.of(200, 0, 0, 0, FrameType.requests))
+  await until(() => traffic.unfinished.bytes > 0)
+  for (let look = 0; look <= STALLED_LOOKS; look++) traffic.unfinished.look()
+  assert.match(await goodbye, /a frame brought nothing more within 10 s/)
+  assert.equal(traffic.unfinished.bytes, 0)
 })

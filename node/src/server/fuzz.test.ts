@@ -18,6 +18,7 @@ import {
   readGoodbye,
   readHello,
 } from '@thermocline/protocol'
+import { quietDoors } from '../doors/quiet-doors.fixture.ts'
 import { takeTcpStream } from '../io/os/tcp-stream.ts'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
@@ -117,7 +118,8 @@ test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ
       const verdict = operation === Operation.write ? checkWriteBody(body) : checkReadBody(operation, body)
       target.reply(token, typeof verdict === 'string' ? 1 : 0, new Uint8Array(8))
     },
-    warn: () => {},
+    traffic: quietDoors().traffic,
+    complain: () => {},
     takeStream: takeTcpStream,
     onPeer: (socket) => socket.destroy(),
   })

@@ -1,12 +1,17 @@
 /**
  * Peer connections over TCP. Of two replicas the one with the higher number dials; the other accepts on its data port.
  * A lost connection is dialled again after a short, random wait. Peers send heartbeats, so one that is silent is lost, too, though TCP
- * would go on for long: its machine may have vanished, or never said hello.
+ * would go on for long: its machine may have vanished.
+ *
+ * Anybody may claim to be a peer. Links whose hello has not come whole are few, and the oldest gives way to a new one; of those that
+ * have said one, at most `MAX_LINKS_PER_SLOT` claim the same slot: strangers who say little, or much, keep no peer out.
  */
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '@thermocline/protocol'
+import type { Complaints } from '../../doors/complaints.ts'
+import type { Traffic } from '../../doors/traffic.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
-import { TcpStream } from './tcp-stream.ts'
+import { type LinkOrigin, OsPeerLink } from './os-peer-link.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -14,24 +19,34 @@ const DIAL_TIMEOUT_MS = 2000
 const REACH_MS = 2000
 const SILENT_MS = 5000
 const SILENCE_CHECK_MS = 1000
-/** Those that have not said hello count: no group has as many replicas. */
-const MAX_LINKS = 64
+/** A link and one that takes its place, or that is told why it may not. */
+export const MAX_LINKS_PER_SLOT = 2
+/** Accepted ones whose hello has begun and is not whole: that takes a moment. */
+export const MAX_UNGREETED_LINKS = 16
 
 type OnLink = (link: PeerLink, replica: number | undefined) => PeerLinkEvents
 
+export interface OsPeerNetworkOptions {
+  readonly replica: number
+  readonly traffic: Traffic
+  readonly complaints: Complaints
+  /** The slot that the first frame of a link claims. */
+  readonly claimedReplica: (frame: Uint8Array) => number | undefined
+}
+
 export class OsPeerNetwork implements PeerNetwork {
-  private readonly replica: number
+  private readonly options: OsPeerNetworkOptions
   private addresses: readonly (string | undefined)[] = []
   private onLink: OnLink | undefined
   private isStopped = false
   private readonly dialling = new Set<number>()
-  /** When each was last heard. */
-  private readonly streams = new Map<TcpStream, number>()
+  /** In the order in which they came. */
+  private readonly links = new Set<OsPeerLink>()
   private checkedMs = 0
   private silenceCheck: NodeJS.Timeout | undefined
 
-  constructor(replica: number) {
-    this.replica = replica
+  constructor(options: OsPeerNetworkOptions) {
+    this.options = options
   }
 
   start(onLink: OnLink): void {
@@ -47,7 +62,8 @@ export class OsPeerNetwork implements PeerNetwork {
   }
 
   private dialAll(): void {
-    for (let peer = 0; peer < this.replica; peer++) if (!this.dialling.has(peer) && this.addresses[peer] !== undefined) this.dial(peer)
+    const { replica } = this.options
+    for (let peer = 0; peer < replica; peer++) if (!this.dialling.has(peer) && this.addresses[peer] !== undefined) this.dial(peer)
   }
 
   private dial(peer: number): void {
@@ -75,7 +91,9 @@ export class OsPeerNetwork implements PeerNetwork {
         return
       }
       socket.off('close', onClose)
-      this.attach(socket, peer, undefined, onClose)
+      const { onLink } = this
+      if (onLink === undefined) socket.destroy()
+      else this.attach(socket, { dialled: peer, arrivedMs: performance.now() }, (link) => onLink(link, peer), onClose)
     })
   }
 
@@ -99,52 +117,93 @@ export class OsPeerNetwork implements PeerNetwork {
     socket.once('connect', () => {
       clearTimeout(timer)
       socket.off('close', onClose)
-      let events: PeerLinkEvents | undefined
-      try {
-        const stream = new TcpStream(socket, {
-          onData: (bytes) => events?.onData(bytes),
-          onClose: (reason) => {
-            clearTimeout(end)
-            events?.onClose(reason)
-          },
-        })
-        const end = setTimeout(() => stream.close('it has taken too long'), REACH_MS)
-        events = onLink(linkOver(stream))
-      } catch {
-        // No descriptor is left for it.
-        onFailed()
-      }
+      let end: NodeJS.Timeout | undefined
+      const link = this.attach(socket, { dialled: peer, arrivedMs: performance.now() }, onLink, () => clearTimeout(end))
+      if (link === undefined) onFailed()
+      else end = setTimeout(() => link.abort('it has taken too long'), REACH_MS)
     })
   }
 
-  /** Takes over an accepted connection whose first bytes said that it is a peer's. */
-  accept(socket: Socket, first: Uint8Array): void {
-    if (this.onLink === undefined || this.isStopped || this.streams.size >= MAX_LINKS) socket.destroy()
-    else this.attach(socket, undefined, first, () => {})
+  /**
+   * Takes over an accepted connection whose first bytes said that it is a peer's.
+   * @param arrivedMs when it came, by `performance.now`.
+   */
+  accept(socket: Socket, first: Uint8Array, arrivedMs = performance.now()): void {
+    const { onLink } = this
+    if (onLink === undefined || this.isStopped) {
+      socket.destroy()
+      return
+    }
+    const link = this.attach(
+      socket,
+      { dialled: undefined, arrivedMs },
+      (accepted) => onLink(accepted, undefined),
+      () => {},
+    )
+    if (link === undefined) return
+    const ungreeted = this.accepted(({ isGreeted }) => !isGreeted)
+    if (ungreeted.length > MAX_UNGREETED_LINKS)
+      this.turnAway(ungreeted[0] as OsPeerLink, `${MAX_UNGREETED_LINKS} peers have begun a hello since`)
+    link.onData(first)
   }
 
-  private attach(socket: Socket, peer: number | undefined, first: Uint8Array | undefined, onClose: () => void): void {
-    let stream: TcpStream
+  /** Accepted links, the oldest first. */
+  private accepted(is: (link: OsPeerLink) => boolean): OsPeerLink[] {
+    return [...this.links].filter((link) => link.dialled === undefined && is(link))
+  }
+
+  /**
+   * False if there are enough that claim the slot of this one, whose hello has come whole. One that is about to close gives way to it, and
+   * so does one that this side has not answered yet, of the same source if there is one: who is being looked into keeps nobody out.
+   */
+  private admits(link: OsPeerLink): boolean {
+    const others = this.accepted((other) => other !== link && other.isGreeted && other.claimed === link.claimed)
+    if (others.length < (link.claimed === undefined ? MAX_UNGREETED_LINKS : MAX_LINKS_PER_SLOT)) return true
+    const unanswered = others.filter(({ hasAnswered }) => !hasAnswered)
+    const givesWay = others.find(({ isClosing }) => isClosing) ?? unanswered.find(({ source }) => source === link.source) ?? unanswered[0]
+    givesWay?.abort('its place was needed')
+    return givesWay !== undefined
+  }
+
+  private turnAway(link: OsPeerLink, reason: string): void {
+    this.complain(link, reason)
+    link.abort(reason)
+  }
+
+  private attach(
+    socket: Socket,
+    origin: LinkOrigin,
+    open: (link: PeerLink) => PeerLinkEvents,
+    onClose: () => void,
+  ): OsPeerLink | undefined {
+    const { traffic, claimedReplica } = this.options
+    let link: OsPeerLink
     try {
-      stream = new TcpStream(socket, {
-        onData: (bytes) => {
-          this.streams.set(stream, performance.now())
-          events.onData(bytes)
+      link = new OsPeerLink(socket, origin, traffic, {
+        onHello: (frame) => {
+          link.claimed = claimedReplica(frame)
+          if (origin.dialled !== undefined || this.admits(link)) return true
+          this.turnAway(link, `${MAX_LINKS_PER_SLOT} connections claim to be replica ${link.claimed ?? '?'} already`)
+          return false
         },
-        onClose: (reason) => {
-          this.streams.delete(stream)
-          events.onClose(reason)
+        onUnfit: (reason) => this.complain(link, reason),
+        onClose: () => {
+          this.links.delete(link)
           onClose()
         },
       })
     } catch {
       // No descriptor is left for it. Whoever dialled dials again.
       onClose()
-      return
+      return undefined
     }
-    this.streams.set(stream, performance.now())
-    const events = (this.onLink as OnLink)(linkOver(stream), peer)
-    if (first !== undefined && first.length > 0) events.onData(first)
+    this.links.add(link)
+    link.open(open(link))
+    return link
+  }
+
+  private complain({ source }: OsPeerLink, reason: string): void {
+    this.options.complaints.report(source, 'a peer connection was closed', { reason })
   }
 
   private closeSilent(): void {
@@ -153,23 +212,12 @@ export class OsPeerNetwork implements PeerNetwork {
     const isLate = nowMs - this.checkedMs > 2 * SILENCE_CHECK_MS
     this.checkedMs = nowMs
     if (isLate) return
-    for (const [stream, heardMs] of this.streams) if (nowMs - heardMs > SILENT_MS) stream.close(`nothing was heard for ${SILENT_MS} ms`)
+    for (const link of this.links) if (nowMs - link.heardMs > SILENT_MS) link.abort(`nothing was heard for ${SILENT_MS} ms`)
   }
 
   stop(): void {
     this.isStopped = true
     clearInterval(this.silenceCheck)
-    for (const stream of this.streams.keys()) stream.closeSoon()
-  }
-}
-
-function linkOver(stream: TcpStream): PeerLink {
-  return {
-    send: (bytes) => stream.write(bytes),
-    close: () => stream.closeSoon(),
-    abort: () => stream.close(),
-    get bufferedBytes() {
-      return stream.unsentBytes
-    },
+    for (const link of this.links) link.close()
   }
 }

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Flags, MAX_GROUPS, MAX_MEMORY_MACHINES, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
+import type { TrafficLimits } from '../../doors/traffic.ts'
 import { address, logLevel, size, whole } from '../../flag-values.ts'
 
 export interface MemoryConfig {
@@ -18,6 +19,13 @@ export interface MemoryConfig {
   /** An empty cache is filled with what peers hold hottest. */
   readonly prefetch: boolean
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** A part of the room that docs/memory-tier.md asks for beside the cache. */
+export const MEMORY_NODE_TRAFFIC: TrafficLimits = {
+  unfinishedBytes: 16 * 1024 * 1024,
+  untakenBytes: 64 * 1024 * 1024,
+  connections: 32_768,
 }
 
 /** Every flag: the reference page is generated from this. */

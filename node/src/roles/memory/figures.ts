@@ -70,6 +70,8 @@ export function figuresOf(node: MemoryNode, { group, machine }: MemoryConfig, up
     }),
     requests_waiting: stats.waiting,
     client_connections: node.clients,
+    unfinished_bytes: node.traffic.unfinished.bytes,
+    untaken_bytes: node.traffic.untaken.total,
     pages_looked_up_total: stats.lookedUp,
     pages_found_total: stats.found,
     validations_total: stats.validations,

@@ -8,12 +8,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, connect } from '@thermocline/client'
 import { parseTopology, type Topology } from '@thermocline/protocol'
 import { readConfig } from '../../config.ts'
+import { quietDoors } from '../../doors/quiet-doors.fixture.ts'
 import { openEngine } from '../../engine/mod.ts'
 import { osClock } from '../../io/os/clock.ts'
 import { OsLogFolder } from '../../io/os/log-folder.ts'
 import { OsPeerNetwork } from '../../io/os/peer-network.ts'
 import { OsStateFiles } from '../../io/os/state-files.ts'
 import { takeTcpStream } from '../../io/os/tcp-stream.ts'
+import { claimedReplica } from '../../paxos/frames.ts'
 import { openVolume } from '../../replica/volume.ts'
 import { StorageNode } from '../storage/storage-node.ts'
 import { readMemoryConfig } from './config.ts'
@@ -74,6 +76,7 @@ async function startStorage(): Promise<StorageNode> {
   const fail = (error: unknown): never => {
     throw new Error(String(error))
   }
+  const doors = quietDoors()
   const node = new StorageNode(
     config,
     {
@@ -83,7 +86,8 @@ async function startStorage(): Promise<StorageNode> {
       randomHex,
       stateFiles,
       logFolder: new OsLogFolder(join(folder, 'log')),
-      network: new OsPeerNetwork(0),
+      network: new OsPeerNetwork({ replica: 0, ...doors, claimedReplica }),
+      ...doors,
       openEngine,
       dropEngine: () => Promise.resolve(),
       log,
@@ -128,8 +132,8 @@ before(async () => {
   storage = await startStorage()
   const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', storage.dataAddress]
   const config = readMemoryConfig([...flags, '--listen', '127.0.0.1:0', '--cache', '32MiB', '--cache-dir', ''], {})
-  memory = new MemoryNode(config, { clock: osClock, randomHex, takeStream: takeTcpStream, connect, log })
-  http = await createMemoryHttp(memory, config)
+  memory = new MemoryNode(config, { clock: osClock, randomHex, takeStream: takeTcpStream, ...quietDoors(), connect, log })
+  http = await createMemoryHttp(memory, config, quietDoors())
   memory.httpAddress = await http.listen('127.0.0.1:0')
   url = `http://${memory.httpAddress}`
 })

@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { addHealthRoutes, addTopologyRoute, createHttpApp, failures, type HttpServer, none } from '../../admin/mod.ts'
+import { addHealthRoutes, addTopologyRoute, createHttpApp, failures, type HttpDoors, type HttpServer, none } from '../../admin/mod.ts'
 import { VERSION } from '../../version.ts'
 import type { MemoryConfig } from './config.ts'
 import { figuresOf } from './figures.ts'
@@ -11,12 +11,18 @@ import type { MemoryNode } from './memory-node.ts'
 import { MemoryMetrics } from './metrics.ts'
 import { describeMemoryNode, memoryStatusSchema, reasonOf } from './status.ts'
 
-export function createMemoryHttp(node: MemoryNode, config: MemoryConfig, logger?: FastifyBaseLogger): Promise<HttpServer> {
+export function createMemoryHttp(
+  node: MemoryNode,
+  config: MemoryConfig,
+  doors: HttpDoors,
+  logger?: FastifyBaseLogger,
+): Promise<HttpServer> {
   return createHttpApp({
     title: 'Thermocline memory node',
     description: 'Health, status and metrics of a memory node',
     version: () => VERSION,
     logger,
+    doors,
     addRoutes: (app) => {
       addHealthRoutes(app, () => ({ state: node.state, reason: reasonOf(node) }))
       addStatusRoute(app, node, config)

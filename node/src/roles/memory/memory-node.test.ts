@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from '@thermocline/client'
 import { ByteReader, ByteWriter, FrameDecoder, FrameType, Operation, parseTopology, readGoodbye } from '@thermocline/protocol'
+import { quietDoors } from '../../doors/quiet-doors.fixture.ts'
 import { createMemoryStore, openEngine } from '../../engine/mod.ts'
 import { getRequest } from '../../engine/model.ts'
 import { osClock } from '../../io/os/clock.ts'
@@ -55,6 +56,7 @@ async function start(nowMs = osClock.nowMs): Promise<MemoryNode> {
     clock: { ...osClock, nowMs },
     randomHex: (bytes) => '1'.repeat(2 * bytes),
     takeStream: takeTcpStream,
+    ...quietDoors(),
     connect: () => Promise.resolve(storage as Client),
     log: { info: ignore, warn: ignore },
   })

@@ -21,6 +21,8 @@ import {
   ThermoclineError,
   type Topology,
 } from '@thermocline/protocol'
+import { sourceOf } from '../../doors/source.ts'
+import type { Traffic } from '../../doors/traffic.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
@@ -96,9 +98,13 @@ export class MemoryNode {
         } else target.reply(token, ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
       },
       takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
-      warn: (what, fields) => world.log.warn(fields, what),
+      traffic: world.traffic,
+      complain: (source, what, fields) => world.complaints.report(source, what, fields),
       takeStream: world.takeStream,
-      onPeer: (socket) => socket.destroy(),
+      onPeer: (socket) => {
+        world.complaints.report(sourceOf(socket.remoteAddress), 'a peer of a storage group asked a memory node', {})
+        socket.destroy()
+      },
       onClosed: (connection) => this.forget(connection),
     })
   }
@@ -388,6 +394,10 @@ export class MemoryNode {
 
   get clients(): number {
     return this.server.clients
+  }
+
+  get traffic(): Traffic {
+    return this.world.traffic
   }
 
   async stop(): Promise<void> {

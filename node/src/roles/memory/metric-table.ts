@@ -24,6 +24,8 @@ export const MEMORY_METRICS = {
   },
   requests_waiting: { type: 'gauge', about: 'Requests that are not answered yet.' },
   client_connections: { type: 'gauge', about: 'Connections to the data port.' },
+  unfinished_bytes: { type: 'gauge', about: 'Memory of frames and bodies that are not whole, on all connections.' },
+  untaken_bytes: { type: 'gauge', about: 'Answers and frames that the other sides have not taken, on all connections.' },
   pages_looked_up_total: { type: 'counter', about: 'Pages that requests needed, as far as was known when they came.' },
   pages_found_total: { type: 'counter', about: 'Of those, pages that the cache held: divided by them, the hit rate.' },
   validations_total: { type: 'counter', about: 'Validations sent to the storage tier.' },

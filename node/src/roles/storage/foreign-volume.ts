@@ -6,6 +6,7 @@
 import { ERRORS, ThermoclineError, type Topology } from '@thermocline/protocol'
 import type { AdminService, BlockDigest, DataService, NodeStatus, VolumeName } from '../../admin/ports.ts'
 import type { NodeConfig } from '../../config.ts'
+import type { Traffic } from '../../doors/traffic.ts'
 import type { Clock } from '../../io/ports.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import { VERSION } from '../../version.ts'
@@ -13,6 +14,7 @@ import { describeReplica } from './status.ts'
 
 export interface ForeignVolumeWorld {
   readonly clock: Clock
+  readonly traffic: Traffic
   /** Renames the data directory, durably; resolves to its new path. */
   readonly moveAside: () => Promise<string>
   /** Ends the process so that it is started again, once what is being answered has left. */
@@ -61,7 +63,7 @@ export class ForeignVolume implements DataService, AdminService {
       epoch: 0,
       uptimeMs: Math.round(world.clock.nowMs() - this.startedMs),
       addresses: { data: '', http: this.httpAddress },
-      ...describeReplica(undefined, undefined, 0),
+      ...describeReplica(undefined, undefined, { clients: 0, traffic: world.traffic }),
       memory: { limitBytes: config.memoryBytes, rssBytes: process.memoryUsage.rss() },
     }
   }

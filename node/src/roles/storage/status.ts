@@ -1,12 +1,19 @@
 /** The replica's part of `/v1/admin/status`, and the figures that metrics are made of. */
 import { type CounterName, engineMetricName, type ReplicaGaugeName } from '../../admin/metric-table.ts'
 import type { LearnerProgress, NodeStatus } from '../../admin/ports.ts'
+import type { Traffic } from '../../doors/traffic.ts'
 import type { Engine } from '../../engine/port.ts'
 import type { Replica } from '../../replica/replica.ts'
 
 type ReplicaStatus = Pick<NodeStatus, 'blocks' | 'chosenTotal' | 'peers' | 'learner' | 'writes' | 'log' | 'counters' | 'gauges'>
 
-export function describeReplica(replica: Replica | undefined, engine: Engine | undefined, clients: number): ReplicaStatus {
+/** What comes in and goes out. */
+export interface Doors {
+  readonly clients: number
+  readonly traffic: Traffic
+}
+
+export function describeReplica(replica: Replica | undefined, engine: Engine | undefined, doors: Doors): ReplicaStatus {
   if (replica === undefined || engine === undefined) {
     return {
       blocks: { known: 0, open: 0, behind: 0 },
@@ -16,7 +23,7 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
       writes: { state: 'accepted' },
       log: { segments: 0, bytes: 0, writeNumber: 0 },
       counters: {},
-      gauges: { client_connections: clients },
+      gauges: { ...gaugesOfDoors(doors) },
     }
   }
   const { core, peers, log } = replica
@@ -37,7 +44,7 @@ export function describeReplica(replica: Replica | undefined, engine: Engine | u
     writes: { state: load.isDiskFull ? 'disk_full' : load.isMemoryFull ? 'overloaded' : 'accepted' },
     log: { segments: log.pool.count, bytes: log.pool.bytes, writeNumber: log.durableWrite },
     counters: countersOf(replica),
-    gauges: gaugesOf(replica, engine, clients),
+    gauges: gaugesOf(replica, engine, doors),
   }
 }
 
@@ -95,11 +102,18 @@ function countersOf(replica: Replica): Record<CounterName, number> {
   }
 }
 
-function gaugesOf(replica: Replica, engine: Engine, clients: number): Record<string, number> {
+function gaugesOfDoors({
+  clients,
+  traffic,
+}: Doors): Pick<Record<ReplicaGaugeName, number>, 'client_connections' | 'unfinished_bytes' | 'untaken_bytes'> {
+  return { client_connections: clients, unfinished_bytes: traffic.unfinished.bytes, untaken_bytes: traffic.untaken.total }
+}
+
+function gaugesOf(replica: Replica, engine: Engine, doors: Doors): Record<string, number> {
   const { core, log, forwarder, copier, rejoin } = replica
   const load = replica.load()
   const gauges: Record<ReplicaGaugeName, number> = {
-    client_connections: clients,
+    ...gaugesOfDoors(doors),
     blocks_known: core.known.length,
     blocks_open: core.open.length,
     blocks_behind: core.behind.length,

@@ -24,6 +24,8 @@ import {
 } from '@thermocline/protocol'
 import type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from '../../admin/ports.ts'
 import type { NodeConfig } from '../../config.ts'
+import type { Complaints } from '../../doors/complaints.ts'
+import type { Traffic } from '../../doors/traffic.ts'
 import type { Engine, EngineOptions } from '../../engine/port.ts'
 import type { Clock, LogFolder, PeerNetwork, StateFiles, TakeStream } from '../../io/ports.ts'
 import { writeFailure } from '../../kv/answers.ts'
@@ -43,6 +45,8 @@ const MAX_WAITING_READS = 65_536
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 3000
 const MAX_TOPOLOGY_WAIT_MS = 60_000
+/** Whose messages broke the protocol, in complaints: a message does not say by which address it came. */
+const PEERS = 'peers'
 /** What fails again at every attempt is reported once in this time. */
 const REPORT_AGAIN_MS = 10_000
 
@@ -53,8 +57,10 @@ export interface NodeWorld {
   readonly randomHex: (bytes: number) => string
   readonly stateFiles: StateFiles
   readonly logFolder: LogFolder
-  readonly network: PeerNetwork & { accept(socket: Socket, first: Uint8Array): void }
+  readonly network: PeerNetwork & { accept(socket: Socket, first: Uint8Array, arrivedMs: number): void }
   readonly takeStream: TakeStream<Socket>
+  readonly traffic: Traffic
+  readonly complaints: Complaints
   readonly openEngine: (options: EngineOptions) => Engine
   /** Removes the engine's folder. */
   readonly dropEngine: (path: string) => Promise<void>
@@ -124,9 +130,10 @@ export class StorageNode implements DataService, AdminService {
       epoch: () => this.store.epoch,
       sliceDurationMs: () => this.store.current?.sliceDurationMs ?? DEFAULT_SLICE_DURATION_MS,
       submit: (operation, body, timeoutMs, target, token) => this.submit(operation, body, timeoutMs, target, token),
-      warn: (what, fields) => world.log.warn(fields, what),
+      traffic: world.traffic,
+      complain: (source, what, fields) => world.complaints.report(source, what, fields),
       takeStream: world.takeStream,
-      onPeer: (socket, first) => world.network.accept(socket, first),
+      onPeer: (socket, first, arrivedMs) => world.network.accept(socket, first, arrivedMs),
     })
   }
 
@@ -320,6 +327,7 @@ export class StorageNode implements DataService, AdminService {
       isNamed: (replica, incarnation) => this.isNamed(replica, incarnation),
       onEpochSeen: (epoch) => world.log.info({ epoch }, 'a peer has a newer topology'),
       warn: (what, fields) => world.log.warn(fields, what),
+      violated: (what) => world.complaints.report(PEERS, 'a peer broke the protocol; its message was ignored', { what }),
       fatal: (error) => this.fail(error),
       onRejected: (message) => void this.orderRejoin(message, false),
       onComplete: () => void this.endLearning().catch((error: unknown) => this.fail(error as Error)),
@@ -385,7 +393,7 @@ export class StorageNode implements DataService, AdminService {
       epoch: this.store.epoch,
       uptimeMs: Math.round(world.clock.nowMs() - this.startedMs),
       addresses: { data: this.dataAddress, http: this.httpAddress },
-      ...describeReplica(replica, this.engine, this.server.clients),
+      ...describeReplica(replica, this.engine, { clients: this.server.clients, traffic: world.traffic }),
       memory: { limitBytes: config.memoryBytes, rssBytes: process.memoryUsage.rss() },
     }
   }
