@@ -10,7 +10,13 @@ test('a version cache of the asked size is taken from what the other parts share
   const asked = divideMemory(768 * MIB, 200 * MIB)
   assert.equal(asked.versionCacheBytes, 200 * MIB)
   assert.ok(asked.memtableBytes < own.memtableBytes && asked.blockCacheBytes < own.blockCacheBytes)
-  const sum = 2 * asked.memtableBytes + asked.blockCacheBytes + asked.versionCacheBytes + asked.queueBytes + asked.garbageBytes
+  const sum =
+    2 * asked.memtableBytes +
+    asked.blockCacheBytes +
+    asked.versionCacheBytes +
+    asked.writeQueueBytes +
+    asked.readQueueBytes +
+    asked.garbageBytes
   assert.ok(sum < 768 * MIB, `${sum} bytes are given away`)
 })
 
@@ -22,7 +28,13 @@ test('garbage has a share of a small node, and a bound in a large one', () => {
 test('what connections may take comes out of the memory, and the largest frame fits into the smallest node', () => {
   const small = divideMemory(512 * MIB)
   const { unfinishedBytes, untakenBytes } = small.traffic
-  const parts = 2 * small.memtableBytes + small.blockCacheBytes + small.versionCacheBytes + small.queueBytes + small.garbageBytes
+  const parts =
+    2 * small.memtableBytes +
+    small.blockCacheBytes +
+    small.versionCacheBytes +
+    small.writeQueueBytes +
+    small.readQueueBytes +
+    small.garbageBytes
   assert.ok(parts + unfinishedBytes + untakenBytes < (512 - 96) * MIB)
   assert.ok(divideMemory(128 * MIB).traffic.unfinishedBytes > MAX_FRAME_BYTES)
   assert.ok(divideMemory(512 * MIB).traffic.connections > 8000)

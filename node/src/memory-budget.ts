@@ -12,7 +12,9 @@ export interface MemoryBudget {
   readonly memtableBytes: number
   readonly blockCacheBytes: number
   readonly versionCacheBytes: number
-  readonly queueBytes: number
+  /** Bodies of writes that wait for their answers, and of reads and validations. */
+  readonly writeQueueBytes: number
+  readonly readQueueBytes: number
   /** Answers of the request table, all blocks together. */
   readonly answers: number
   readonly garbageBytes: number
@@ -37,7 +39,8 @@ export function divideMemory(memoryBytes: number, versionCacheBytes?: number): M
     memtableBytes: Math.floor(rest * 0.15),
     blockCacheBytes: Math.floor(rest * 0.24),
     versionCacheBytes: versionCacheBytes ?? Math.min(Math.floor(rest * 0.05), 256 * 1024 * 1024),
-    queueBytes: Math.floor(rest * 0.11),
+    writeQueueBytes: Math.floor(rest * 0.09),
+    readQueueBytes: Math.floor(rest * 0.02),
     answers: Math.max(1024, Math.floor((rest * 0.08) / ANSWER_BYTES)),
     garbageBytes: Math.min(Math.floor(rest * 0.08), MOST_GARBAGE_BYTES),
     traffic: {

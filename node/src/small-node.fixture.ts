@@ -137,7 +137,7 @@ class SmallNode {
   }
 
   private async write(writes: readonly Write[], notes: string): Promise<void> {
-    const records = new Records(this.opened)
+    const records = new Records(this.opened, 'a test')
     await Promise.all(
       writes.map(async ({ number, series, ms, value }) => {
         this.note(notes, `try ${number}\n`)
@@ -176,7 +176,7 @@ class SmallNode {
 
   /** All records of the series, as `series ms` → value. */
   private async read(series: readonly string[]): Promise<Record<string, string>> {
-    const records = new Records(this.opened)
+    const records = new Records(this.opened, 'a test')
     const found: Record<string, string> = {}
     for (const name of series) {
       for (let from = MIN_ID; ; ) {

@@ -42,7 +42,7 @@ export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   kv: ['paxos', 'engine'],
   wal: ['paxos', 'io'],
   replica: ['doors', 'paxos', 'kv', 'wal', 'engine', 'io'],
-  server: ['doors', 'paxos', 'kv', 'io'],
+  server: ['doors', 'kv', 'io'],
   admin: ['doors'],
   tier: [],
   'roles/memory': ['.', 'doors', 'tier', 'server', 'admin', 'kv', 'io'],

@@ -186,7 +186,7 @@ export class Cluster {
       network,
       segmentBytes: options.segmentBytes,
       retainSegments: options.retainSegments,
-      limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000 },
+      limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000, maxReadBytes: 1e7 },
       maxAnswers: options.maxAnswers,
       answerAgeMs: options.answerAgeMs,
       auditMs: options.auditMs,

@@ -11,6 +11,7 @@ import {
   replicaOrder,
   writeWriteBody,
 } from '@thermocline/protocol'
+import { ask } from '../../src/doors/ask.fixture.ts'
 import type { Engine } from '../../src/engine/mod.ts'
 import { getRequest } from '../../src/engine/model.ts'
 import type { Replica } from '../../src/replica/replica.ts'
@@ -71,18 +72,18 @@ export class Group {
     new DataView(id.buffer).setUint32(12, ++this.requests)
     const w = new ByteWriter(256)
     writeWriteBody(w, id, replica.core.peek(block)?.chosen ?? 0, encoded, putOp(parseRecordId('1-0'), new Uint8Array(50)))
-    replica.submit(Operation.write, w.copy(), TIMEOUT_MS, { reply: (_token, error) => onAnswer(error) }, 0)
+    replica.requests.submit(ask(Operation.write, w.copy(), TIMEOUT_MS, onAnswer))
     this.scheduler.hasReactions = true
   }
 
   read(series: string, at: number, onAnswer: (ms: number) => void): void {
     const { scheduler } = this
     const beganMs = scheduler.nowMs
-    const reply = (_token: number, error: number): void => {
+    const onReply = (error: number): void => {
       assert.equal(error, 0)
       onAnswer(scheduler.nowMs - beganMs)
     }
-    this.replica(at).submit(Operation.get, getRequest(series, [1n << 16n]), TIMEOUT_MS, { reply }, 0)
+    this.replica(at).requests.submit(ask(Operation.get, getRequest(series, [1n << 16n]), TIMEOUT_MS, onReply))
     scheduler.hasReactions = true
   }
 }

@@ -4,6 +4,7 @@
  * hand over any more. The tier must know by the number alone what an answer belongs to.
  */
 import { Operation } from '@thermocline/protocol'
+import { type Caller, NodeRequest } from '../../src/doors/node-request.ts'
 import type { Cluster } from './cluster.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -46,7 +47,8 @@ export class ValidationLinks {
         if (this.cutBack.has(key)) this.hits.cutBack++
         else this.carryBack(error, answer.slice(), onAnswer)
       }
-      process.replica.submit(Operation.validate, body, timeoutMs, { reply }, 0)
+      const caller: Caller = { door: 'client', source: `machine ${machine}`, reply }
+      process.replica.requests.submit(new NodeRequest(caller, 0, Operation.validate, body, timeoutMs))
       this.scheduler.hasReactions = true
     })
   }

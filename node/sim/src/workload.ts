@@ -4,6 +4,7 @@
  * as the seed has it, what it would not (faults/client-faults.ts).
  */
 import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, placementOf, WriteKind } from '@thermocline/protocol'
+import { type Caller, NodeRequest } from '../../src/doors/node-request.ts'
 import { getRequest, type ModelBlock, readScan, scanRequest } from '../../src/engine/model.ts'
 import type { Cluster } from './cluster.ts'
 import type { ClientFaults } from './faults/client-faults.ts'
@@ -143,18 +144,12 @@ export class Client {
         onAnswer(ERRORS.unavailable.number, new Uint8Array(14))
         return
       }
-      life.replica.submit(
-        operation,
-        body.slice(),
-        ATTEMPT_MS * 2,
-        {
-          reply: (_token, error, answer) => {
-            const copy = answer.slice()
-            scheduler.at(random.between(0.1, 2), () => onAnswer(error, copy))
-          },
-        },
-        0,
-      )
+      const reply = (_token: number, error: number, answer: Uint8Array): void => {
+        const copy = answer.slice()
+        scheduler.at(random.between(0.1, 2), () => onAnswer(error, copy))
+      }
+      const caller: Caller = { door: 'client', source: 'the workload', reply }
+      life.replica.requests.submit(new NodeRequest(caller, 0, operation, body.slice(), ATTEMPT_MS * 2))
       scheduler.hasReactions = true
     })
   }

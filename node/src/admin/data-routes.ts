@@ -25,6 +25,7 @@ import {
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { sourceOf } from '../doors/source.ts'
 import { failures } from './health-and-topology-routes.ts'
 import { Redirect } from './http-errors.ts'
 import type { AdminService, DataService } from './ports.ts'
@@ -76,7 +77,7 @@ interface Target {
 
 export function addDataRoutes({ app: plain, data, admin }: Target): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
-  const records = new Records(data)
+  const recordsFor = (request: FastifyRequest): Records => new Records(data, sourceOf(request.raw.socket.remoteAddress))
   const redirecting = <T>(request: FastifyRequest, promise: Promise<T>) =>
     promise.catch((error: unknown) => redirect(admin, request, error))
   const record = '/v1/series/:series/records/:id'
@@ -98,7 +99,7 @@ export function addDataRoutes({ app: plain, data, admin }: Target): void {
     },
     async (request, reply) => {
       const op = putOp(parseRecordId(request.params.id), bodyOf(request), conditionsOf(request))
-      const answer = await redirecting(request, records.write(request.params.series, op, request.query.timeoutMs))
+      const answer = await redirecting(request, recordsFor(request).write(request.params.series, op, request.query.timeoutMs))
       return reply.header('etag', etag(answer.index)).send({ version: answer.index })
     },
   )
@@ -117,7 +118,7 @@ export function addDataRoutes({ app: plain, data, admin }: Target): void {
     },
     async (request, reply) => {
       const id = parseRecordId(request.params.id)
-      const found = await redirecting(request, records.get(request.params.series, id, request.query.timeoutMs))
+      const found = await redirecting(request, recordsFor(request).get(request.params.series, id, request.query.timeoutMs))
       if (found.version === 0) {
         throw new ThermoclineError('not_found', `series ${JSON.stringify(request.params.series)} has no record ${formatRecordId(id)}`)
       }
@@ -142,7 +143,7 @@ export function addDataRoutes({ app: plain, data, admin }: Target): void {
     },
     async (request) => {
       const op = deleteOp(parseRecordId(request.params.id), conditionsOf(request))
-      const answer = await redirecting(request, records.write(request.params.series, op, request.query.timeoutMs))
+      const answer = await redirecting(request, recordsFor(request).write(request.params.series, op, request.query.timeoutMs))
       return { version: answer.index, existed: answer.removedVersion > 0 }
     },
   )
@@ -161,7 +162,10 @@ export function addDataRoutes({ app: plain, data, admin }: Target): void {
       },
     },
     async (request, reply) => {
-      const answer = await redirecting(request, records.write(request.params.series, appendOp(bodyOf(request)), request.query.timeoutMs))
+      const answer = await redirecting(
+        request,
+        recordsFor(request).write(request.params.series, appendOp(bodyOf(request)), request.query.timeoutMs),
+      )
       const id = formatRecordId(answer.id)
       reply.header('etag', etag(answer.index)).header('location', `/v1/series/${encodeURIComponent(request.params.series)}/records/${id}`)
       return reply.code(201).send({ id, version: answer.index })
@@ -188,9 +192,9 @@ export function addDataRoutes({ app: plain, data, admin }: Target): void {
       const { query, params } = request
       const streamed = /application\/x-ndjson/.test(request.headers.accept ?? '')
       const wanted = rangeOf(query, streamed ? Number.POSITIVE_INFINITY : DEFAULT_LIMIT)
-      const first = await redirecting(request, records.scan(params.series, wanted, query.timeoutMs))
+      const first = await redirecting(request, recordsFor(request).scan(params.series, wanted, query.timeoutMs))
       if (!streamed) return { records: first.records.map(shape), next: first.next === undefined ? null : formatRecordId(first.next) }
-      const goOn = (at: ScanRange) => records.scan(params.series, at, query.timeoutMs)
+      const goOn = (at: ScanRange) => recordsFor(request).scan(params.series, at, query.timeoutMs)
       return sendStream(reply, lines(first, wanted, goOn))
     },
   )

@@ -19,6 +19,7 @@ import {
   writeErrorBody,
   writeRecordId,
 } from '@thermocline/protocol'
+import type { NodeRequest } from '../doors/node-request.ts'
 import { quietDoors } from '../doors/quiet-doors.fixture.ts'
 import { createHttpServer } from './http-server.ts'
 import type { AdminService, DataService, NodeStatus } from './ports.ts'
@@ -44,17 +45,21 @@ class FakeData implements DataService {
   readonly stamps: number[] = []
   failure: { code: ErrorCode; argument?: number; after?: number } | undefined
   timeouts: number[] = []
+  readonly callers: string[] = []
 
-  async execute(operation: number, body: Uint8Array, timeoutMs: number) {
+  submit(request: NodeRequest): void {
+    const { operation, body, timeoutMs } = request
     this.timeouts.push(timeoutMs)
+    this.callers.push(`${request.caller.door} ${request.caller.source}`)
     const writer = new ByteWriter()
     if (this.failure !== undefined && operation !== Operation.stamps && (this.failure.after ?? 0) <= 0) {
       writeErrorBody(writer, { index: 0, argument: this.failure.argument ?? 0, message: 'as the test says' })
-      return { error: ERRORS[this.failure.code].number, body: writer.copy() }
+      request.reply(ERRORS[this.failure.code].number, writer.copy())
+      return
     }
     if (this.failure !== undefined) this.failure.after = (this.failure.after ?? 0) - (operation === Operation.scan ? 1 : 0)
     const code = this.answer(operation, new ByteReader(body.slice()), writer)
-    return { error: code === undefined ? 0 : ERRORS[code].number, body: writer.copy() }
+    request.reply(code === undefined ? 0 : ERRORS[code].number, writer.copy())
   }
 
   private answer(operation: number, reader: ByteReader, writer: ByteWriter): ErrorCode | undefined {
@@ -196,6 +201,7 @@ test('a record is put, read, validated by ETag and removed', async (t) => {
   assert.deepEqual([put.statusCode, put.json(), put.headers.etag], [200, { version: 6 }, '"6"'])
   assert.deepEqual([...data.records.keys()], ['a/b ü/1000-1'])
   assert.deepEqual(data.stamps, [5])
+  assert.deepEqual(data.callers, ['http 127.0.0.1', 'http 127.0.0.1'], 'the stamp and the write say who asks')
   const get = await inject({ url })
   assert.deepEqual([get.statusCode, get.headers.etag, get.headers['content-type']], [200, '"6"', 'application/octet-stream'])
   assert.deepEqual([...get.rawPayload], [0, 255, 1])

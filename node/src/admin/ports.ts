@@ -1,5 +1,6 @@
 /** What the HTTP side asks of the rest of the node: it knows neither replica nor engine. */
 import type { Incarnation, Topology } from '@thermocline/protocol'
+import type { NodeRequest } from '../doors/node-request.ts'
 
 export type NodeState = 'starting' | 'joining' | 'learning' | 'serving' | 'stopping' | 'failed' | 'foreign'
 
@@ -80,11 +81,8 @@ export interface BlockDigest {
 }
 
 export interface DataService {
-  /**
-   * Executes one operation as the data port does (bodies: protocol/src/client-messages.ts). Resolves to the response:
-   * `error` is 0 or an error number, `body` the answer's or the error's body. Never rejects for an expected outcome.
-   */
-  execute(operation: number, body: Uint8Array, timeoutMs: number): Promise<{ readonly error: number; readonly body: Uint8Array }>
+  /** Takes a request as it would from the data port (bodies: protocol/src/client-messages.ts), and answers it once. */
+  submit(request: NodeRequest): void
 }
 
 export interface AdminService {

@@ -28,6 +28,7 @@ import {
   writeStampsBody,
   writeWriteBody,
 } from '@thermocline/protocol'
+import { NodeRequest } from '../doors/node-request.ts'
 import type { DataService } from './ports.ts'
 
 /** Asking for a stamp costs no round; it is answered at once or not at all. */
@@ -43,11 +44,15 @@ export class MovedError extends ThermoclineError {
   }
 }
 
+/** Of one HTTP request. */
 export class Records {
   private readonly data: DataService
+  private readonly source: string
 
-  constructor(data: DataService) {
+  /** @param source where the HTTP request came from (doors/source.ts). */
+  constructor(data: DataService, source: string) {
     this.data = data
+    this.source = source
   }
 
   /** @throws ThermoclineError */
@@ -84,8 +89,15 @@ export class Records {
     return (await this.execute(Operation.stamps, writer, block, timeoutMs, 'not')).u48()
   }
 
+  private ask(operation: number, body: Uint8Array, timeoutMs: number): Promise<{ readonly error: number; readonly body: Uint8Array }> {
+    return new Promise((resolve) => {
+      const reply = (_token: number, error: number, answer: Uint8Array): void => resolve({ error, body: answer.slice() })
+      this.data.submit(new NodeRequest({ door: 'http', source: this.source, reply }, 0, operation, body, timeoutMs))
+    })
+  }
+
   private async execute(operation: number, body: ByteWriter, block: number, timeoutMs: number, outcome?: 'not'): Promise<ByteReader> {
-    const answer = await this.data.execute(operation, body.written(), timeoutMs)
+    const answer = await this.ask(operation, body.written(), timeoutMs)
     const reader = new ByteReader(answer.body)
     if (answer.error === 0) return reader
     const code = errorCodeOf(answer.error)

@@ -8,10 +8,12 @@ import {
   type Entry,
   ERRORS,
   encodeSeries,
+  Operation,
   readEntry,
   VALUE_ID_BYTES,
   WriteKind,
 } from '@thermocline/protocol'
+import { type Caller, NodeRequest } from '../doors/node-request.ts'
 import { type Engine, openEngine } from '../engine/mod.ts'
 import { BlockState } from '../paxos/block-state.ts'
 import { PendingWrite } from '../paxos/pending.ts'
@@ -73,8 +75,13 @@ class Fixture {
     const body = w.copy()
     const shape = checkWriteBody(body)
     assert.ok(typeof shape === 'object', String(shape))
-    const target = { reply: (token: number, error: number, answer: Uint8Array) => void this.answers.set(token, { error, body: answer }) }
-    this.state.queue.push(new PendingWrite(BLOCK, body, shape, { arrivedMs: 0, deadlineMs: 1e9 }, target, request))
+    const caller: Caller = {
+      door: 'client',
+      source: 'a test',
+      reply: (token, error, answer) => void this.answers.set(token, { error, body: answer }),
+    }
+    const asked = new NodeRequest(caller, request, Operation.write, body, 1000)
+    this.state.queue.push(new PendingWrite(BLOCK, asked, shape, { arrivedMs: 0, deadlineMs: 1e9 }))
   }
 
   /** Builds an entry and applies it as the block's next. */

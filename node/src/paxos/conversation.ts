@@ -16,6 +16,7 @@
  *     state R BLOCK               shows chosen, promised and accepted
  */
 import { ByteReader, ByteWriter, ERRORS } from '@thermocline/protocol'
+import { ask } from '../doors/ask.fixture.ts'
 import { Acceptor } from './acceptor.ts'
 import { type BlockState, NO_ROUND, Phase } from './block-state.ts'
 import { type ChosenEntry, Core, type EntrySource, type LogSink, type Outbox } from './core.ts'
@@ -284,7 +285,7 @@ export class Conversation {
         this.write(first, second, args[2] ?? '')
         break
       case 'read':
-        this.node(first).reader.submit(new PendingRead(second, 2, NO_ENTRY, 1e9, { reply: () => {} }, 0))
+        this.node(first).reader.submit(new PendingRead(second, ask(2, NO_ENTRY, 1e9), 1e9))
         break
       case 'turn':
         this.node(first).turn()
@@ -344,7 +345,7 @@ export class Conversation {
     const node = this.node(replica)
     const { nowMs } = node.core
     const body = new TextEncoder().encode(name)
-    node.proposer.submit(new PendingWrite(block, body, shape, { arrivedMs: nowMs, deadlineMs: nowMs + 5000 }, { reply: () => {} }, 0))
+    node.proposer.submit(new PendingWrite(block, ask(1, body, 5000), shape, { arrivedMs: nowMs, deadlineMs: nowMs + 5000 }))
   }
 
   private takeFrames(from: number, to: number): Uint8Array[] {

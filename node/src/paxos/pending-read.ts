@@ -1,13 +1,10 @@
 /** A strong read that waits at this replica: for a round, then until its block is applied far enough. */
-import type { ReplyTarget } from './pending.ts'
+import type { NodeRequest } from '../doors/node-request.ts'
 
 export class PendingRead {
   readonly block: number
-  readonly operation: number
-  readonly body: Uint8Array
+  readonly request: NodeRequest
   readonly deadlineMs: number
-  readonly target: ReplyTarget
-  readonly token: number
   /** Index that must be applied before it is answered; set by its round. */
   need = 0
   sinceMs = 0
@@ -18,12 +15,9 @@ export class PendingRead {
   /** What its round has named did not come: the next one waits for all who are there. */
   isDoubtful = false
 
-  constructor(block: number, operation: number, body: Uint8Array, deadlineMs: number, target: ReplyTarget, token: number) {
+  constructor(block: number, request: NodeRequest, deadlineMs: number) {
     this.block = block
-    this.operation = operation
-    this.body = body
+    this.request = request
     this.deadlineMs = deadlineMs
-    this.target = target
-    this.token = token
   }
 }

@@ -1,12 +1,7 @@
 /** A write on its way into an entry, from arrival to answer. */
 
 import { ERRORS } from '@thermocline/protocol'
-
-/** Who gets the answer: a client connection, a peer that forwarded, or the HTTP side. */
-export interface ReplyTarget {
-  /** `error` is 0 or an error number; the body is the operation's answer or an error body. */
-  reply(token: number, error: number, body: Uint8Array): void
-}
+import type { NodeRequest } from '../doors/node-request.ts'
 
 export class PendingWrite {
   readonly block: number
@@ -20,8 +15,7 @@ export class PendingWrite {
   readonly isAppend: boolean
   readonly arrivedMs: number
   readonly deadlineMs: number
-  readonly target: ReplyTarget
-  readonly token: number
+  readonly request: NodeRequest
   /** How many Accepts, here or at a replica it was forwarded to, may carry it. */
   carries = 0
   isAnswered = false
@@ -32,13 +26,13 @@ export class PendingWrite {
 
   constructor(
     block: number,
-    body: Uint8Array,
+    request: NodeRequest,
     shape: { opsAt: number; opCount: number; seriesFingerprint: number; isAppend: boolean },
     times: { arrivedMs: number; deadlineMs: number },
-    target: ReplyTarget,
-    token: number,
   ) {
+    const { body } = request
     this.block = block
+    this.request = request
     this.body = body
     this.view = new DataView(body.buffer, body.byteOffset, body.byteLength)
     this.opsAt = shape.opsAt
@@ -47,8 +41,6 @@ export class PendingWrite {
     this.isAppend = shape.isAppend
     this.arrivedMs = times.arrivedMs
     this.deadlineMs = times.deadlineMs
-    this.target = target
-    this.token = token
   }
 
   /** Once an Accept carried it, only `unknown` can be said of it without knowing. */
@@ -62,6 +54,6 @@ export class PendingWrite {
     this.isAnswered = true
     // Refused as too old, but an earlier attempt of ours may have been applied: its answer is just not remembered.
     const isUnresolved = error === ERRORS.expired.number && this.carries > 1
-    this.target.reply(this.token, isUnresolved ? ERRORS.unknown.number : error, body)
+    this.request.reply(isUnresolved ? ERRORS.unknown.number : error, body)
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '@thermocline/protocol'
+import { ask } from '../doors/ask.fixture.ts'
 import { BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
 import { READ_DOUBT_MS, SCARCE_READ_LEAD_MS } from './constants.ts'
@@ -70,7 +71,7 @@ function readerOfThree(): {
 }
 
 function submit(reader: Reader, block: number): void {
-  reader.submit(new PendingRead(block, 2, NOTHING, 1000, { reply: () => {} }, 0))
+  reader.submit(new PendingRead(block, ask(2, NOTHING, 1000), 1000))
 }
 
 test('a block that lacks a majority of voters holds no read of another block', () => {
@@ -122,7 +123,7 @@ test('a read of a block without a majority of voters fails while whoever asked s
 
 test('a validation is answered by the round that began after it, whatever its blocks still wait for', () => {
   const { core, reader, validated } = readerOfThree()
-  const validation = (blocks: number[]) => new PendingValidation(Uint16Array.from(blocks), NOTHING, 1000, { reply: () => {} }, 0)
+  const validation = (blocks: number[]) => new PendingValidation(Uint16Array.from(blocks), ask(7, NOTHING, 1000), 1000)
   reader.submitValidation(validation([VOTED]))
   reader.begin()
   reader.submitValidation(validation([VOTED, LEARNED, 9]))

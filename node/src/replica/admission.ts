@@ -7,6 +7,7 @@ export interface AdmissionLimits {
   readonly maxWrites: number
   readonly maxWriteBytes: number
   readonly maxReads: number
+  readonly maxReadBytes: number
 }
 
 export interface RequestLimits extends AdmissionLimits {
@@ -17,6 +18,7 @@ export interface Load {
   readonly writes: number
   readonly writeBytes: number
   readonly reads: number
+  readonly readBytes: number
   /** Age of the last finished log write's start: how long a write that arrives now waits at least. */
   readonly syncWaitMs: number
   readonly isDiskFull: boolean
@@ -60,6 +62,9 @@ export function admitWrite(load: Load, limits: RequestLimits): Refusal | undefin
 }
 
 export function admitRead(load: Load, limits: AdmissionLimits): Refusal | undefined {
-  if (load.reads < limits.maxReads) return undefined
-  return { code: 'overloaded', retryAfterMs: 20, message: `${load.reads} reads wait; the limit is ${limits.maxReads}` }
+  if (load.reads >= limits.maxReads)
+    return { code: 'overloaded', retryAfterMs: 20, message: `${load.reads} reads wait; the limit is ${limits.maxReads}` }
+  if (load.readBytes >= limits.maxReadBytes)
+    return { code: 'overloaded', retryAfterMs: 20, message: `reads of ${load.readBytes} bytes wait; the limit is ${limits.maxReadBytes}` }
+  return undefined
 }

@@ -1,7 +1,8 @@
 /** A write that was forwarded finds another way when the replica that has it is lost, silent, or does not take it on. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ERRORS } from '@thermocline/protocol'
+import { ERRORS, Operation } from '@thermocline/protocol'
+import { ask } from '../doors/ask.fixture.ts'
 import { BlockSet } from '../paxos/block-set.ts'
 import { type CoreFixture, coreOfThree } from '../paxos/core.fixture.ts'
 import { PendingWrite } from '../paxos/pending.ts'
@@ -38,8 +39,8 @@ class Fixture {
       (replica) => this.heard[replica] as number,
     )
     const shape = { opsAt: 0, opCount: 1, seriesFingerprint: 0, isAppend: false }
-    const target = { reply: (_token: number, error: number) => void this.answers.push(error) }
-    this.write = new PendingWrite(BLOCK, NOTHING, shape, { arrivedMs: 0, deadlineMs: 1e9 }, target, 1)
+    const request = ask(Operation.write, NOTHING, 1e9, (error) => void this.answers.push(error))
+    this.write = new PendingWrite(BLOCK, request, shape, { arrivedMs: 0, deadlineMs: 1e9 })
     this.forwarder.send(this.write, 1)
   }
 

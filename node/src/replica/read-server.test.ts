@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ByteReader, blockOf, ERRORS, encodeSeries, MAX_FRAME_BYTES, Operation, OpKind } from '@thermocline/protocol'
+import { ask } from '../doors/ask.fixture.ts'
 import { type OpenedEngine, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, peek, writeRequest } from '../engine/model.ts'
 import { PendingRead } from '../paxos/pending-read.ts'
@@ -29,8 +30,8 @@ async function fill(engine: OpenedEngine): Promise<void> {
 
 const get = (server: ReadServer, wanted: readonly bigint[]): Promise<{ error: number; body: Uint8Array }> =>
   new Promise((resolve) => {
-    const target = { reply: (_token: number, error: number, body: Uint8Array) => resolve({ error, body: body.slice() }) }
-    server.serve(new PendingRead(block, Operation.get, getRequest(series, wanted), 1e9, target, 1))
+    const request = ask(Operation.get, getRequest(series, wanted), 1e9, (error, body) => resolve({ error, body: body.slice() }))
+    server.serve(new PendingRead(block, request, 1e9))
   })
 
 test('reads from disk are bounded and refused beyond it; flushes, installs and peeks wait behind none of them', async () => {

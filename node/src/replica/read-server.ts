@@ -39,7 +39,7 @@ export class ReadServer {
   }
 
   private serveOne(read: PendingRead): void {
-    if (read.operation === Operation.validate) {
+    if (read.request.operation === Operation.validate) {
       this.servePatient(read)
       return
     }
@@ -49,32 +49,32 @@ export class ReadServer {
       return
     }
     this.hot++
-    read.target.reply(read.token, 0, this.out.subarray(0, written))
+    read.request.reply(0, this.out.subarray(0, written))
   }
 
   /** Answers of what can be told at once. */
-  answer({ body, blocks, needs, target, token }: PendingValidation): void {
-    const written = this.validate(body, needs, blocks.length)
+  answer({ request, blocks, needs }: PendingValidation): void {
+    const written = this.validate(request.body, needs, blocks.length)
     if (typeof written === 'string') {
-      target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, written))
+      request.reply(ERRORS.invalid_argument.number, writeFailure(0, 0, written))
       return
     }
     this.validations++
-    target.reply(token, 0, this.out.subarray(0, written))
+    request.reply(0, this.out.subarray(0, written))
   }
 
   private servePatient(read: PendingRead): void {
-    const written = this.validate(read.body, AT_ONCE, 1)
+    const written = this.validate(read.request.body, AT_ONCE, 1)
     if (typeof written === 'string') {
-      read.target.reply(read.token, ERRORS.invalid_argument.number, writeFailure(0, 0, written))
+      read.request.reply(ERRORS.invalid_argument.number, writeFailure(0, 0, written))
       return
     }
     if (written > LATER_BYTES) {
       this.hot++
-      read.target.reply(read.token, 0, this.out.subarray(0, written))
+      read.request.reply(0, this.out.subarray(0, written))
       return
     }
-    this.settle(read, this.engine.validateAsync(read.body, 0, read.body.length))
+    this.settle(read, this.engine.validateAsync(read.request.body, 0, read.request.body.length))
   }
 
   /** Bytes written to `out`; in words, what is wrong with the body. */
@@ -102,8 +102,9 @@ export class ReadServer {
     return this.readInto(read, this.out)
   }
 
-  private readInto({ operation, block, body }: PendingRead, out: Uint8Array): number {
+  private readInto({ block, request }: PendingRead, out: Uint8Array): number {
     const { engine } = this
+    const { operation, body } = request
     if (operation === Operation.get) return engine.get(block, body, 0, body.length, out, 0)
     if (operation === Operation.scan) return engine.scan(block, body, 0, body.length, out, 0)
     return engine.pageVersions(block, body, 0, body.length, out, 0)
@@ -111,7 +112,8 @@ export class ReadServer {
 
   private readAsync(read: PendingRead): void {
     const { engine } = this
-    const { operation, block, body } = read
+    const { block, request } = read
+    const { operation, body } = request
     const answer =
       operation === Operation.get
         ? engine.getAsync(block, body, 0, body.length)
@@ -127,7 +129,7 @@ export class ReadServer {
     answer.then(
       (bytes) => {
         this.underWay--
-        read.target.reply(read.token, 0, bytes)
+        read.request.reply(0, bytes)
       },
       (error: unknown) => {
         this.underWay--
@@ -136,15 +138,15 @@ export class ReadServer {
           return
         }
         this.failed++
-        read.target.reply(read.token, ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`))
+        read.request.reply(ERRORS.unavailable.number, writeFailure(0, 0, `the engine could not read: ${String(error)}`))
       },
     )
   }
 
-  private refuse({ target, token }: PendingRead, error: unknown): void {
+  private refuse({ request }: PendingRead, error: unknown): void {
     if (!isRefusal(error)) throw error
     const retryAfterMs = error.code === 'overloaded' ? RETRY_AFTER_MS : 0
-    target.reply(token, ERRORS[error.code].number, writeFailure(0, retryAfterMs, error.message))
+    request.reply(ERRORS[error.code].number, writeFailure(0, retryAfterMs, error.message))
   }
 }
 

@@ -24,7 +24,6 @@ import { DigestAudit } from '../paxos/digest-audit.ts'
 import type { PeerHello } from '../paxos/frames.ts'
 import { Learner } from '../paxos/learner.ts'
 import { MessageWriter, readMessages } from '../paxos/messages.ts'
-import type { ReplyTarget } from '../paxos/pending.ts'
 import { type ProcessRef, ProcessTable } from '../paxos/processes.ts'
 import { Proposer } from '../paxos/proposer.ts'
 import { Reader } from '../paxos/reader.ts'
@@ -155,7 +154,7 @@ export class Replica {
       this.learner,
       (read) => this.readServer.serve(read),
       (validation) => this.readServer.answer(validation),
-      (read, message) => refuse(read, 'unavailable', 0, message),
+      (read, message) => refuse(read.request, 'unavailable', 0, message),
     )
     this.applier = new Applier(this.core, engine, (state, reason) => this.setAside(state, reason), options.observer)
     this.forwarder = new Forwarder(
@@ -367,11 +366,6 @@ export class Replica {
     this.soon()
   }
 
-  /** Reads that are not answered: of a round, of a block that is behind, of the disk. */
-  get readsWaiting(): number {
-    return this.reader.queued + this.readServer.underWay
-  }
-
   /** The volume says `voter` again: the log need not name the blocks any more. */
   noteVoter(): void {
     this.isLearner = false
@@ -402,7 +396,7 @@ export class Replica {
     const until = clock.nowMs() + drainMs
     await new Promise<void>((resolve) => {
       const stopWaiting = clock.every(SWEEP_MS, () => {
-        const isBusy = this.requests.waitingWrites > 0 || this.readsWaiting > 0 || this.flusher.isBusy
+        const isBusy = this.requests.waitingWrites > 0 || this.requests.waitingReads > 0 || this.flusher.isBusy
         if (isBusy && clock.nowMs() < until) return
         stopWaiting()
         resolve()
@@ -430,11 +424,6 @@ export class Replica {
     this.stopSweep?.()
   }
 
-  /** Takes one operation of a client; the answer goes to `target`, once. The body must not change until then. */
-  submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
-    this.requests.submit(operation, body, timeoutMs, target, token)
-  }
-
   /** The block's digest at its applied index. */
   digest(block: number): string {
     return this.options.engine.digest(block)
@@ -445,8 +434,9 @@ export class Replica {
     const isFrozen = this.flusher.isBusy
     return {
       writes: this.requests.waitingWrites,
-      writeBytes: this.requests.waitingBytes,
-      reads: this.readsWaiting,
+      writeBytes: this.requests.waitingWriteBytes,
+      reads: this.requests.waitingReads,
+      readBytes: this.requests.waitingReadBytes,
       syncWaitMs: this.log.isBusy ? this.options.clock.nowMs() - this.syncStartedMs : 0,
       isDiskFull: this.log.pool.isFull || this.flusher.isFailing,
       isMemoryFull: isFrozen && engine.rotationDue(),

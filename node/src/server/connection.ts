@@ -25,12 +25,12 @@ import {
   writeGoodbye,
   writeHelloOk,
 } from '@thermocline/protocol'
+import { type Caller, NodeRequest } from '../doors/node-request.ts'
 import type { Holder } from '../doors/shared-bound.ts'
 import type { Traffic } from '../doors/traffic.ts'
 import type { FrameSource } from '../doors/unfinished-frames.ts'
 import type { ByteStream, TakeStream } from '../io/ports.ts'
 import { writeFailure } from '../kv/answers.ts'
-import type { ReplyTarget } from '../paxos/pending.ts'
 
 /** Requests of one connection that may wait for their answers. */
 export const MAX_CONNECTION_REQUESTS = 32_768
@@ -63,7 +63,7 @@ export interface ConnectionHost {
   readonly takeStream: TakeStream<Socket>
   /** Of a memory node whose cache is not warm yet; it wants less of the reads until then. */
   warmUpLeftMs?(): number
-  submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void
+  submit(request: NodeRequest): void
   /** Takes the requests of a frame as a whole; the reader stands at the first. Instead of `submit`, where it is given. */
   takeFrame?(connection: Connection, reader: ByteReader, count: number): void
   /** The connection has responses to send at the end of this turn. */
@@ -74,9 +74,10 @@ export interface ConnectionHost {
   complain(source: string, what: string, fields: Record<string, unknown>): void
 }
 
-export class Connection implements ReplyTarget, FrameSource, Holder {
+export class Connection implements Caller, FrameSource, Holder {
   private readonly stream: ByteStream
   private readonly host: ConnectionHost
+  readonly door = 'client'
   readonly source: string
   readonly decoder: FrameDecoder
   /** A frame that has begun is not whole yet. */
@@ -179,7 +180,7 @@ export class Connection implements ReplyTarget, FrameSource, Holder {
           ERRORS.overloaded.number,
           writeFailure(0, 20, `${MAX_CONNECTION_REQUESTS} requests of this connection wait`),
         )
-      } else this.host.submit(operation, body, timeoutMs, this, correlation)
+      } else this.host.submit(new NodeRequest(this, correlation, operation, body, timeoutMs))
     }
     reader.finish('requests')
   }

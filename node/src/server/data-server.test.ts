@@ -21,13 +21,11 @@ interface Started {
   readonly takeStream: TakeStream<Socket>
   readonly complaints: string[]
   readonly onPeer: (socket: Socket, first: Uint8Array) => void
-  /** Whether requests are answered. */
-  readonly answers: boolean
 }
 
 /** A node that answers each request with `ANSWER_BYTES` bytes. */
 async function startServer(context: TestContext, options: Partial<Started> = {}): Promise<number> {
-  const { traffic = quietDoors().traffic, takeStream = takeTcpStream, complaints = [], onPeer = () => {}, answers = true } = options
+  const { traffic = quietDoors().traffic, takeStream = takeTcpStream, complaints = [], onPeer = () => {} } = options
   const answer = new Uint8Array(ANSWER_BYTES)
   const server = new DataServer({
     clusterId: () => '0'.repeat(32),
@@ -35,9 +33,7 @@ async function startServer(context: TestContext, options: Partial<Started> = {})
     epoch: () => 1,
     sliceDurationMs: () => 1000,
     takeStream,
-    submit: (_operation, _body, _timeoutMs, target, token) => {
-      if (answers) target.reply(token, 0, answer)
-    },
+    submit: (request) => request.reply(0, answer),
     traffic,
     complain: (source, what, fields) => complaints.push(`${source}: ${what}: ${String(fields.message ?? '')}`),
     onPeer,

@@ -113,10 +113,11 @@ test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ
     process: () => ({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 }),
     epoch: () => 1,
     sliceDurationMs: () => 1000,
-    submit: (operation, body, _timeoutMs, target, token) => {
+    submit: (request) => {
+      const { operation, body } = request
       submitted++
       const verdict = operation === Operation.write ? checkWriteBody(body) : checkReadBody(operation, body)
-      target.reply(token, typeof verdict === 'string' ? 1 : 0, new Uint8Array(8))
+      request.reply(typeof verdict === 'string' ? 1 : 0, new Uint8Array(8))
     },
     traffic: quietDoors().traffic,
     complain: () => {},

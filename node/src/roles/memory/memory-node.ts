@@ -21,6 +21,7 @@ import {
   ThermoclineError,
   type Topology,
 } from '@thermocline/protocol'
+import type { NodeRequest } from '../../doors/node-request.ts'
 import { sourceOf } from '../../doors/source.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import { writeFailure } from '../../kv/answers.ts'
@@ -37,6 +38,8 @@ const VALIDATE_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 10_000
 const CONNECT_AGAIN_MS = 500
 const MAX_TOPOLOGY_WAIT_MS = 60_000
+/** Beyond, whoever would wait for a newer topology is told at once that there is none. */
+const MAX_WATCHERS = 4096
 /** In a validation's body: generation, patience and count come before the block of the first series. */
 const FIRST_BLOCK_AT = 7
 /** Time that requests under way get to finish at a stop. */
@@ -59,6 +62,8 @@ export class MemoryNode {
   /** By storage group and lane. */
   private readonly lanes: ValidationLane[] = []
   private replicas = 1
+  /** Callers that wait for a newer topology. */
+  private watchers = 0
   private isPumpDue = false
   /** For what waits although nothing has to end first. */
   private look: { timer: NodeJS.Timeout; atMs: number } | undefined
@@ -90,13 +95,7 @@ export class MemoryNode {
       epoch: () => this.current?.epoch ?? 0,
       sliceDurationMs: () => this.current?.sliceDurationMs ?? 0,
       warmUpLeftMs: () => this.warmingUp.now().leftMs,
-      submit: (operation, body, _timeoutMs, target, token) => {
-        if (operation === Operation.topology) this.answerTopology(body, (error, answer) => target.reply(token, error, answer))
-        else if (operation === Operation.get || operation === Operation.scan) {
-          this.refusedUntaken++
-          target.reply(token, ERRORS.unavailable.number, writeFailure(0, 0, `the memory node is ${this.state}`))
-        } else target.reply(token, ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
-      },
+      submit: (request) => this.submit(request),
       takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
       traffic: world.traffic,
       complain: (source, what, fields) => world.complaints.report(source, what, fields),
@@ -269,25 +268,41 @@ export class MemoryNode {
     this.openTier?.forget(number)
   }
 
-  private answerTopology(body: Uint8Array, answer: (error: number, body: Uint8Array) => void): void {
+  /** What the tier does not take. */
+  private submit(request: NodeRequest): void {
+    const { operation } = request
+    if (operation === Operation.topology) this.answerTopology(request)
+    else if (operation === Operation.get || operation === Operation.scan) {
+      this.refusedUntaken++
+      request.reply(ERRORS.unavailable.number, writeFailure(0, 0, `the memory node is ${this.state}`))
+    } else request.reply(ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
+  }
+
+  private answerTopology(request: NodeRequest): void {
+    const { body } = request
     if (body.length !== 8) {
-      answer(ERRORS.invalid_argument.number, writeFailure(0, 0, `topology: the body has ${body.length} bytes; expected 8`))
+      request.reply(ERRORS.invalid_argument.number, writeFailure(0, 0, `topology: the body has ${body.length} bytes; expected 8`))
       return
     }
     const view = new DataView(body.buffer, body.byteOffset, 8)
     const known = view.getUint32(0, true)
     const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
     void this.watchTopology(known, waitMs, this.stopped.signal).then((topology) =>
-      answer(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
+      request.reply(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
     )
   }
 
   /** Resolves when an epoch above that is in force, or with undefined after `waitMs` or on abort. */
   async watchTopology(epoch: number, waitMs: number, aborted: AbortSignal): Promise<Topology | undefined> {
     if ((this.current?.epoch ?? 0) > epoch) return this.current
-    if (this.client === undefined) return undefined
+    if (this.client === undefined || this.watchers >= MAX_WATCHERS) return undefined
     const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, waitMs)), this.stopped.signal, aborted])
-    for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
+    this.watchers++
+    try {
+      for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
+    } finally {
+      this.watchers--
+    }
     return undefined
   }
 

@@ -3,12 +3,13 @@
  * served or changed. The status says what was found; on the operator's order it is moved aside by one rename, whole, so that the next
  * process begins on an empty directory and learns. Nothing is ever deleted: it may be the only copy of somebody's data.
  */
-import { ERRORS, ThermoclineError, type Topology } from '@thermocline/protocol'
+import { ThermoclineError, type Topology } from '@thermocline/protocol'
 import type { AdminService, BlockDigest, DataService, NodeStatus, VolumeName } from '../../admin/ports.ts'
 import type { NodeConfig } from '../../config.ts'
+import type { NodeRequest } from '../../doors/node-request.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import type { Clock } from '../../io/ports.ts'
-import { writeFailure } from '../../kv/answers.ts'
+import { refuse } from '../../replica/requests.ts'
 import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
 
@@ -26,8 +27,6 @@ export interface Found {
   readonly owner: VolumeName | undefined
   readonly reason: string
 }
-
-const UNAVAILABLE = ERRORS.unavailable.number
 
 export class ForeignVolume implements DataService, AdminService {
   private readonly config: NodeConfig
@@ -86,8 +85,8 @@ export class ForeignVolume implements DataService, AdminService {
     }
   }
 
-  async execute(): Promise<{ error: number; body: Uint8Array }> {
-    return { error: UNAVAILABLE, body: writeFailure(0, 0, this.found.reason) }
+  submit(request: NodeRequest): void {
+    refuse(request, 'unavailable', 0, this.found.reason)
   }
 
   digests(): BlockDigest[] {

@@ -13,7 +13,6 @@ import { join } from 'node:path'
 import {
   cacheFilePrefix,
   DEFAULT_SLICE_DURATION_MS,
-  ERRORS,
   type Incarnation,
   Operation,
   type Placement,
@@ -25,14 +24,14 @@ import {
 import type { AdminService, BlockDigest, DataService, NodeState, NodeStatus } from '../../admin/ports.ts'
 import type { NodeConfig } from '../../config.ts'
 import type { Complaints } from '../../doors/complaints.ts'
+import type { NodeRequest } from '../../doors/node-request.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import type { Engine, EngineOptions } from '../../engine/port.ts'
 import type { Clock, LogFolder, PeerNetwork, StateFiles, TakeStream } from '../../io/ports.ts'
-import { writeFailure } from '../../kv/answers.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
-import type { ReplyTarget } from '../../paxos/pending.ts'
 import { joinGroup } from '../../replica/join.ts'
 import { Replica } from '../../replica/replica.ts'
+import { refuse } from '../../replica/requests.ts'
 import { saveVolume, type Volume } from '../../replica/volume.ts'
 import { DataServer } from '../../server/data-server.ts'
 import { VERSION } from '../../version.ts'
@@ -129,7 +128,7 @@ export class StorageNode implements DataService, AdminService {
       process: () => this.volume,
       epoch: () => this.store.epoch,
       sliceDurationMs: () => this.store.current?.sliceDurationMs ?? DEFAULT_SLICE_DURATION_MS,
-      submit: (operation, body, timeoutMs, target, token) => this.submit(operation, body, timeoutMs, target, token),
+      submit: (request) => this.submit(request),
       traffic: world.traffic,
       complain: (source, what, fields) => world.complaints.report(source, what, fields),
       takeStream: world.takeStream,
@@ -317,7 +316,12 @@ export class StorageNode implements DataService, AdminService {
       network: world.network,
       segmentBytes: config.segmentBytes,
       retainSegments: Math.max(2, Math.floor(config.logBytes / config.segmentBytes)),
-      limits: { maxWrites: MAX_WAITING_WRITES, maxWriteBytes: budget.queueBytes, maxReads: MAX_WAITING_READS },
+      limits: {
+        maxWrites: MAX_WAITING_WRITES,
+        maxWriteBytes: budget.writeQueueBytes,
+        maxReads: MAX_WAITING_READS,
+        maxReadBytes: budget.readQueueBytes,
+      },
       maxAnswers: budget.answers,
       answerAgeMs: ANSWER_AGE_MS,
       auditMs: config.auditMs,
@@ -336,31 +340,23 @@ export class StorageNode implements DataService, AdminService {
 
   // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private submit(operation: number, body: Uint8Array, timeoutMs: number, target: ReplyTarget, token: number): void {
-    if (operation === Operation.topology) this.answerTopology(body, target, token)
-    else if (this.replica === undefined)
-      target.reply(token, ERRORS.unavailable.number, writeFailure(0, 0, `the node is ${this.state}: ${this.reason ?? ''}`))
-    else this.replica.submit(operation, body, timeoutMs, target, token)
+  submit(request: NodeRequest): void {
+    if (request.operation === Operation.topology) this.answerTopology(request)
+    else if (this.replica === undefined) refuse(request, 'unavailable', 0, `the node is ${this.state}: ${this.reason ?? ''}`)
+    else this.replica.requests.submit(request)
   }
 
-  private answerTopology(body: Uint8Array, target: ReplyTarget, token: number): void {
+  private answerTopology(request: NodeRequest): void {
+    const { body } = request
     if (body.length !== 8) {
-      target.reply(token, ERRORS.invalid_argument.number, writeFailure(0, 0, `topology: the body has ${body.length} bytes; expected 8`))
+      refuse(request, 'invalid_argument', 0, `topology: the body has ${body.length} bytes; expected 8`)
       return
     }
     const view = new DataView(body.buffer, body.byteOffset, 8)
     const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
     void this.store
       .watch(view.getUint32(0, true), waitMs, undefined)
-      .then((topology) =>
-        target.reply(token, 0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
-      )
-  }
-
-  execute(operation: number, body: Uint8Array, timeoutMs: number): Promise<{ error: number; body: Uint8Array }> {
-    return new Promise((resolve) => {
-      this.submit(operation, body, timeoutMs, { reply: (_token, error, answer) => resolve({ error, body: answer.slice() }) }, 0)
-    })
+      .then((topology) => request.reply(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))))
   }
 
   digests(): BlockDigest[] {
