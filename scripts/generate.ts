@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dashboardFiles } from './dashboards/files.ts'
 import { cliPage } from './reference/cli.ts'
+import { doorsPage } from './reference/doors.ts'
 import { httpApiPage } from './reference/http-api.ts'
 import { crdManifests, resourcePages } from './reference/resources.ts'
 import { errorsPage, flagsPage, logFieldsPage, metricsPage, portsPage } from './reference/tables.ts'
@@ -21,6 +22,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/ports.md': portsPage(),
   'docs/reference/cli.md': cliPage(),
   'docs/reference/http-api.md': await httpApiPage(),
+  'docs/doors.md': doorsPage(),
   ...resourcePages(),
   ...crdManifests(),
   ...dashboardFiles(),

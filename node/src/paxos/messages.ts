@@ -13,7 +13,7 @@ import { NO_ROUND } from './block-state.ts'
 import { FETCH_ENTRIES, MAX_ROUND_BLOCKS } from './constants.ts'
 import type { ProcessRef, ProcessTable } from './processes.ts'
 
-const Kind = {
+export const Kind = {
   accept: 1,
   accepted: 2,
   refused: 3,

@@ -5,11 +5,10 @@
  */
 import type { Socket } from 'node:net'
 import { ByteWriter, type ErrorCode, FRAME_HEADER_BYTES, FrameType, MAX_HELLO_BYTES, writeGoodbye } from '@thermocline/protocol'
+import { HELLO_TIMEOUT_MS } from '../doors/hello-bounds.ts'
 import { type Holder, SharedBound } from '../doors/shared-bound.ts'
 import { sourceOf } from '../doors/source.ts'
 
-/** A hello that is not whole by then will not come. */
-export const HELLO_TIMEOUT_MS = 2000
 /** More than the kernel hands over at once, so that who has sent a hello already is not pushed out by those who come in the same turn. */
 export const BACKLOG = 4096
 export const MAX_ARRIVALS = BACKLOG + 512

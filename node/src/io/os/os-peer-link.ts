@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { MAX_HELLO_BYTES } from '@thermocline/protocol'
+import { HELLO_TIMEOUT_MS } from '../../doors/hello-bounds.ts'
 import type { Holder } from '../../doors/shared-bound.ts'
 import { sourceOf } from '../../doors/source.ts'
 import type { Traffic } from '../../doors/traffic.ts'
@@ -11,8 +12,6 @@ import type { FrameSource } from '../../doors/unfinished-frames.ts'
 import type { PeerLink, PeerLinkEvents } from '../ports.ts'
 import { TcpStream } from './tcp-stream.ts'
 
-/** A hello that is not whole by then will not come. */
-export const PEER_HELLO_TIMEOUT_MS = 2000
 const LENGTH_BYTES = 4
 const NOTHING = new Uint8Array(0)
 
@@ -64,7 +63,7 @@ export class OsPeerLink implements PeerLink, FrameSource {
       onDrain: () => traffic.untaken.set(this.untaken, 0),
       onClose: (reason) => this.onClose(reason),
     })
-    const leftMs = Math.max(1, PEER_HELLO_TIMEOUT_MS - (performance.now() - arrivedMs))
+    const leftMs = Math.max(1, HELLO_TIMEOUT_MS - (performance.now() - arrivedMs))
     // What came while this process was held up is read first.
     this.helloTimer = setTimeout(() => setImmediate(() => this.onHelloTimeout()), leftMs).unref()
   }
@@ -102,7 +101,7 @@ export class OsPeerLink implements PeerLink, FrameSource {
   }
 
   private onHelloTimeout(): void {
-    if (!this.isGreeted && !this.stream.isClosed) this.unfit(`no hello came within ${PEER_HELLO_TIMEOUT_MS} ms`)
+    if (!this.isGreeted && !this.stream.isClosed) this.unfit(`no hello came within ${HELLO_TIMEOUT_MS} ms`)
   }
 
   get decoder(): PeerLinkEvents['decoder'] {

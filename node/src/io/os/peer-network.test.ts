@@ -4,10 +4,11 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type TestContext, test } from 'node:test'
 import { ByteWriter, WIRE_VERSION } from '@thermocline/protocol'
 import { Complaints } from '../../doors/complaints.ts'
+import { MAX_LINKS_PER_SLOT, MAX_UNGREETED_LINKS } from '../../doors/hello-bounds.ts'
 import { quietDoors } from '../../doors/quiet-doors.fixture.ts'
 import { claimedReplica, writePeerHello } from '../../paxos/frames.ts'
 import type { PeerLink } from '../ports.ts'
-import { MAX_LINKS_PER_SLOT, MAX_UNGREETED_LINKS, OsPeerNetwork } from './peer-network.ts'
+import { OsPeerNetwork } from './peer-network.ts'
 
 const MIB = 1024 ** 2
 const decoder = { heldBytes: 0, frames: 0 }

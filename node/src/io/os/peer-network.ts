@@ -9,6 +9,7 @@
 import { connect, type Socket } from 'node:net'
 import { splitAddress } from '@thermocline/protocol'
 import type { Complaints } from '../../doors/complaints.ts'
+import { MAX_LINKS_PER_SLOT, MAX_UNGREETED_LINKS } from '../../doors/hello-bounds.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
 import { type LinkOrigin, OsPeerLink } from './os-peer-link.ts'
@@ -19,10 +20,6 @@ const DIAL_TIMEOUT_MS = 2000
 const REACH_MS = 2000
 const SILENT_MS = 5000
 const SILENCE_CHECK_MS = 1000
-/** A link and one that takes its place, or that is told why it may not. */
-export const MAX_LINKS_PER_SLOT = 2
-/** Accepted ones whose hello has begun and is not whole: that takes a moment. */
-export const MAX_UNGREETED_LINKS = 16
 
 type OnLink = (link: PeerLink, replica: number | undefined) => PeerLinkEvents
 
