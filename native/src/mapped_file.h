@@ -10,7 +10,8 @@ namespace thermocline {
 class MappedFile {
  public:
   // An empty path maps memory of the process alone. `what` and `flag` are for messages. Throws EngineError `disk_full` if
-  // there is no room, `locked` if another process has the file and it is to be ours alone.
+  // there is no room, `locked` if another process has the file and it is to be ours alone, `invalid_argument` if what stands there is
+  // no file of this user. A file of this user that others can read, write or name otherwise is replaced by an empty one.
   MappedFile(const std::string& path, size_t bytes, const char* what, const char* flag, bool alone = false);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
