@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, MAX_GROUPS, MAX_REPLICAS, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
-import { address, logLevel, size, whole } from './flag-values.ts'
+import { address, hosts, logLevel, size, whole } from './flag-values.ts'
 
 export interface NodeConfig {
   readonly role: 'storage'
@@ -12,6 +12,8 @@ export interface NodeConfig {
   readonly clusterId: string
   readonly listen: string
   readonly http: string
+  /** Names by which the HTTP port may be asked, beside those that it always answers to. */
+  readonly allowHosts: readonly string[]
   readonly memoryBytes: number
   readonly logBytes: number
   /** Log segments are this large. */
@@ -47,6 +49,12 @@ export const FLAGS = {
     env: 'THERMOCLINE_HTTP',
     fallback: `127.0.0.1:${DEFAULT_HTTP_PORT}`,
     about: 'Where the HTTP port listens, host:port; port 0 picks a free one.',
+  },
+  'allow-host': {
+    env: 'THERMOCLINE_ALLOW_HOST',
+    fallback: '',
+    about:
+      'Names by which the HTTP port may be asked, with commas between: a Host or Origin header with another one is refused; * is any. On loopback localhost, 127.0.0.1 and [::1] are always allowed; elsewhere any name is, unless some are given here.',
   },
   memory: { env: 'THERMOCLINE_MEMORY', fallback: '512MiB', about: 'Memory the process aims to stay within: bytes, or with KiB, MiB, GiB.' },
   'log-bytes': { env: 'THERMOCLINE_LOG_BYTES', fallback: '256MiB', about: 'Log kept on disk for peers to catch up from.' },
@@ -96,6 +104,7 @@ const schema = z.strictObject({
   cluster: z.string('is required').regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal digits'),
   listen: address,
   http: address,
+  'allow-host': hosts,
   memory: size(MIN_MEMORY_BYTES),
   'log-bytes': size(MIN_LOG_BYTES),
   'token-file': z.string().optional(),
@@ -122,6 +131,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     clusterId: data.cluster,
     listen: data.listen,
     http: data.http,
+    allowHosts: data['allow-host'],
     memoryBytes: data.memory,
     logBytes: data['log-bytes'],
     segmentBytes: SEGMENT_BYTES,

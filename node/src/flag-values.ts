@@ -13,6 +13,18 @@ export const size = (least: number) =>
 
 export const address = z.string().regex(/^(\[[0-9a-f:]+\]|[^\s:]+):\d{1,5}$/i, 'expected host:port')
 
+/** Host names or addresses without a port, with commas between, or *. */
+export const hosts = z
+  .string()
+  .transform((text) => (text === '' ? [] : text.split(',').map((one) => one.trim())))
+  .pipe(
+    z.array(
+      z
+        .string()
+        .regex(/^(?:\*|\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/i, 'expected host names or addresses without a port, an IPv6 one in brackets, or *'),
+    ),
+  )
+
 /** A whole number from 0 to `most`. */
 export const whole = (most: number) =>
   z

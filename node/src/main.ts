@@ -1,12 +1,12 @@
 /** The node program: reads its configuration, hands in the real world, starts the role, stops on SIGTERM. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect } from '@thermocline/client'
 import { formatFlags, ThermoclineError } from '@thermocline/protocol'
 import pino from 'pino'
-import { createHttpServer } from './admin/mod.ts'
+import { allowedHosts, createHttpServer } from './admin/mod.ts'
 import type { VolumeName } from './admin/ports.ts'
 import { FLAGS, type NodeConfig, readConfig } from './config.ts'
 import { Complaints } from './doors/complaints.ts'
@@ -20,6 +20,7 @@ import { moveAside } from './io/os/move-aside.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { takeTcpStream } from './io/os/tcp-stream.ts'
+import { readTokenFile } from './io/os/token-file.ts'
 import { logOutput } from './log-output.ts'
 import { divideMemory } from './memory-budget.ts'
 import { claimedReplica } from './paxos/frames.ts'
@@ -77,6 +78,7 @@ async function serveMemory(): Promise<void> {
 async function serve(): Promise<void> {
   const config = readConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { group: config.group, replica: config.replica } }, logOutput)
+  const token = config.tokenFile === undefined ? undefined : readTokenFile(config.tokenFile)
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   lockFile(join(config.dataDir, LOCK_FILE))
   const stateFiles = new OsStateFiles(config.dataDir)
@@ -87,7 +89,7 @@ async function serve(): Promise<void> {
   } catch (error) {
     const isForeign = error instanceof ThermoclineError && (error.code === 'wrong_cluster' || error.code === 'corrupt')
     if (!isForeign || config.foreignVolume === 'refuse') throw error
-    await waitWithForeignVolume(config, stateFiles, error, log)
+    await waitWithForeignVolume(config, stateFiles, error, token, log)
     return
   }
   const budget = divideMemory(config.memoryBytes, config.versionCacheBytes)
@@ -117,7 +119,14 @@ async function serve(): Promise<void> {
   }
   letGarbageGather(budget.garbageBytes)
   const node = new StorageNode(config, world, volume)
-  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), doors: world, logger: log })
+  const http = await createHttpServer({
+    data: node,
+    admin: node,
+    token,
+    doors: world,
+    hosts: allowedHosts(config.http, config.allowHosts),
+    logger: log,
+  })
   node.httpAddress = await http.listen(config.http)
   await node.start()
   log.info({ data: node.dataAddress, http: node.httpAddress, state: node.state }, 'listening')
@@ -154,7 +163,13 @@ function stopOnSignals(log: pino.Logger, end: () => Promise<unknown>): void {
 }
 
 /** Somebody else's data: nothing is done with it until that is ordered. */
-async function waitWithForeignVolume(config: NodeConfig, files: OsStateFiles, error: ThermoclineError, log: pino.Logger): Promise<void> {
+async function waitWithForeignVolume(
+  config: NodeConfig,
+  files: OsStateFiles,
+  error: ThermoclineError,
+  token: string | undefined,
+  log: pino.Logger,
+): Promise<void> {
   const owner = await ownerOf(files)
   const doors = {
     traffic: new Traffic(divideMemory(config.memoryBytes).traffic),
@@ -173,7 +188,14 @@ async function waitWithForeignVolume(config: NodeConfig, files: OsStateFiles, er
       },
     },
   )
-  const http = await createHttpServer({ data: node, admin: node, token: readToken(config), doors, logger: log })
+  const http = await createHttpServer({
+    data: node,
+    admin: node,
+    token,
+    doors,
+    hosts: allowedHosts(config.http, config.allowHosts),
+    logger: log,
+  })
   node.httpAddress = await http.listen(config.http)
   log.error({ error: describe(error), http: node.httpAddress }, 'the volume is not this replica’s; nothing of it is touched')
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void http.close().then(() => process.exit(0)))
@@ -187,9 +209,6 @@ async function ownerOf(files: OsStateFiles): Promise<VolumeName | undefined> {
     return undefined
   }
 }
-
-const readToken = ({ tokenFile }: NodeConfig): string | undefined =>
-  tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()
 
 const describe = (error: unknown): string =>
   error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error instanceof Error ? error.stack : error)

@@ -80,6 +80,7 @@ class SmallNode {
       logBytes: 0,
       segmentBytes: SEGMENT_BYTES,
       tokenFile: undefined,
+      allowHosts: [],
       foreignVolume: 'refuse',
       versionCacheDir: undefined,
       versionCacheBytes: undefined,

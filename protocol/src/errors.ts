@@ -154,6 +154,14 @@ export const ERRORS = {
     'A later volume has taken the place of this replica’s.',
     'Nothing: a volume that most of its peers call replaced rejoins as a learner by itself.',
   ),
+  forbidden: spec(
+    27,
+    403,
+    'not',
+    false,
+    'A page of another web site asked, or by a host name that this port does not answer to.',
+    'Ask by a name that the message lists, or add one with --allow-host.',
+  ),
 } as const satisfies Record<string, ErrorSpec>
 
 export type ErrorCode = keyof typeof ERRORS

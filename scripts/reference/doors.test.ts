@@ -33,8 +33,13 @@ test('routes of the HTTP ports', async () => {
     admin: nobody as AdminService,
     token: undefined,
     doors: quietDoors(),
+    hosts: new Set(),
   })
-  const memory = await createMemoryHttp(nobody as MemoryNode, nobody as MemoryConfig, quietDoors())
+  const memory = await createMemoryHttp(
+    nobody as MemoryNode,
+    { http: '', allowHosts: [] as readonly string[] } as MemoryConfig,
+    quietDoors(),
+  )
   const operator = createHealthServer({ unhealthy: () => undefined, unready: () => undefined, registry: new OperatorMetrics().registry })
   await operator.ready()
   try {

@@ -59,9 +59,17 @@ function section(method: string, path: string, operation: Operation): string {
 
 export async function httpApiPage(): Promise<string> {
   const storage = await openApiPaths(
-    await createHttpServer({ data: nobody as DataService, admin: nobody as AdminService, token: undefined, doors: nobody as HttpDoors }),
+    await createHttpServer({
+      data: nobody as DataService,
+      admin: nobody as AdminService,
+      token: undefined,
+      doors: nobody as HttpDoors,
+      hosts: new Set(),
+    }),
   )
-  const memory = await openApiPaths(await createMemoryHttp(nobody as MemoryNode, nobody as MemoryConfig, nobody as HttpDoors))
+  const memory = await openApiPaths(
+    await createMemoryHttp(nobody as MemoryNode, { http: '', allowHosts: [] as readonly string[] } as MemoryConfig, nobody as HttpDoors),
+  )
   const sections = (paths: Paths) =>
     Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => section(method, path, operation)),

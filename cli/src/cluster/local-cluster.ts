@@ -52,6 +52,8 @@ export interface LocalClusterOptions {
   readonly memory: number | undefined
   /** Of each memory node, as the node's --cache takes it. */
   readonly cache: string | undefined
+  /** As the nodes' --allow-host takes it. */
+  readonly allowHost: string | undefined
   readonly sliceDurationMs: number | undefined
   readonly restarts: boolean
 }
@@ -292,6 +294,7 @@ function nodeFlags(options: LocalClusterOptions, state: ClusterState, place: Rep
     'token-file': tokenPath,
   }
   if (options.nodeMemory !== undefined) flags.memory = options.nodeMemory
+  if (options.allowHost !== undefined) flags['allow-host'] = options.allowHost
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
 }
 
@@ -306,6 +309,7 @@ function memoryFlags(options: LocalClusterOptions, state: ClusterState, place: R
     http: place.http,
     cache: options.cache ?? DEFAULT_CACHE,
   }
+  if (options.allowHost !== undefined) flags['allow-host'] = options.allowHost
   return Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
 }
 

@@ -23,6 +23,7 @@ interface UpOptions {
   readonly nodeMemory?: string
   readonly memory?: number
   readonly cache?: string
+  readonly allowHost?: string
   readonly sliceDurationMs?: number
   readonly restart: boolean
   readonly untilStdinEnds?: true
@@ -42,6 +43,7 @@ export function addUp(program: Command): void {
       .option('--node-memory <size>', 'memory of each storage node, like 512MiB')
       .option('--memory <n>', 'nodes of the memory tier, for each group (default: what the folder has, or 0)', parseWhole(0, 16))
       .option('--cache <size>', 'cache of each memory node, like 1GiB (default: 256MiB)')
+      .option('--allow-host <names>', 'names by which the HTTP ports may be asked beside localhost, with commas between')
       .option('--slice-duration-ms <ms>', 'length of a time slice, fixed when the cluster is created', parseWhole(1000, 0xffffffff))
       .option('--no-restart', 'leave a node down that ended by itself')
       .option('--until-stdin-ends', 'stop when standard input ends: for programs, whose death nothing should outlive'),
@@ -63,10 +65,10 @@ async function run(options: UpOptions): Promise<void> {
   const progress = { isServing: false }
   try {
     lock = await DataLock.take(folder, (line) => say('cleanup', { message: line }, line))
-    const { replicas, groups, port, nodeMemory, memory, cache, sliceDurationMs, restart } = options
+    const { replicas, groups, port, nodeMemory, memory, cache, allowHost, sliceDurationMs, restart } = options
     const events = reporter(say, progress)
     cluster = await LocalCluster.open(
-      { folder, replicas, groups, port, nodeMemory, memory, cache, sliceDurationMs, restarts: restart },
+      { folder, replicas, groups, port, nodeMemory, memory, cache, allowHost, sliceDurationMs, restarts: restart },
       lock,
       events,
     )

@@ -90,7 +90,8 @@ function addVolumeRoute({ app: plain, admin, token }: Target): void {
 
 /** Compares hashes, so that neither length nor content leaks by timing. */
 function authorize(request: FastifyRequest, token: string | undefined): void {
-  const given = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+  // The scheme's case does not matter (RFC 9110), the token's does.
+  const given = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
   const hash = (text: string) => createHash('sha256').update(text).digest()
   if (token === undefined)
     throw new ThermoclineError('unauthorized', 'this node was started without a token file and takes no admin writes')

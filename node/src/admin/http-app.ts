@@ -6,6 +6,7 @@ import swagger from '@fastify/swagger'
 import { MAX_SERIES_BYTES, MAX_VALUE_BYTES, ThermoclineError } from '@thermocline/protocol'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { type AllowedHosts, checkAskedBy } from './asked-host.ts'
 import { errorHandlers } from './http-errors.ts'
 import { boundHttpTraffic, HTTP_CHECK_MS, type HttpDoors } from './http-traffic.ts'
 
@@ -33,9 +34,10 @@ export interface HttpAppOptions {
   readonly logger?: FastifyBaseLogger | undefined
   readonly addRoutes: (app: FastifyInstance) => void
   readonly doors: HttpDoors
+  readonly hosts: AllowedHosts
 }
 
-export async function createHttpApp({ title, description, version, logger, addRoutes, doors }: HttpAppOptions): Promise<HttpServer> {
+export async function createHttpApp({ title, description, version, logger, addRoutes, doors, hosts }: HttpAppOptions): Promise<HttpServer> {
   const { onError, onMalformed } = errorHandlers(doors.complaints)
   const app = fastify({
     ...(logger === undefined ? {} : { loggerInstance: logger }),
@@ -56,6 +58,7 @@ export async function createHttpApp({ title, description, version, logger, addRo
     throw new ThermoclineError('not_found', `${request.method} ${request.url.slice(0, 200)} is no route; /openapi.json lists them`)
   })
   boundHttpTraffic(app, doors)
+  app.addHook('onRequest', async (request) => checkAskedBy(request.headers, hosts))
   await app.register(swagger, {
     openapi: {
       info: { title, description, version: '' },

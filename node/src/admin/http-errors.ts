@@ -7,7 +7,7 @@ import type { Complaints } from '../doors/complaints.ts'
 import { sourceOf } from '../doors/source.ts'
 
 /** Refusals that say something about who asks. */
-const REPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized'])
+const REPORTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['unauthorized', 'forbidden'])
 /** A wrong value is quoted up to here. */
 const MAX_SHOWN_CHARS = 80
 

@@ -21,6 +21,7 @@ import {
 } from '@thermocline/protocol'
 import type { NodeRequest } from '../doors/node-request.ts'
 import { quietDoors } from '../doors/quiet-doors.fixture.ts'
+import { allowedHosts } from './asked-host.ts'
 import { createHttpServer } from './http-server.ts'
 import type { AdminService, DataService, NodeStatus } from './ports.ts'
 
@@ -189,7 +190,7 @@ class FakeAdmin implements AdminService {
 async function server(t: TestContext, { token }: { token: string | undefined } = { token: TOKEN }) {
   const data = new FakeData()
   const admin = new FakeAdmin()
-  const http = await createHttpServer({ data, admin, token, doors: quietDoors() })
+  const http = await createHttpServer({ data, admin, token, doors: quietDoors(), hosts: allowedHosts('127.0.0.1:0', []) })
   t.after(() => http.close())
   return { data, admin, http, inject: http.app.inject.bind(http.app) }
 }
@@ -343,15 +344,43 @@ test('the topology is written with the token and a newer epoch only, and watched
   assert.equal(refused.statusCode, 401)
 })
 
+test('by another name, or for a page of another site, no route answers', async (t) => {
+  const { inject, data } = await server(t)
+  const strangers = [
+    { host: 'evil.example:7401' },
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ]
+  const routes = ['/healthz', '/metrics', '/openapi.json', '/v1/admin/status', '/v1/series/s/records', '/nowhere']
+  for (const headers of strangers) {
+    for (const url of routes) {
+      const answer = await inject({ url, headers })
+      assert.deepEqual([url, answer.statusCode, answer.json().code], [url, 403, 'forbidden'])
+    }
+    const written = await inject({ method: 'POST', url: '/v1/series/s/records', payload: 'x', headers })
+    assert.equal(written.statusCode, 403)
+  }
+  assert.deepEqual([data.records.size, data.callers.length], [0, 0])
+  const own = await inject({
+    url: '/v1/admin/status',
+    headers: { host: '127.0.0.1:1', origin: 'http://127.0.0.1:1', 'sec-fetch-site': 'same-origin' },
+  })
+  assert.equal(own.statusCode, 200)
+})
+
 test('a foreign volume: the process is sound and serves nothing; only who has the token moves it aside', async (t) => {
   const { admin, inject } = await server(t)
   const url = '/v1/admin/volume/set-aside'
-  const post = (token: string) => inject({ method: 'POST', url, headers: { authorization: `Bearer ${token}` } })
+  const post = (token: string, scheme = 'Bearer') => inject({ method: 'POST', url, headers: { authorization: `${scheme} ${token}` } })
   assert.equal((await post(TOKEN)).statusCode, 400)
   admin.state = 'foreign'
   assert.deepEqual([(await inject({ url: '/healthz' })).statusCode, (await inject({ url: '/readyz' })).statusCode], [200, 503])
   assert.equal((await post('other')).statusCode, 401)
-  assert.deepEqual((await post(TOKEN)).json(), { path: '/data/aside' })
+  assert.equal((await post(TOKEN.toUpperCase())).statusCode, 401)
+  assert.equal((await post(TOKEN, 'Basic')).statusCode, 401)
+  for (const scheme of ['Bearer', 'bearer', 'BEARER']) assert.deepEqual((await post(TOKEN, scheme)).json(), { path: '/data/aside' })
 })
 
 test('health, readiness, status, digests, metrics and the OpenAPI document', async (t) => {

@@ -1,6 +1,7 @@
 /** The HTTP port of a storage node. */
 import type { FastifyBaseLogger } from 'fastify'
 import { addAdminRoutes } from './admin-routes.ts'
+import type { AllowedHosts } from './asked-host.ts'
 import { addDataRoutes } from './data-routes.ts'
 import { createHttpApp, type HttpServer } from './http-app.ts'
 import type { HttpDoors } from './http-traffic.ts'
@@ -13,16 +14,19 @@ export interface HttpServerOptions {
   /** What admin writes must carry as bearer token; undefined refuses them all. */
   readonly token: string | undefined
   readonly doors: HttpDoors
+  /** Names that the port answers to. */
+  readonly hosts: AllowedHosts
   readonly logger?: FastifyBaseLogger | undefined
 }
 
-export function createHttpServer({ data, admin, token, doors, logger }: HttpServerOptions): Promise<HttpServer> {
+export function createHttpServer({ data, admin, token, doors, hosts, logger }: HttpServerOptions): Promise<HttpServer> {
   return createHttpApp({
     title: 'Thermocline node',
     description: 'Admin and data API of one replica',
     version: () => admin.status().version,
     logger,
     doors,
+    hosts,
     addRoutes: (app) => {
       addAdminRoutes({ app, admin, token })
       addDataRoutes({ app, data, admin })

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { Complaints, type Fields } from '../doors/complaints.ts'
 import { Traffic } from '../doors/traffic.ts'
 import { STALLED_LOOKS } from '../doors/unfinished-frames.ts'
+import { allowedHosts } from './asked-host.ts'
 import { createHttpApp } from './http-app.ts'
 import { HTTP_HEAD_TIMEOUT_MS, MAX_HTTP_CONNECTIONS } from './http-traffic.ts'
 
@@ -23,6 +24,7 @@ async function start(t: TestContext) {
     description: '',
     version: () => '',
     doors: { traffic, complaints },
+    hosts: allowedHosts('127.0.0.1:0', []),
     addRoutes: (routes) => {
       routes.put('/bytes', async (request) => ({ bytes: (request.body as Buffer).length }))
       routes.get('/large', async () => ANSWER)

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { DEFAULT_DATA_PORT, DEFAULT_HTTP_PORT, type Flags, MAX_GROUPS, MAX_MEMORY_MACHINES, readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
 import type { TrafficLimits } from '../../doors/traffic.ts'
-import { address, logLevel, size, whole } from '../../flag-values.ts'
+import { address, hosts, logLevel, size, whole } from '../../flag-values.ts'
 
 export interface MemoryConfig {
   readonly role: 'memory'
@@ -13,6 +13,8 @@ export interface MemoryConfig {
   readonly storage: readonly string[]
   readonly listen: string
   readonly http: string
+  /** Names by which the HTTP port may be asked, beside those that it always answers to. */
+  readonly allowHosts: readonly string[]
   readonly cacheBytes: number
   /** Undefined: in process memory. */
   readonly cacheDir: string | undefined
@@ -53,6 +55,12 @@ export const MEMORY_FLAGS = {
     fallback: `127.0.0.1:${DEFAULT_HTTP_PORT}`,
     about: 'Where the HTTP port listens, host:port; port 0 picks a free one.',
   },
+  'allow-host': {
+    env: 'THERMOCLINE_ALLOW_HOST',
+    fallback: '',
+    about:
+      'Names by which the HTTP port may be asked, with commas between: a Host or Origin header with another one is refused; * is any. On loopback localhost, 127.0.0.1 and [::1] are always allowed; elsewhere any name is, unless some are given here.',
+  },
   cache: {
     env: 'THERMOCLINE_CACHE',
     fallback: '1GiB',
@@ -86,6 +94,7 @@ const schema = z.strictObject({
     .pipe(z.array(address)),
   listen: address,
   http: address,
+  'allow-host': hosts,
   cache: size(MIN_CACHE_BYTES),
   'cache-dir': z.string(),
   prefetch: z.enum(['on', 'off'], 'expected on or off'),
@@ -112,6 +121,7 @@ export function readMemoryConfig(
     storage: data.storage,
     listen: data.listen,
     http: data.http,
+    allowHosts: data['allow-host'],
     cacheBytes: data.cache,
     cacheDir: data['cache-dir'] === '' ? undefined : data['cache-dir'],
     prefetch: data.prefetch === 'on',

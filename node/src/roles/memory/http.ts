@@ -2,7 +2,16 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { addHealthRoutes, addTopologyRoute, createHttpApp, failures, type HttpDoors, type HttpServer, none } from '../../admin/mod.ts'
+import {
+  addHealthRoutes,
+  addTopologyRoute,
+  allowedHosts,
+  createHttpApp,
+  failures,
+  type HttpDoors,
+  type HttpServer,
+  none,
+} from '../../admin/mod.ts'
 import { VERSION } from '../../version.ts'
 import type { MemoryConfig } from './config.ts'
 import { figuresOf } from './figures.ts'
@@ -23,6 +32,7 @@ export function createMemoryHttp(
     version: () => VERSION,
     logger,
     doors,
+    hosts: allowedHosts(config.http, config.allowHosts),
     addRoutes: (app) => {
       addHealthRoutes(app, () => ({ state: node.state, reason: reasonOf(node) }))
       addStatusRoute(app, node, config)
