@@ -2,12 +2,15 @@
 import { hostname } from 'node:os'
 import { readFlags } from '@thermocline/protocol'
 import { z } from 'zod'
+import { GRANT_NAMES, type PodTemplateGrants } from './plan/pod-template-grants.ts'
 
 export interface OperatorConfig {
   /** Empty: all. */
   readonly namespaces: readonly string[]
   readonly image: string
   readonly clusterDomain: string
+  /** What podTemplates of resources may set. */
+  readonly podTemplateGrants: PodTemplateGrants
   readonly tokenKeyFile: string
   readonly leaseNamespace: string
   readonly leaseName: string
@@ -24,6 +27,11 @@ export const FLAGS = {
   namespaces: { env: 'THERMOCLINE_NAMESPACES', fallback: '', about: 'Namespaces whose resources are served, with commas; empty: all.' },
   image: { env: 'THERMOCLINE_NODE_IMAGE', fallback: undefined, about: 'Image of nodes whose resource names none. Required.' },
   'cluster-domain': { env: 'THERMOCLINE_CLUSTER_DOMAIN', fallback: 'cluster.local', about: 'The domain of the cluster’s DNS.' },
+  'pod-template-grants': {
+    env: 'THERMOCLINE_POD_TEMPLATE_GRANTS',
+    fallback: '',
+    about: `What spec.podTemplate of resources may set besides what is harmless, with commas: ${GRANT_NAMES.join(', ')}.`,
+  },
   'token-key-file': {
     env: 'THERMOCLINE_TOKEN_KEY_FILE',
     fallback: undefined,
@@ -56,6 +64,10 @@ const schema = z.strictObject({
     .refine((names) => names.every((one) => NAME.test(one)), 'expected names of namespaces with commas between them'),
   image: z.string('is required').min(1, 'expected an image'),
   'cluster-domain': z.string().regex(/^[a-z0-9.-]+$/, 'expected a domain like cluster.local'),
+  'pod-template-grants': z
+    .string()
+    .transform((text) => text.split(',').flatMap((one) => (one.trim() === '' ? [] : [one.trim()])))
+    .pipe(z.array(z.enum(GRANT_NAMES, `expected some of ${GRANT_NAMES.join(', ')}, with commas between them`))),
   'token-key-file': z.string('is required').min(1, 'expected a file'),
   'lease-namespace': name,
   'lease-name': name,
@@ -82,6 +94,7 @@ export function readConfig(args: readonly string[], env: Readonly<Record<string,
     namespaces: data.namespaces,
     image: data.image,
     clusterDomain: data['cluster-domain'],
+    podTemplateGrants: new Set(data['pod-template-grants']),
     tokenKeyFile: data['token-key-file'],
     leaseNamespace: data['lease-namespace'],
     leaseName: data['lease-name'],

@@ -31,7 +31,7 @@ const DISCOVER_AGAIN_MS = 2000
 
 export type OperatorSettings = Pick<
   OperatorConfig,
-  'namespaces' | 'image' | 'clusterDomain' | 'leaseNamespace' | 'leaseName' | 'identity' | 'workers' | 'watchNodes'
+  'namespaces' | 'image' | 'clusterDomain' | 'podTemplateGrants' | 'leaseNamespace' | 'leaseName' | 'identity' | 'workers' | 'watchNodes'
 >
 
 export interface OperatorParts {
@@ -79,6 +79,7 @@ export class Operator {
       tokenKey,
       clusterDomain: settings.clusterDomain,
       defaultImage: settings.image,
+      podTemplateGrants: settings.podTemplateGrants,
       isLeading: () => this.elector.isLeading,
     }
     this.controllers = [paxosGroupController(context, settings.workers), memoryGroupController(context, settings.workers)]

@@ -69,6 +69,7 @@ export class SimOperator {
       namespaces: [],
       image,
       clusterDomain: 'cluster.local',
+      podTemplateGrants: new Set(),
       leaseNamespace: 'system',
       leaseName: 'operator',
       identity: name,

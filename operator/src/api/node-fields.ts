@@ -39,7 +39,8 @@ export const podTemplate = z
       .meta({ description: 'Labels and annotations added to the pods.' }),
     spec: z.record(z.string(), z.unknown()).optional().meta({
       'x-kubernetes-preserve-unknown-fields': true,
-      description: 'Any part of a pod’s spec, merged strategically: lists by name.',
+      description:
+        'Any part of a pod’s spec, merged strategically: lists by name. What gives rights, secrets or commands needs a grant of the operator’s chart (podTemplate.grants).',
     }),
   })
   .optional()

@@ -1,6 +1,7 @@
 /** What a pass is handed. */
 import type { Topology } from '@thermocline/protocol'
 import type { NodeAdmin } from '../cluster-admin/node-admin.ts'
+import type { PodTemplateGrants } from '../plan/pod-template-grants.ts'
 import type { Applier, EventRecorder, Resource, World } from '../runtime/mod.ts'
 import type { Cluster } from '../specs/cluster.ts'
 import type { OperatorMetrics } from '../telemetry/metrics.ts'
@@ -19,6 +20,8 @@ export interface ReconcileContext extends World {
   readonly tokenKey: string
   readonly clusterDomain: string
   readonly defaultImage: string
+  /** What podTemplates may set. */
+  readonly podTemplateGrants: PodTemplateGrants
   /** False once another operator may lead: nothing more is written. */
   readonly isLeading: () => boolean
 }

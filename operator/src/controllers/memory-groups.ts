@@ -2,6 +2,7 @@
 import { LABELS } from '../api/names.ts'
 import { acceptMemorySpec, type Candidate, servingOf } from '../plan/memory-acceptance.ts'
 import type { Observed } from '../plan/observed.ts'
+import type { PodTemplateGrants } from '../plan/pod-template-grants.ts'
 import { type KubeObject, keyOf, type ObjectAt } from '../runtime/mod.ts'
 import { viewPod } from './views.ts'
 import { haveMemorySynced, type Watches } from './watches.ts'
@@ -32,12 +33,12 @@ function candidateOf({ metadata }: KubeObject): Candidate {
 }
 
 /** For the topology of the PaxosGroup at `at`. */
-export function servingMemory(watches: Watches, at: ObjectAt): Observed['memory'] {
+export function servingMemory(watches: Watches, at: ObjectAt, grants: PodTemplateGrants): Observed['memory'] {
   if (!haveMemorySynced(watches)) return 'unknown'
   const resource = servingGroup(watches, at)
   if (resource === undefined) return 'none'
   const { name, uid = '' } = resource.metadata
-  const accepted = acceptMemorySpec(resource)
+  const accepted = acceptMemorySpec(resource, grants)
   // Those that were made for another cluster, before the resource was changed to name this one, are not of it.
   const pods = memoryPodsOf(watches, { namespace: at.namespace, name })
     .filter(({ metadata }) => metadata.labels?.[LABELS.paxosGroup] === at.name)

@@ -7,18 +7,29 @@ import { claimOf, clusterWith, observedWith } from './observed.fixture.ts'
 import type { Observed } from './observed.ts'
 
 const refusalOf = (spec: Record<string, unknown>, name = 'orders'): string => {
-  const accepted = acceptSpec({ metadata: { name }, spec })
+  const accepted = acceptSpec({ metadata: { name }, spec }, new Set())
   return 'spec' in accepted ? 'accepted' : `${accepted.reason}: ${accepted.message}`
 }
 
 test('an empty spec is accepted, with all defaults', () => {
-  const accepted = acceptSpec({ metadata: { name: 'orders' } })
+  const accepted = acceptSpec({ metadata: { name: 'orders' } }, new Set())
   assert.ok('spec' in accepted)
   assert.deepEqual([accepted.spec.groups, accepted.spec.replicas, accepted.spec.storage.size], [1, 3, '10Gi'])
 })
 
 for (const [what, spec, wanted] of [
   ['a field that is unknown', { sise: 1 }, /^Invalid: spec: .*"?sise"?/],
+  [
+    'a pod with rights of the host',
+    { podTemplate: { spec: { hostNetwork: true } } },
+    /^PodTemplateNotGranted: spec\.podTemplate\.spec\.hostNetwork: true needs the grant hostNamespaces/,
+  ],
+  [
+    'the Secret of another cluster',
+    { podTemplate: { spec: { volumes: [{ name: 's', secret: { secretName: 'billing-admin' } }] } } },
+    /^PodTemplateNotGranted: .*"billing-admin" needs the grant secrets/,
+  ],
+  ['its own Secret', { podTemplate: { spec: { volumes: [{ name: 's', secret: { secretName: 'orders-admin' } }] } } }, /^accepted$/],
   ['a type that is wrong', { groups: 'two' }, /^Invalid: spec\.groups: .*expected number/],
   ['an even number of replicas', { replicas: 4 }, /^Invalid: spec\.replicas: must be 3 or 5/],
   ['a size that is none', { storage: { size: 'big' } }, /^Invalid: spec\.storage\.size: expected a quantity like 10Gi/],

@@ -3,10 +3,12 @@
  * comparison with what is there leave the rest to the operator. Each reason names the field, its value and what to do.
  */
 import type { z } from 'zod'
+import { adminSecretName } from '../api/names.ts'
 import { type PaxosGroupSpec, paxosGroupSpecSchema } from '../api/paxos-group.ts'
 import { formatBytes, formatDuration, parseBytes, parseDuration } from '../api/quantity.ts'
 import { isSliceDuration, PAXOS_GROUP_RULES, type Rule } from '../api/rules.ts'
 import type { Observed } from './observed.ts'
+import { type PodTemplateGrants, refusePodTemplate } from './pod-template-grants.ts'
 
 export type Acceptance<Spec = PaxosGroupSpec> = { readonly spec: Spec } | Refusal
 
@@ -20,15 +22,17 @@ export interface Judged {
   readonly spec?: unknown
 }
 
-export function acceptSpec(resource: Judged): Acceptance {
-  return accept(resource, { schema: paxosGroupSpecSchema, rules: PAXOS_GROUP_RULES, check: checkSizes })
+export function acceptSpec(resource: Judged, grants: PodTemplateGrants): Acceptance {
+  const own = new Set([adminSecretName(resource.metadata.name)])
+  const check = (spec: PaxosGroupSpec): Refusal | undefined => checkSizes(spec) ?? refusePodTemplate(spec.podTemplate, grants, own)
+  return accept(resource, { schema: paxosGroupSpecSchema, rules: PAXOS_GROUP_RULES, check })
 }
 
 interface Means<Spec> {
   readonly schema: z.ZodType<Spec>
   readonly rules: readonly Rule[]
-  /** What neither says: what is wrong, in words. */
-  readonly check: (spec: Spec) => string | undefined
+  /** What neither says. */
+  readonly check: (spec: Spec) => Refusal | undefined
 }
 
 /** By its schema, by the rules that a server without CEL leaves out, and by what only the operator compares. */
@@ -43,15 +47,21 @@ export function accept<Spec>(resource: Judged, { schema, rules, check }: Means<S
   for (const rule of rules) {
     if (rule.isTransition !== true && !rule.holds(at(full, rule.path), undefined)) return { reason: 'Invalid', message: rule.message }
   }
-  const message = check(spec)
-  return message === undefined ? { spec } : { reason: 'Invalid', message }
+  return check(spec) ?? { spec }
 }
+
+export const invalid = (message: string | undefined): Refusal | undefined =>
+  message === undefined ? undefined : { reason: 'Invalid', message }
 
 function at(root: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, name) => (value as Fields | undefined)?.[name], root)
 }
 
-function checkSizes(spec: PaxosGroupSpec): string | undefined {
+function checkSizes(spec: PaxosGroupSpec): Refusal | undefined {
+  return invalid(faultOfSizes(spec))
+}
+
+function faultOfSizes(spec: PaxosGroupSpec): string | undefined {
   const logBytes = parseBytes(spec.limits.logBytes) as number
   if (logBytes < MIN_LOG_BYTES) return `spec.limits.logBytes: ${spec.limits.logBytes} is less than 64Mi`
   const storageBytes = parseBytes(spec.storage.size) as number

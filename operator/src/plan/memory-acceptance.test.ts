@@ -4,12 +4,12 @@ import { test } from 'node:test'
 import { acceptMemorySpec, refuseReference, servingOf } from './memory-acceptance.ts'
 
 const refusalOf = (spec: Record<string, unknown>, name = 'cache'): string => {
-  const accepted = acceptMemorySpec({ metadata: { name }, spec: { paxosGroupRef: { name: 'orders' }, ...spec } })
+  const accepted = acceptMemorySpec({ metadata: { name }, spec: { paxosGroupRef: { name: 'orders' }, ...spec } }, new Set())
   return 'spec' in accepted ? 'accepted' : `${accepted.reason}: ${accepted.message}`
 }
 
 test('a reference alone is accepted, with all defaults, and the defaults fit each other', () => {
-  const accepted = acceptMemorySpec({ metadata: { name: 'cache' }, spec: { paxosGroupRef: { name: 'orders' } } })
+  const accepted = acceptMemorySpec({ metadata: { name: 'cache' }, spec: { paxosGroupRef: { name: 'orders' } } }, new Set())
   assert.ok('spec' in accepted)
   const { groups, replicas, cache, newerThan, trafficPercent, warmUp } = accepted.spec
   assert.deepEqual([groups, replicas, cache.size, newerThan, trafficPercent, warmUp.duration], [undefined, 2, '1Gi', undefined, 100, '30s'])
@@ -18,6 +18,11 @@ test('a reference alone is accepted, with all defaults, and the defaults fit eac
 const memory = (limit: string, size: string): Record<string, unknown> => ({ cache: { size }, resources: { limits: { memory: limit } } })
 
 for (const [what, spec, wanted] of [
+  [
+    'the Secret of its cluster',
+    { podTemplate: { spec: { volumes: [{ name: 's', secret: { secretName: 'orders-admin' } }] } } },
+    /^PodTemplateNotGranted: .*"orders-admin" needs the grant secrets/,
+  ],
   ['no reference', { paxosGroupRef: undefined }, /^Invalid: spec\.paxosGroupRef: .*expected object/],
   [
     'a namespace in the reference',

@@ -2,17 +2,23 @@
 import { type MemoryGroupSpec, memoryGroupSpecSchema } from '../api/memory-group.ts'
 import { parseBytes } from '../api/quantity.ts'
 import { isNewerThan, MEMORY_GROUP_RULES } from '../api/rules.ts'
-import { type Acceptance, accept, type Judged, type Refusal } from './acceptance.ts'
+import { type Acceptance, accept, invalid, type Judged, type Refusal } from './acceptance.ts'
+import { type PodTemplateGrants, refusePodTemplate } from './pod-template-grants.ts'
 
 const MIN_CACHE_BYTES = 32 * 1024 * 1024
 /** What the process takes beside its cache. */
 const PROCESS_BYTES = 192 * 1024 * 1024
 
-export function acceptMemorySpec(resource: Judged): Acceptance<MemoryGroupSpec> {
+/** A memory node has no Secret of its own. */
+const NO_SECRETS: ReadonlySet<string> = new Set()
+
+export function acceptMemorySpec(resource: Judged, grants: PodTemplateGrants): Acceptance<MemoryGroupSpec> {
+  const check = (spec: MemoryGroupSpec): Refusal | undefined =>
+    invalid(faultOf(spec)) ?? refusePodTemplate(spec.podTemplate, grants, NO_SECRETS)
   return accept(resource, { schema: memoryGroupSpecSchema, rules: MEMORY_GROUP_RULES, check })
 }
 
-function check({ cache, newerThan, resources }: MemoryGroupSpec): string | undefined {
+function faultOf({ cache, newerThan, resources }: MemoryGroupSpec): string | undefined {
   const cacheBytes = parseBytes(cache.size) as number
   if (cacheBytes < MIN_CACHE_BYTES) return `spec.cache.size: ${cache.size} is less than 32Mi`
   if (newerThan !== undefined && !isNewerThan(newerThan)) return `spec.newerThan: ${newerThan} is not from 1s to 36500d`

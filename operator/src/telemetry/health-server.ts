@@ -2,6 +2,12 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 
+/** Nobody has anything to upload. */
+const MAX_BODY_BYTES = 1024
+const HEAD_TIMEOUT_MS = 5000
+const REQUEST_TIMEOUT_MS = 10_000
+const CHECK_MS = 1000
+
 export interface HealthOptions {
   /** A reason why the process should be restarted, if there is one. */
   readonly unhealthy: () => string | undefined
@@ -11,7 +17,12 @@ export interface HealthOptions {
 }
 
 export function createHealthServer({ unhealthy, unready, registry }: HealthOptions): FastifyInstance {
-  const app = Fastify({ logger: false })
+  const app = Fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEAD_TIMEOUT_MS, connectionsCheckingInterval: CHECK_MS },
+  })
   const answer = (path: string, reasonOf: () => string | undefined): void => {
     app.get(path, async (_request, reply) => {
       const reason = reasonOf()

@@ -26,7 +26,7 @@ export async function reconcileMemoryGroup(context: ReconcileContext, key: strin
   if (resource === undefined || resource.metadata.deletionTimestamp !== undefined) return { result: 'done', changed: false }
   const before = readStatus(resource)
   const { generation = 0, uid = '' } = resource.metadata
-  const accepted = acceptMemorySpec(resource)
+  const accepted = acceptMemorySpec(resource, context.podTemplateGrants)
   const served = 'spec' in accepted ? { namespace, name: accepted.spec.paxosGroupRef.name } : undefined
   const refusal = 'spec' in accepted ? refuseReference(name, referenceOf(context, resource, accepted.spec.paxosGroupRef.name)) : accepted
   if (!('spec' in accepted) || served === undefined || refusal !== undefined) {

@@ -6,6 +6,7 @@ import { bootstrapName, claimName, groupName, LABELS, podName } from '../../api/
 import type { PaxosGroupSpec, PaxosGroupStatus } from '../../api/paxos-group.ts'
 import type { NodeAdmin } from '../../cluster-admin/node-admin.ts'
 import type { Bootstrap, NodeFacts, Observed, ObservedNode, ObservedPod, ObservedReplica } from '../../plan/observed.ts'
+import type { PodTemplateGrants } from '../../plan/pod-template-grants.ts'
 import { type Clock, type Kube, type ObjectAt, RESOURCES } from '../../runtime/mod.ts'
 import { servingMemory } from '../memory-groups.ts'
 import { hostOfNode, viewClaim, viewNode, viewPod, viewStatefulSet } from '../views.ts'
@@ -15,6 +16,7 @@ import { cached, type Watches } from '../watches.ts'
 const MAX_ASKED = 64
 
 export interface ObserveContext {
+  readonly podTemplateGrants: PodTemplateGrants
   readonly kube: Kube
   readonly clock: Clock
   readonly watches: Watches
@@ -55,7 +57,7 @@ export async function observe(context: ObserveContext, subject: Subject): Promis
     nodes,
     canSeeNodes: watches.nodes?.hasSynced === true && watches.volumes?.hasSynced === true,
     topology: await newestTopology(context, `${namespace}/${name}`, facts),
-    memory: servingMemory(watches, { namespace, name }),
+    memory: servingMemory(watches, { namespace, name }, context.podTemplateGrants),
   }
 }
 

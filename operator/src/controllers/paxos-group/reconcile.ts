@@ -35,7 +35,7 @@ export async function reconcile(context: ReconcileContext, key: string): Promise
     return changed ? { result: 'again', afterMs: ORPHANS_AGAIN_MS, changed } : { result: 'done', changed }
   }
   const status = readStatus(resource)
-  const accepted = acceptSpec({ metadata: resource.metadata, spec: resource.spec })
+  const accepted = acceptSpec({ metadata: resource.metadata, spec: resource.spec }, context.podTemplateGrants)
   if (resource.metadata.deletionTimestamp !== undefined) return await remove(context, resource)
   if (!('spec' in accepted)) {
     const refused = refusedStatus(status, accepted, context.clock.wallMs(), resource.metadata.generation ?? 0)
