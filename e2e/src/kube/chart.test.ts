@@ -40,7 +40,8 @@ for (const values of Object.keys(VALUE_FILES)) {
       assert.equal(pods.length, 2, 'the operator and the test')
       for (const pod of pods) assert.deepEqual(securityFindings(pod), [])
       // Server-side apply on old servers refuses ports without.
-      for (const port of portsOf(objects)) assert.equal(port.protocol, 'TCP', JSON.stringify(port))
+      for (const port of portsOf(objects))
+        assert.ok(port.protocol === 'TCP' || (port.protocol === 'UDP' && port.port === 53), JSON.stringify(port))
       const rights = grantedRights(objects)
       for (const verb of ['get', 'list', 'watch', 'update', 'delete'] as const) assert.ok(!rights.has(`${verb} secrets`), `${verb} secrets`)
     }
@@ -108,6 +109,91 @@ test('policies and the monitor select the pods of both tiers, by the labels that
       { key: 'app.kubernetes.io/component', operator: 'In', values: ['storage', 'memory'] },
     ],
   })
+})
+
+interface Way {
+  readonly ports: readonly { readonly port: number; readonly protocol: string }[]
+  readonly from?: readonly unknown[]
+  readonly to?: readonly unknown[]
+}
+
+interface Policy {
+  readonly policyTypes: readonly string[]
+  readonly ingress: readonly Way[]
+  readonly egress: readonly Way[]
+}
+
+const policiesOf = async (values: string, more: readonly string[] = []): Promise<Record<string, Policy>> =>
+  Object.fromEntries(
+    named(await render(values, more), 'NetworkPolicy').map(({ metadata, spec }) => [
+      `${metadata.namespace}/${metadata.name}`,
+      spec as unknown as Policy,
+    ]),
+  )
+
+/** Who is at the other end of each port. */
+const wayTo = (ways: readonly Way[], port: number): string =>
+  JSON.stringify(ways.filter(({ ports }) => ports.some((one) => one.port === port)))
+
+test('policies are made by default, for both directions: nodes reach their peers and DNS, the operator the API server and nodes', async () => {
+  const policies = await policiesOf('defaults')
+  assert.deepEqual(Object.keys(policies), [
+    'thermocline/thermocline-operator',
+    'thermocline/thermocline-nodes',
+    'thermocline/thermocline-nodes-memory',
+  ])
+  const [operator, storage, memory] = Object.values(policies) as [Policy, Policy, Policy]
+  const portsTo = ({ egress }: Policy) => egress.map(({ ports }) => ports.map(({ port, protocol }) => `${port}/${protocol}`).join(' '))
+  assert.deepEqual(portsTo(operator), ['443/TCP 6443/TCP', '53/UDP 53/TCP', '7401/TCP'])
+  assert.deepEqual(portsTo(storage), ['53/UDP 53/TCP', '7400/TCP'])
+  assert.deepEqual(portsTo(memory), ['53/UDP 53/TCP', '7400/TCP', '7401/TCP'])
+  for (const { policyTypes, egress } of [operator, storage, memory]) {
+    assert.deepEqual(policyTypes, ['Ingress', 'Egress'])
+    assert.match(wayTo(egress, 53), /kube-system.*169\.254\.20\.10\/32/)
+    // But for the API server, whose address nobody knows, each way out says where to.
+    for (const { ports, to } of egress) assert.ok(ports.some(({ port }) => port === 6443) || (to ?? []).length > 0)
+  }
+  assert.match(wayTo(operator.egress, 7401), /"kubernetes\.io\/metadata\.name":"thermocline".*\["storage","memory"\]/)
+  assert.match(wayTo(storage.egress, 7400), /"app\.kubernetes\.io\/component":"storage"/)
+  assert.doesNotMatch(wayTo(storage.egress, 7400), /memory/)
+  assert.match(wayTo(memory.egress, 7400), /"app\.kubernetes\.io\/component":"storage"/)
+  assert.match(wayTo(memory.egress, 7401), /"app\.kubernetes\.io\/component":"memory"/)
+  assert.match(wayTo(storage.ingress, 7400), /storage.*memory.*thermocline\.dev\/client/)
+  assert.match(wayTo(operator.ingress, 8080), /"app\.kubernetes\.io\/component":"test"/)
+})
+
+test('who reaches nodes, and where nodes resolve names, can be said; everywhere is everywhere', async () => {
+  const set = [
+    'networkPolicy.clients[0].namespaceSelector.matchLabels.team=web',
+    'networkPolicy.httpClients[0].ipBlock.cidr=10.0.0.1/32',
+    'networkPolicy.apiServer.to[0].ipBlock.cidr=10.0.0.2/32',
+    'networkPolicy.dns.to[0].ipBlock.cidr=10.0.0.3/32',
+    'networkPolicy.dns.ports[0]=5353',
+  ]
+  const [operator, storage, memory] = Object.values(
+    await policiesOf(
+      'defaults',
+      set.flatMap((one) => ['--set', one]),
+    ),
+  ) as [Policy, Policy, Policy]
+  for (const nodes of [storage, memory]) {
+    assert.match(wayTo(nodes.ingress, 7400), /"team":"web"/)
+    assert.match(wayTo(nodes.ingress, 7401), /10\.0\.0\.1\/32/)
+    assert.match(wayTo(nodes.egress, 5353), /10\.0\.0\.3\/32/)
+    assert.equal(wayTo(nodes.egress, 53), '[]')
+  }
+  assert.match(wayTo(operator.egress, 6443), /10\.0\.0\.2\/32/)
+  const [everywhere] = Object.values(await policiesOf('cluster-scope'))
+  assert.match(wayTo((everywhere as Policy).egress, 7401), /"namespaceSelector":\{\}/)
+  const [several] = Object.values(await policiesOf('many-namespaces'))
+  assert.match(wayTo((several as Policy).egress, 7401), /"shop".*"billing"/)
+})
+
+test('where namespaces have no names as labels, policies are made on request alone; and none if they are off', async () => {
+  const old = ['--kube-version', '1.20.2']
+  assert.deepEqual(await policiesOf('defaults', old), {})
+  assert.equal(Object.keys(await policiesOf('defaults', [...old, '--set', 'networkPolicy.force=true'])).length, 3)
+  assert.deepEqual(await policiesOf('defaults', ['--set', 'networkPolicy.enabled=false']), {})
 })
 
 test('alerts as they are rendered are rules that Prometheus takes', async () => {
