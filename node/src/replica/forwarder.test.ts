@@ -39,7 +39,7 @@ class Fixture {
       (replica) => this.heard[replica] as number,
     )
     const shape = { opsAt: 0, opCount: 1, seriesFingerprint: 0, isAppend: false }
-    const request = ask(Operation.write, NOTHING, 1e9, (error) => void this.answers.push(error))
+    const request = ask(Operation.write, NOTHING, 1e9, (error) => this.answers.push(error))
     this.write = new PendingWrite(BLOCK, request, shape, { arrivedMs: 0, deadlineMs: 1e9 })
     this.forwarder.send(this.write, 1)
   }

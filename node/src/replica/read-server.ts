@@ -23,8 +23,6 @@ export class ReadServer {
   validations = 0
   fromDisk = 0
   failed = 0
-  /** Reads that are at the disk. */
-  underWay = 0
 
   constructor(engine: Engine) {
     this.engine = engine
@@ -74,7 +72,8 @@ export class ReadServer {
       read.request.reply(0, this.out.subarray(0, written))
       return
     }
-    this.settle(read, this.engine.validateAsync(read.request.body, 0, read.request.body.length))
+    const { body } = read.request
+    this.settle(read, this.engine.validateAsync(body, 0, body.length))
   }
 
   /** Bytes written to `out`; in words, what is wrong with the body. */
@@ -125,14 +124,9 @@ export class ReadServer {
 
   private settle(read: PendingRead, answer: Promise<Uint8Array>): void {
     this.fromDisk++
-    this.underWay++
     answer.then(
-      (bytes) => {
-        this.underWay--
-        read.request.reply(0, bytes)
-      },
+      (bytes) => read.request.reply(0, bytes),
       (error: unknown) => {
-        this.underWay--
         if (isRefusal(error)) {
           this.refuse(read, error)
           return

@@ -19,6 +19,7 @@ import { Requests, type RequestsOptions } from './requests.ts'
 
 const SERIES = encodeSeries('greetings')
 const MAX_READ_BYTES = 100
+const MAX_ANSWERS = 7
 
 function getBody(): Uint8Array {
   const w = new ByteWriter(64)
@@ -44,6 +45,7 @@ function fixture() {
     now: (replica: number) => ({ replica }),
     messages: { forwardAnswer: (out: { replica: number }, id: number, error: number) => sent.push({ replica: out.replica, id, error }) },
   }
+  const world = { answers: 0, votes: true, wanted: [] as number[] }
   const load = (): Load => ({
     writes: requests.waitingWrites,
     writeBytes: requests.waitingWriteBytes,
@@ -52,14 +54,15 @@ function fixture() {
     syncWaitMs: 0,
     isDiskFull: false,
     isMemoryFull: false,
-    answers: 0,
+    answers: world.answers,
   })
   const requests: Requests = new Requests({
-    core: { replica: 0, isActive: true, votes: { has: () => true }, bestLive: () => 0, peek: () => undefined },
+    core: { replica: 0, isActive: true, votes: { has: () => world.votes }, bestLive: () => 0, peek: () => undefined },
     peers,
     proposer: { submit: (write: PendingWrite) => writes.push(write) },
     reader: { submit: (read: PendingRead) => reads.push(read) },
-    limits: { maxWrites: 10, maxWriteBytes: 1e6, maxReads: 10, maxReadBytes: MAX_READ_BYTES, maxAnswers: 10 },
+    rejoin: { want: (block: number) => world.wanted.push(block) },
+    limits: { maxWrites: 10, maxWriteBytes: 1e6, maxReads: 10, maxReadBytes: MAX_READ_BYTES, maxAnswers: MAX_ANSWERS },
     load,
     owns: (block: number) => block === blockOf(SERIES),
     epoch: () => 1,
@@ -67,7 +70,7 @@ function fixture() {
     soon: () => {},
     isStopping: () => false,
   } as unknown as RequestsOptions)
-  return { requests, reads, writes, peers, sent }
+  return { requests, reads, writes, peers, sent, world }
 }
 
 test('a request is handed on as it came, and counted until it is answered', () => {
@@ -115,4 +118,24 @@ test('what a peer forwards is answered by the connection that it came by, or not
   second.answer(ERRORS.unknown.number, new Uint8Array(0))
   assert.equal(sent.length, 1)
   assert.equal(requests.waitingWrites, 0)
+})
+
+test('writes are refused while more answers are remembered than may be; reads go on', () => {
+  const { requests, reads, writes, world } = fixture()
+  world.answers = MAX_ANSWERS
+  const answers: number[] = []
+  requests.submit(ask(Operation.write, writeBody(), 500, (error) => answers.push(error)))
+  requests.submit(ask(Operation.get, getBody(), 500))
+  assert.deepEqual([answers, writes.length, reads.length], [[ERRORS.overloaded.number], 0, 1])
+})
+
+test('a replica that learns the block says so at once, of writes and reads, and learns it before others', () => {
+  const { requests, reads, writes, world } = fixture()
+  world.votes = false
+  const answers: number[] = []
+  requests.submit(ask(Operation.write, writeBody(), 500, (error) => answers.push(error)))
+  requests.submit(ask(Operation.get, getBody(), 500, (error) => answers.push(error)))
+  assert.deepEqual(answers, [ERRORS.unavailable.number, ERRORS.unavailable.number])
+  assert.deepEqual([writes.length, reads.length, requests.waitingWrites, requests.waitingReads], [0, 0, 0, 0])
+  assert.deepEqual(world.wanted, [blockOf(SERIES), blockOf(SERIES)])
 })

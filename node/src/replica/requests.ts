@@ -128,8 +128,8 @@ export class Requests implements RequestCount {
       return
     }
     if (this.isRefused(request, block, admitRead)) return
-    const { reader, now, soon } = this.options
     if (this.isLearnt(request, block)) return
+    const { reader, now, soon } = this.options
     this.counters.reads++
     reader.submit(new PendingRead(block, this.countRead(request), deadlineOf(request, now())))
     soon()
