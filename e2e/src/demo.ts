@@ -1,6 +1,6 @@
 /**
  * `make demo`: a real cluster of three replicas takes real data, serves it newest first, loses a replica under load, then a
- * whole disk, and does not notice. Everything goes through what a user has: the `thermocline` program, the client library, HTTP.
+ * whole disk, has another replica freeze, and does not notice. Everything goes through what a user has: the `thermocline` program, the client library, HTTP.
  *
  * Exit code 0 means that all of it held; otherwise the last lines say what did not.
  */
@@ -15,6 +15,7 @@ import { bad, chapter, command, count, detail, good, millis, seconds, tell } fro
 import { Latencies } from './latencies.ts'
 import { Load } from './load.ts'
 import { handTopology, type ReplicaStatus, replicaStatus } from './node-http.ts'
+import { phaseTable } from './phase.ts'
 import { StorageProcess } from './storage-process.ts'
 import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder.ts'
 import { Up } from './up.ts'
@@ -24,12 +25,15 @@ const CLIENTS = 24
 const WRITES_PER_SECOND = 1500
 const READS_PER_SECOND = 1500
 const LEAST_WRITES_PER_SECOND = 1000
-const SERIES = 300
+const SERIES = 20_000
 const BEFORE_SECONDS = 5
 const DOWN_SECONDS = 8
 const AFTER_SECONDS = 4
 const WIPED_SECONDS = 3
+const FROZEN_SECONDS = 4
 const VICTIM = 1
+/** The replica that freezes: one that the clients are connected to, and not the one that was lost. */
+const FROZEN = 2
 const CATCH_UP_TIMEOUT_MS = 60_000
 const SHOWN = 6
 
@@ -108,18 +112,23 @@ async function loseReplica(up: Up, keep: (node: StorageProcess) => void): Promis
   await watch(load, BEFORE_SECONDS, 'all three replicas')
   const pid = up.pids[VICTIM] as number
   command(`kill -9 ${pid}`)
+  load.enter('killed')
   process.kill(pid, 'SIGKILL')
   await watch(load, DOWN_SECONDS, `replica ${VICTIM} is gone`)
   command(`thermocline node --replica ${VICTIM} …`)
+  load.enter('catching up')
   const beganMs = performance.now()
   const node = StorageProcess.start(up, VICTIM)
   keep(node)
   const lag = await waitUntilLevel(up, node)
   const catchUpMs = performance.now() - beganMs
   good(`replica ${VICTIM} is back and level with the others after ${seconds(catchUpMs)}; it had missed ${count(lag)} entries`)
+  load.enter('quiet again')
   await watch(load, AFTER_SECONDS, 'all three replicas')
   const rejoinMs = await loseDisk(up, load, node, keep)
+  load.enter('quiet again')
   await watch(load, AFTER_SECONDS, 'all three replicas')
+  await freeze(up, load)
   await load.stop()
   return { load, lag, catchUpMs, rejoinMs }
 }
@@ -131,10 +140,12 @@ async function loseDisk(up: Up, load: Load, node: StorageProcess, keep: (node: S
   )
   const data = join(up.folder, `g0-r${VICTIM}`)
   command(`kill -9 …; rm -r ${data}`)
+  load.enter('killed')
   await node.killNow()
   rmSync(data, { recursive: true })
   await watch(load, WIPED_SECONDS, `replica ${VICTIM} is gone`)
   command(`thermocline node --replica ${VICTIM} …`)
+  load.enter('rejoining')
   const beganMs = performance.now()
   const fresh = StorageProcess.start(up, VICTIM)
   keep(fresh)
@@ -145,10 +156,30 @@ async function loseDisk(up: Up, load: Load, node: StorageProcess, keep: (node: S
   return tookMs
 }
 
+async function freeze(up: Up, load: Load): Promise<void> {
+  chapter(
+    'Freeze a replica under load',
+    'Its connections stay open and nothing is answered: a machine that swaps, a disk that hangs. Calls go to the others as well.',
+  )
+  const pid = up.pids[FROZEN] as number
+  command(`kill -STOP ${pid}`)
+  load.enter('frozen')
+  process.kill(pid, 'SIGSTOP')
+  try {
+    await watch(load, FROZEN_SECONDS, `replica ${FROZEN} is frozen`)
+  } finally {
+    command(`kill -CONT ${pid}`)
+    process.kill(pid, 'SIGCONT')
+  }
+  load.enter('thawed')
+  await watch(load, AFTER_SECONDS, 'all three replicas')
+}
+
 /** Shows how far the learner is, until it votes in every block. */
 async function untilVoter(up: Up, node: StorageProcess): Promise<void> {
   const untilMs = performance.now() + CATCH_UP_TIMEOUT_MS
   let shown = ''
+  let shownAtMs = 0
   while (performance.now() < untilMs) {
     const status = await replicaStatus(up.http[VICTIM] as string).catch(() => undefined)
     if (status?.mode === 'Voter') return
@@ -157,8 +188,11 @@ async function untilVoter(up: Up, node: StorageProcess): Promise<void> {
       learner === undefined
         ? ''
         : `replica ${VICTIM} learns: votes in ${count(learner.voting)} of ${count(learner.blocks)} blocks, ${(learner.copiedBytes / 1e6).toFixed(0)} MB copied`
-    if (line !== shown && line !== '') detail(line)
-    shown = line
+    if (line !== shown && line !== '' && performance.now() - shownAtMs > 1000) {
+      detail(line)
+      shown = line
+      shownAtMs = performance.now()
+    }
     if (!node.isRunning) throw new Error(`replica ${VICTIM} did not start again; its log is ${join(up.folder, `g0-r${VICTIM}.log`)}`)
     await delay(200)
   }
@@ -240,7 +274,9 @@ function report(history: History, { load, catchUpMs, rejoinMs, lag }: Outage, to
   ]
   tell()
   for (const [name, value] of rows) tell(`   ${name.padEnd(28)}${value}`)
-  tell('\nA replica was lost, then a disk, and nobody noticed. Run your own: ./thermocline up')
+  tell('\n   Latency in ms, by what was going on:\n')
+  for (const line of phaseTable(load.phases)) tell(`   ${line}`)
+  tell('\nA replica was lost, then a disk, another one froze, and nobody failed. Run your own: ./thermocline up')
 }
 
 async function main(): Promise<void> {

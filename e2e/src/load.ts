@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, connect, ThermoclineError } from '@thermocline/client'
 import { Latencies } from './latencies.ts'
+import { Phase } from './phase.ts'
 
 export interface LoadOptions {
   readonly endpoints: readonly string[]
@@ -39,6 +40,9 @@ export class Load {
   readonly writeLatencies = new Latencies()
   readonly readLatencies = new Latencies()
   readonly failures: string[] = []
+  /** In the order in which they were entered. */
+  readonly phases: Phase[] = []
+  private phase = this.enter('quiet')
   /** Longest time in which no write was acknowledged. */
   longestGapMs = 0
   private readonly options: LoadOptions
@@ -67,6 +71,17 @@ export class Load {
       Array.from({ length: options.clients }, (_, at) => connect({ endpoints, name: `load-${at}`, defaultTimeoutMs })),
     )
     return new Load(options, clients)
+  }
+
+  /** What is due from now on counts as part of this phase; a phase may be entered again. */
+  enter(name: string): Phase {
+    let phase = this.phases.find((known) => known.name === name)
+    if (phase === undefined) {
+      phase = new Phase(name)
+      this.phases.push(phase)
+    }
+    this.phase = phase
+    return phase
   }
 
   get writes(): number {
@@ -109,7 +124,9 @@ export class Load {
   }
 
   private track(call: Promise<void>): void {
+    const { phase } = this
     const guarded = call.catch((error: unknown) => {
+      phase.failures++
       this.failures.push(error instanceof ThermoclineError ? `${error.code}: ${error.message}` : String(error))
     })
     this.open.add(guarded)
@@ -117,6 +134,7 @@ export class Load {
   }
 
   private async write(client: Client, dueMs: number): Promise<void> {
+    const { phase } = this
     const number = this.counter++
     const { series: count, prefix = 'load', valueBytes = 200 } = this.options
     const series = `${prefix}-${number % count}`
@@ -130,6 +148,7 @@ export class Load {
     }
     const nowMs = performance.now()
     this.writeLatencies.add(nowMs - dueMs)
+    phase.writes.add(nowMs - dueMs)
     this.longestGapMs = Math.max(this.longestGapMs, nowMs - this.lastAckMs)
     this.lastAckMs = nowMs
     this.note({ series, id, value })
@@ -146,11 +165,14 @@ export class Load {
   }
 
   private async read(client: Client, dueMs: number): Promise<void> {
+    const { phase } = this
     const known = this.recent[Math.floor(Math.random() * this.recent.length)]
     if (known === undefined) return
     const found = await client.get(known.series, known.id)
     const text = found === undefined ? undefined : Buffer.from(found.value).toString('utf8')
     if (text !== known.value) this.failures.push(`get ${known.series} ${known.id}: acknowledged, but the answer is ${text ?? 'absent'}`)
-    this.readLatencies.add(performance.now() - dueMs)
+    const tookMs = performance.now() - dueMs
+    this.readLatencies.add(tookMs)
+    phase.reads.add(tookMs)
   }
 }
