@@ -42,12 +42,12 @@ Engine& engineOf(napi_env env, const js::Arguments<N>& arguments) {
 }
 
 // What a promise resolves to.
-enum class Result { nothing, bytes, intoBuffer, position };
+enum class Result { nothing, bytes, intoBuffer, positions };
 
 // Runs a task for a promise: at once if the store never waits, so that a simulated run stays in one thread. Throws `overloaded` if too
 // much waits for the pool of reads.
-napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block = 0,
-                     napi_value buffer = nullptr);
+napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result,
+                     napi_value buffer = nullptr, std::vector<uint16_t> blocks = {});
 napi_value positionOf(napi_env env, uint16_t block, const Position& position);
 // Closes the engine on another thread, and settles `handle->closing`.
 void startClose(napi_env env, const std::shared_ptr<Handle>& handle);

@@ -150,6 +150,24 @@ napi_value flush(napi_env env, napi_callback_info info) {
   });
 }
 
+// An ascending list of blocks.
+std::vector<uint16_t> batchOf(napi_env env, napi_value value) {
+  const js::Numbers numbers = js::toNumbers(env, value, "blocks");
+  if (numbers.size == 0 || numbers.size > kMostBatchBlocks) {
+    throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE",
+                      "a batch has " + std::to_string(numbers.size) + " blocks, not 1 to " + std::to_string(kMostBatchBlocks));
+  }
+  std::vector<uint16_t> blocks;
+  for (size_t i = 0; i < numbers.size; i++) {
+    const uint32_t block = numbers.data[i];
+    if (block > UINT16_MAX || (i > 0 && block <= blocks.back())) {
+      throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "block " + std::to_string(block) + " of a batch is not within 0 to 65535 and above the one before it");
+    }
+    blocks.push_back(static_cast<uint16_t>(block));
+  }
+  return blocks;
+}
+
 napi_value snapshotOpen(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
@@ -157,14 +175,24 @@ napi_value snapshotOpen(napi_env env, napi_callback_info info) {
     if (handle->snapshots.size() >= kMostSnapshots) {
       throw EngineError(ErrorKind::error, "overloaded", "there are " + std::to_string(kMostSnapshots) + " snapshots open already");
     }
-    std::shared_ptr<Snapshot> snapshot = handle->engine->snapshotOpen(arguments.block(1));
-    if (snapshot == nullptr) return js::undefined(env);
-    const Position position = snapshot->position;
+    std::shared_ptr<Snapshot> snapshot = handle->engine->snapshotOpen(batchOf(env, arguments[1]));
     const uint32_t number = handle->nextSnapshot++;
     handle->snapshots.emplace(number, std::move(snapshot));
-    const napi_value head = positionOf(env, arguments.block(1), position);
-    js::set(env, head, "handle", js::number(env, number));
-    return head;
+    return js::number(env, number);
+  });
+}
+
+const std::shared_ptr<Snapshot>& snapshotOf(const Handle& handle, uint32_t number) {
+  const auto found = handle.snapshots.find(number);
+  if (found == handle.snapshots.end()) throwBug("there is no open snapshot of that number");
+  return found->second;
+}
+
+napi_value snapshotPlan(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<2> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    return promiseOf(env, Pool::snapshots, handle, Engine::snapshotPlanTask(snapshotOf(*handle, arguments.u32(1, "snapshot"))), Result::bytes);
   });
 }
 
@@ -172,9 +200,8 @@ napi_value snapshotRead(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<3> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
-    const auto found = handle->snapshots.find(arguments.u32(1, "snapshot"));
-    if (found == handle->snapshots.end()) throwBug("there is no open snapshot of that number");
-    return promiseOf(env, Pool::snapshots, handle, Engine::snapshotReadTask(found->second, arguments.u32(2, "maxBytes")), Result::bytes);
+    const std::shared_ptr<Snapshot>& snapshot = snapshotOf(*handle, arguments.u32(1, "snapshot"));
+    return promiseOf(env, Pool::snapshots, handle, Engine::snapshotReadTask(snapshot, arguments.u32(2, "maxBytes")), Result::bytes);
   });
 }
 
@@ -189,8 +216,7 @@ napi_value snapshotClose(napi_env env, napi_callback_info info) {
 napi_value installBegin(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
-    engineOf(env, arguments).installBegin(arguments.block(1));
-    return js::undefined(env);
+    return js::number(env, engineOf(env, arguments).installBegin(batchOf(env, arguments[1])));
   });
 }
 
@@ -199,7 +225,8 @@ napi_value installPart(napi_env env, napi_callback_info info) {
     const Arguments<3> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const js::Span part = arguments.bytes(2, "part");
-    std::unique_ptr<Task> task = handle->engine->installPartTask(arguments.block(1), {reinterpret_cast<const char*>(part.data), part.size});
+    std::unique_ptr<Task> task =
+        handle->engine->installPartTask(arguments.u32(1, "install"), {reinterpret_cast<const char*>(part.data), part.size});
     return promiseOf(env, Pool::install, handle, std::move(task), Result::nothing);
   });
 }
@@ -208,20 +235,41 @@ napi_value installEnd(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
-    const uint16_t block = arguments.block(1);
-    return promiseOf(env, Pool::install, handle, handle->engine->installEndTask(block), Result::position, block);
+    const uint32_t number = arguments.u32(1, "install");
+    std::vector<uint16_t> blocks = handle->engine->installBlocks(number);
+    return promiseOf(env, Pool::install, handle, handle->engine->installEndTask(number), Result::positions, nullptr, std::move(blocks));
   });
 }
 
 napi_value installAbort(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<2> arguments(env, info);
-    engineOf(env, arguments).installAbort(arguments.block(1));
+    engineOf(env, arguments).installAbort(arguments.u32(1, "install"));
     return js::undefined(env);
   });
 }
 
+napi_value tidy(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
+    return promiseOf(env, Pool::tidy, handle, handle->engine->tidyTask(), Result::nothing);
+  });
+}
+
 // ---- Figures
+
+napi_value pressure(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    const Pressure pressure = engineOf(env, arguments).store().pressure();
+    napi_value object;
+    must(napi_create_object(env, &object));
+    js::set(env, object, "level0Tables", js::number(env, static_cast<double>(pressure.level0Tables)));
+    js::set(env, object, "pendingCompactionBytes", js::number(env, static_cast<double>(pressure.pendingCompactionBytes)));
+    return object;
+  });
+}
 
 napi_value stats(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
@@ -262,12 +310,15 @@ void addBlocks(napi_env env, napi_value exports) {
       {"rotate", rotate},
       {"flush", flush},
       {"snapshotOpen", snapshotOpen},
+      {"snapshotPlan", snapshotPlan},
       {"snapshotRead", snapshotRead},
       {"snapshotClose", snapshotClose},
       {"installBegin", installBegin},
       {"installPart", installPart},
       {"installEnd", installEnd},
       {"installAbort", installAbort},
+      {"tidy", tidy},
+      {"pressure", pressure},
       {"stats", stats},
       {"storeOptions", storeOptions},
   };

@@ -89,7 +89,7 @@ napi_value peekAsync(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
     arguments.bytes(5, "out");
-    return promiseOf(env, Pool::peeks, handle, handle->engine->peekTask(block, arguments.part(2, "request")), Result::intoBuffer, block, arguments[5]);
+    return promiseOf(env, Pool::peeks, handle, handle->engine->peekTask(block, arguments.part(2, "request")), Result::intoBuffer, arguments[5]);
   });
 }
 

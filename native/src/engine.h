@@ -136,13 +136,19 @@ class Engine {
   // Null if nothing is frozen.
   std::unique_ptr<Task> flushTask();
 
-  std::shared_ptr<Snapshot> snapshotOpen(uint16_t block);
+  // Of a batch: blocks in ascending order.
+  std::shared_ptr<Snapshot> snapshotOpen(const std::vector<uint16_t>& blocks);
+  // Results in the blocks that are in it, as (u16 block | u48 index | 28 bytes value id)*.
+  static std::unique_ptr<Task> snapshotPlanTask(std::shared_ptr<Snapshot> snapshot);
   static std::unique_ptr<Task> snapshotReadTask(std::shared_ptr<Snapshot> snapshot, size_t maxBytes);
 
-  void installBegin(uint16_t block);
-  std::unique_ptr<Task> installPartTask(uint16_t block, std::string_view part);
-  std::unique_ptr<Task> installEndTask(uint16_t block);
-  void installAbort(uint16_t block);
+  // Returns the number of the install.
+  uint32_t installBegin(const std::vector<uint16_t>& blocks);
+  std::unique_ptr<Task> installPartTask(uint32_t number, std::string_view part);
+  std::unique_ptr<Task> installEndTask(uint32_t number);
+  std::vector<uint16_t> installBlocks(uint32_t number) const;
+  void installAbort(uint32_t number);
+  std::unique_ptr<Task> tidyTask();
 
   // For the figures: a read answered without the disk, or one that has to go there.
   void countRead(bool needsIo) { (needsIo ? needsIo_ : cachedReads_)++; }
@@ -162,8 +168,8 @@ class Engine {
   void load();
   void loadAnswers();
   void loadAnswerRow(BlockState& state, std::string_view row);
-  std::shared_ptr<Install> installOf(uint16_t block) const;
-  void dropFromMemory(BlockState& state);
+  std::shared_ptr<Install> installOf(uint32_t number) const;
+  void dropFromMemory(const std::vector<uint16_t>& blocks);
 
   void breakBlock(BlockState& state);
   size_t checkBatch(const uint8_t* batch, size_t length, uint32_t& sound);
@@ -218,7 +224,8 @@ class Engine {
   bool poisoned_ = false;
   // Not null while an ingest is under way: a flush, or the end of an install.
   std::shared_ptr<const StoreSnapshot> beforeIngest_;
-  std::unordered_map<uint16_t, std::shared_ptr<Install>> installs_;
+  std::unordered_map<uint32_t, std::shared_ptr<Install>> installs_;
+  uint32_t lastInstall_ = 0;
   std::string key_;
   std::string row_;
 

@@ -18,7 +18,8 @@ struct Job {
   std::shared_ptr<Handle> handle;
   std::unique_ptr<Task> task;
   Result result = Result::nothing;
-  uint16_t block = 0;
+  // Whose positions it results in.
+  std::vector<uint16_t> blocks;
   napi_ref buffer = nullptr;
   napi_deferred deferred = nullptr;
   bool failed = false;
@@ -65,8 +66,14 @@ napi_value resultOf(napi_env env, Job& job) {
       break;
     case Result::bytes:
       return js::bytes(env, bytes);
-    case Result::position:
-      return positionOf(env, job.block, job.handle->engine->findBlock(job.block)->position);
+    case Result::positions: {
+      napi_value list;
+      must(napi_create_array_with_length(env, job.blocks.size(), &list));
+      for (uint32_t i = 0; i < job.blocks.size(); i++) {
+        must(napi_set_element(env, list, i, positionOf(env, job.blocks[i], job.handle->engine->findBlock(job.blocks[i])->position)));
+      }
+      return list;
+    }
     case Result::intoBuffer: {
       napi_value buffer;
       must(napi_get_reference_value(env, job.buffer, &buffer));
@@ -178,14 +185,14 @@ class CloseTask final : public Task {
 
 }  // namespace
 
-napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, uint16_t block,
-                     napi_value buffer) {
+napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, napi_value buffer,
+                     std::vector<uint16_t> blocks) {
   auto job = std::make_unique<Job>();
   job->env = env;
   job->handle = handle;
   job->task = std::move(task);
   job->result = result;
-  job->block = block;
+  job->blocks = std::move(blocks);
   if (buffer != nullptr) must(napi_create_reference(env, buffer, 1, &job->buffer));
   return promiseOfJob(env, pool, std::move(job));
 }

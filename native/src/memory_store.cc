@@ -97,6 +97,8 @@ class MemoryStore final : public DeferringStore {
     work();
   }
 
+  Pressure pressure() override { return {}; }
+  void tidy() override {}
   void figures(const std::function<void(const std::string&, double)>& add) override {
     for (int family = 0; family < kFamilyCount; family++) {
       static const char* const names[] = {"storePagesRows", "storeRecordsRows", "storeMetaRows"};
@@ -134,6 +136,8 @@ class MemoryIngest final : public Ingest {
   void removeRange(Family family, std::string_view from, std::string_view to) override {
     ranges_[static_cast<int>(family)].push_back({std::string(from), std::string(to)});
   }
+
+  void endTable(Family, uint64_t) override {}
 
   void prepare() override {}
 

@@ -128,13 +128,18 @@ export interface Native {
   rotate(engine: number): void
   /** Undefined if nothing is frozen. */
   flush(engine: number): Promise<void> | undefined
-  snapshotOpen(engine: number, block: number): (NativePosition & { readonly handle: number }) | undefined
+  /** Blocks come in ascending order. */
+  snapshotOpen(engine: number, blocks: Uint32Array): number
+  /** The blocks that are in it: `(u16 block | u48 index | 28 bytes value id)*`. */
+  snapshotPlan(engine: number, snapshot: number): Promise<Uint8Array>
   snapshotRead(engine: number, snapshot: number, maxBytes: number): Promise<Uint8Array>
   snapshotClose(engine: number, snapshot: number): void
-  installBegin(engine: number, block: number): void
-  installPart(engine: number, block: number, part: Uint8Array): Promise<void>
-  installEnd(engine: number, block: number): Promise<NativePosition>
-  installAbort(engine: number, block: number): void
+  installBegin(engine: number, blocks: Uint32Array): number
+  installPart(engine: number, install: number, part: Uint8Array): Promise<void>
+  installEnd(engine: number, install: number): Promise<NativePosition[]>
+  installAbort(engine: number, install: number): void
+  tidy(engine: number): Promise<void>
+  pressure(engine: number): { level0Tables: number; pendingCompactionBytes: number }
   stats(engine: number): Record<string, number>
   /** The options in force in RocksDB, as text per family; empty over a memory store. */
   storeOptions(engine: number): Record<string, string>

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "rocks_options.h"
+#include "rocks_tidy.h"
 
 namespace thermocline {
 namespace {
@@ -58,7 +59,7 @@ rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier) {
   if (tier == ReadTier::cached) options.read_tier = rocksdb::kBlockCacheTier;
   if (tier == ReadTier::bulk) {
     options.fill_cache = false;
-    options.readahead_size = 1 << 20;
+    // RocksDB reads ahead by itself where rows are read in a row: a fixed length would be read at every seek, too.
   }
   return options;
 }
@@ -175,6 +176,8 @@ class RocksStore final : public SortedStore {
   std::unique_ptr<Ingest> ingest() override;
   bool immediate() const override { return false; }
 
+  Pressure pressure() override;
+  void tidy() override;
   void figures(const std::function<void(const std::string&, double)>& add) override {
     add("blockCacheBytes", static_cast<double>(cache_->GetUsage()));
     add("blockCachePinnedBytes", static_cast<double>(cache_->GetPinnedUsage()));
@@ -272,15 +275,23 @@ class RocksIngest final : public Ingest {
   // may end with status ok before a table that is not in memory, instead of saying that it has to be read
   // (docs/decisions/0021-no-range-tombstones.md).
   void removeRange(Family family, std::string_view from, std::string_view to) override {
-    const auto old = store_.iterate(family, nullptr, ReadTier::bulk);
+    std::unique_ptr<StoreIterator>& old = old_[static_cast<int>(family)];
+    if (old == nullptr) old = store_.iterate(family, nullptr, ReadTier::bulk);
     for (old->seek(from); old->valid() && old->key() < to; old->next()) {
       check(writerOf(removals_, family).Delete(sliceOf(old->key())), "writing a table");
     }
   }
+  void endTable(Family family, uint64_t leastBytes) override {
+    std::vector<Table>& tables = rows_[static_cast<int>(family)];
+    if (tables.empty() || tables.back().writer == nullptr || tables.back().writer->FileSize() < leastBytes) return;
+    finish(tables.back());
+  }
 
-  // Finishing a table syncs it.
   void prepare() override {
-    eachTable([](Table& table) { check(table.writer->Finish(), "finishing the table " + table.path); });
+    for (auto& old : old_) old.reset();
+    eachTable([this](Table& table) {
+      if (table.writer != nullptr) finish(table);
+    });
   }
 
   void commit() override {
@@ -290,8 +301,7 @@ class RocksIngest final : public Ingest {
       arg.column_family = store_.handle(family);
       // Where keys stand in both, the later file is the newer one.
       for (const Tables* tables : {&removals_, &rows_}) {
-        const Table& table = (*tables)[family];
-        if (table.writer != nullptr) arg.external_files.push_back(table.path);
+        for (const Table& table : (*tables)[family]) arg.external_files.push_back(table.path);
       }
       if (arg.external_files.empty()) continue;
       arg.options.move_files = true;
@@ -305,38 +315,62 @@ class RocksIngest final : public Ingest {
  private:
   struct Table {
     std::string path;
+    // Null once the table is written.
     std::unique_ptr<rocksdb::SstFileWriter> writer;
   };
 
-  using Tables = std::array<Table, kFamilyCount>;
+  using Tables = std::array<std::vector<Table>, kFamilyCount>;
 
   template <typename Visit>
   void eachTable(Visit visit) {
     for (Tables* tables : {&removals_, &rows_}) {
-      for (Table& table : *tables) {
-        if (table.writer != nullptr) visit(table);
+      for (std::vector<Table>& family : *tables) {
+        for (Table& table : family) visit(table);
       }
     }
   }
 
+  // Finishing a table syncs it.
+  void finish(Table& table) {
+    check(table.writer->Finish(), "finishing the table " + table.path);
+    table.writer.reset();
+  }
+
   rocksdb::SstFileWriter& writerOf(Tables& tables, Family family) {
     const int at = static_cast<int>(family);
-    Table& table = tables[at];
-    if (table.writer == nullptr) {
-      table.path = store_.newTablePath(at);
-      table.writer = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), store_.tableOptionsOf(at));
-      check(table.writer->Open(table.path), "opening the table " + table.path);
+    std::vector<Table>& ofFamily = tables[at];
+    if (ofFamily.empty() || ofFamily.back().writer == nullptr) {
+      ofFamily.push_back({store_.newTablePath(at), std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), store_.tableOptionsOf(at))});
+      check(ofFamily.back().writer->Open(ofFamily.back().path), "opening the table " + ofFamily.back().path);
     }
-    return *table.writer;
+    return *ofFamily.back().writer;
   }
 
   RocksStore& store_;
   // What the store held before; rows of this ingest.
   Tables removals_;
   Tables rows_;
+  std::array<std::unique_ptr<StoreIterator>, kFamilyCount> old_;
 };
 
 std::unique_ptr<Ingest> RocksStore::ingest() { return std::make_unique<RocksIngest>(*this); }
+
+Pressure RocksStore::pressure() {
+  Pressure worst;
+  for (int i = 0; i < kFamilyCount; i++) {
+    uint64_t pending = 0;
+    db_->GetIntProperty(handles_[i], rocksdb::DB::Properties::kEstimatePendingCompactionBytes, &pending);
+    std::string files;
+    db_->GetProperty(handles_[i], rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files);
+    worst.pendingCompactionBytes = std::max(worst.pendingCompactionBytes, pending);
+    worst.level0Tables = std::max(worst.level0Tables, files.empty() ? uint64_t{0} : uint64_t{std::stoull(files)});
+  }
+  return worst;
+}
+
+void RocksStore::tidy() {
+  for (int i = 0; i < kFamilyCount; i++) tidyFamily(*db_, handles_[i]);
+}
 
 const char* pinningName(rocksdb::PinningTier tier) {
   switch (tier) {

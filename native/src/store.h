@@ -48,10 +48,18 @@ class Ingest {
   virtual void put(Family family, std::string_view key, std::string_view value) = 0;
   virtual void remove(Family family, std::string_view key) = 0;
   virtual void removeRange(Family family, std::string_view from, std::string_view to) = 0;
+  // A border between the row before and the row that comes: a table of at least so many bytes ends here.
+  virtual void endTable(Family family, uint64_t leastBytes) = 0;
   // Makes the rows durable, where nobody sees them yet.
   virtual void prepare() = 0;
   // After `prepare`: visible, all families at once and for good, when it returns.
   virtual void commit() = 0;
+};
+
+// What makes reads and compactions dear when tables come in faster than they are merged: the worst family's figures.
+struct Pressure {
+  uint64_t level0Tables = 0;
+  uint64_t pendingCompactionBytes = 0;
 };
 
 class SortedStore {
@@ -70,6 +78,10 @@ class SortedStore {
   virtual bool immediate() const = 0;
   // True if the store has taken the work, to be done when it is told to; false if it is to be done now (see `DeferringStore`).
   virtual bool defers(std::function<void()>) { return false; }
+  virtual Pressure pressure() = 0;
+  // Merges runs of small tables that lie side by side in the bottom level, which compaction leaves alone, for they overlap nothing. On
+  // any thread, beside everything else; takes as long as there is something to merge.
+  virtual void tidy() = 0;
   virtual void figures(const std::function<void(const std::string&, double)>& add) = 0;
   // Options in force, as text per family.
   virtual std::map<std::string, std::string> options() = 0;

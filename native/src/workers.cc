@@ -7,7 +7,7 @@ namespace {
 
 using js::must;
 
-constexpr size_t kThreads[kPools] = {4, 2, 1, 1, 1, 1};
+constexpr size_t kThreads[kPools] = {4, 2, 1, 1, 1, 1, 1};
 // Results that wait to be taken by the environment's thread. One more per thread may be made.
 constexpr size_t kMostDoneBytes = 32 * 1024 * 1024;
 

@@ -8,6 +8,7 @@
 //     install    parts of a snapshot from a peer, and its end
 //     snapshots  parts of a snapshot for a peer
 //     log        a log write that the kernel would not take without waiting
+//     tidy       merging of small tables, which may take long
 //
 // Work is posted by the environment's thread and finished there; `run` alone is elsewhere.
 #pragma once
@@ -26,8 +27,8 @@
 
 namespace thermocline {
 
-enum class Pool { reads = 0, peeks, flush, install, snapshots, log };
-constexpr size_t kPools = 6;
+enum class Pool { reads = 0, peeks, flush, install, snapshots, log, tidy };
+constexpr size_t kPools = 7;
 
 class Work {
  public:

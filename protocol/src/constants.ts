@@ -68,7 +68,7 @@ export const MIN_SLICE_DURATION_MS = 1000
 export const WIRE_MAGIC = 0x4c434854 // "THCL", little-endian
 export const WIRE_VERSION = 1
 /** Spoken between replicas: frames and entries have checksums since 2. */
-export const PEER_VERSION = 2
+export const PEER_VERSION = 3
 /** Of a volume: entries have checksums, and those of log writes are keyed, since 2. */
 export const DISK_VERSION = 2
 /** Highest number of an incarnation: the next one must still be a number of 32 bits. */

@@ -39,7 +39,10 @@ const LIES: Readonly<Record<string, Lie>> = {
     m.entry(w, self, NOWHERE, Uint8Array.of(1, 2, 3))
     m.entriesEnd(w, countAt, 1, next, 0)
   },
-  unaskedSnapshot: (m, w, block, next, self) => m.snapshotPart(w, block, 0, next, self, 1, new Uint8Array(0)),
+  unaskedBatch: (m, w, block, next, self) => m.batches.head(w, 1, [{ block, index: next, valueProcess: self, valueCounter: 1 }]),
+  unaskedPart: (m, w) => m.batches.part(w, 1, 0, 0, new Uint8Array(0)),
+  wantPartOfNothing: (m, w) => m.batches.wantPart(w, 1, 0),
+  batchGone: (m, w) => m.batches.gone(w, 1),
   unaskedBarrier: (m, w, block) => {
     const countAt = m.barrierAnswer(w, 1)
     m.barrier(w, block, NOWHERE)

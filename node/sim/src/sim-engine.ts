@@ -74,6 +74,7 @@ export interface SimEngineOptions {
 export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
   const { scheduler, disk, store, deferred, missProbability, isAlive, willCompare, rotten, hits } = options
   const wrong = new Set<number>()
+  const installing = new Map<number, readonly number[]>()
   const misses = (probability = missProbability): boolean => {
     if (!scheduler.random.chance(probability)) return false
     hits.misses++
@@ -122,15 +123,24 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
       if (name === 'digest') {
         return (block: number) => (wrong.has(block) ? WRONG_DIGEST : rotten.has(block) ? ROTTEN_DIGEST : target.digest(block))
       }
+      if (name === 'installBegin') {
+        return async (blocks: readonly number[]) => {
+          const install = await target.installBegin(blocks)
+          installing.set(install, blocks)
+          return install
+        }
+      }
       if (name === 'installEnd') {
-        return (block: number) => {
-          rotten.delete(block)
-          // Never twice in a row: a copy of a copy would not end.
-          if (!wrong.delete(block) && willCompare(block) && scheduler.random.chance(WRONG_COPY)) {
+        return (install: number) => {
+          for (const block of installing.get(install) ?? []) {
+            rotten.delete(block)
+            // Never twice in a row: a copy of a copy would not end.
+            if (wrong.delete(block) || !willCompare(block) || !scheduler.random.chance(WRONG_COPY)) continue
             wrong.add(block)
             hits.wrongCopies++
           }
-          return target.installEnd(block)
+          installing.delete(install)
+          return target.installEnd(install)
         }
       }
       if (name === 'flush' && !disk.takesMore())

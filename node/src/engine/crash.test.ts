@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { copyBlocks } from './copy.fixture.ts'
 import { openEngine } from './mod.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'engine-'))
@@ -46,15 +47,7 @@ test('a process killed at any moment leaves a whole flush behind', async () => {
     for (const { block, index } of positions) {
       assert.equal(index, flushed, 'all blocks stand at one cut')
       // An install adds up every record, page and answer: the digest on disk is that of the content on disk.
-      const head = engine.snapshotOpen(block)
-      assert.ok(head)
-      await target.installBegin(block)
-      for (;;) {
-        const part = await engine.snapshotRead(head.handle, 256 << 10)
-        if (part.length === 0) break
-        await target.installPart(block, part)
-      }
-      await target.installEnd(block)
+      await copyBlocks(engine, target, [block])
       assert.equal(target.digest(block), engine.digest(block))
     }
     await target.close()

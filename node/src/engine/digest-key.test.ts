@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { DIGEST_KEY_BYTES, OpKind } from '@thermocline/protocol'
+import { copyBlocks } from './copy.fixture.ts'
 import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
 import { applyBatch, buildEntry, peek, withKey } from './model.ts'
 
@@ -55,19 +56,6 @@ async function flush(engine: OpenedEngine): Promise<void> {
   await engine.flush()
 }
 
-async function copy(from: OpenedEngine, to: OpenedEngine): Promise<void> {
-  const head = from.snapshotOpen(BLOCK)
-  assert.ok(head)
-  await to.installBegin(BLOCK)
-  for (;;) {
-    const part = await from.snapshotRead(head.handle, 400)
-    if (part.length === 0) break
-    await to.installPart(BLOCK, part)
-  }
-  from.snapshotClose(head.handle)
-  await to.installEnd(BLOCK)
-}
-
 test('replicas that flush, restart and copy at other times have one digest', async () => {
   const store = createMemoryStore()
   const disk = { ...options, path: join(folder, 'a') }
@@ -91,7 +79,7 @@ test('replicas that flush, restart and copy at other times have one digest', asy
   await apply([copied], 1, 12, key(2))
   await flush(copied)
   await apply([copied], 13, 14, key(2))
-  await copy(onDisk, copied)
+  await copyBlocks(onDisk, copied, [BLOCK], 400)
   agree(never, inMemory, onDisk, copied)
   await apply([never, inMemory, onDisk, copied], 31, 60, key(1))
   agree(never, inMemory, onDisk, copied)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ByteWriter, blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
+import { installParts, openBatch, readParts } from './copy.fixture.ts'
 import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, NEEDS_IO, type OpenedEngine, type OpenOptions, openEngine } from './mod.ts'
 import {
@@ -25,6 +26,7 @@ import {
   scanRequest,
   valueIdOf,
 } from './model.ts'
+import type { SnapshotHead } from './port.ts'
 
 const DAY_MS = 86_400_000
 const MAX_ID = 2n ** 64n - 1n
@@ -424,20 +426,14 @@ test('a snapshot installs elsewhere whole, and not at all if anything is missing
   const source = openEngine({ ...options, path: newPath() })
   for (let i = 0; i < 40; i++)
     await write(source, 5, [request([put(ms(i * DAY_MS), 'x'.repeat(i)), put(ms(1000 + i), 'y')])], i > 30 ? 9 : 0)
-  assert.equal(source.snapshotOpen(5), undefined, 'nothing is flushed yet')
+  assert.deepEqual((await source.snapshotOpen([5])).contents, [], 'nothing is flushed yet')
   await flush(source)
-  const head = source.snapshotOpen(5)
-  assert.ok(head)
+  const head = await openBatch(source, [5])
+  const [content] = head.contents
   const digest = source.digest(5)
   await write(source, 5, [request([remove(ms(1003))])])
   await flush(source)
-  const parts: Uint8Array[] = []
-  for (;;) {
-    const part = await source.snapshotRead(head.handle, 500)
-    if (part.length === 0) break
-    parts.push(part)
-  }
-  source.snapshotClose(head.handle)
+  const parts = await readParts(source, head, () => 500)
   assert.ok(parts.length > 5)
 
   for (const path of [undefined, newPath()]) {
@@ -447,22 +443,21 @@ test('a snapshot installs elsewhere whole, and not at all if anything is missing
     await write(target, 5, [request([put(ms(8), 'unflushed')])])
     const before = target.digest(5)
 
-    await target.installBegin(5)
+    const first = await target.installBegin([5])
     assert.throws(() => applyBatch(target, [{ block: 5, index: 3, entry: buildEntry(0, 0, []) }]), { code: 'internal' })
     const damaged = parts[0]?.slice() as Uint8Array
     damaged[20] = (damaged[20] ?? 0) ^ 1
-    await assert.rejects(target.installPart(5, damaged), { code: 'corrupt' })
-    await assert.rejects(target.installPart(5, parts[1] as Uint8Array), { code: 'corrupt' })
-    await target.installPart(5, parts[0] as Uint8Array)
-    await assert.rejects(target.installEnd(5), { code: 'corrupt' })
-    await target.installAbort(5)
+    await assert.rejects(target.installPart(first, damaged), { code: 'corrupt' })
+    await assert.rejects(target.installPart(first, parts[1] as Uint8Array), { code: 'corrupt' })
+    await target.installPart(first, parts[0] as Uint8Array)
+    await assert.rejects(target.installEnd(first), { code: 'corrupt' })
+    await target.installAbort(first)
     assert.equal(target.digest(5), before)
     assert.equal((await value(target, ms(8), 5))?.version, 2)
 
     target.rotate()
-    await target.installBegin(5)
-    for (const part of parts) await target.installPart(5, part)
-    assert.deepEqual(await target.installEnd(5), { block: 5, index: head.index, valueId: head.valueId, horizon: 9 })
+    const { index, valueId } = content as SnapshotHead['contents'][number]
+    assert.deepEqual(await installParts(target, [5], parts), [{ block: 5, index, valueId, horizon: 9 }])
     await target.flush()
     assert.equal(target.digest(5), digest)
     assert.equal(target.flushedIndex(5), 40)
@@ -481,10 +476,10 @@ test('open snapshots are bounded', async () => {
   const engine = openEngine(options)
   await write(engine, 1, [request([])])
   await flush(engine)
-  const handles = Array.from({ length: 64 }, () => engine.snapshotOpen(1)?.handle as number)
-  assert.throws(() => engine.snapshotOpen(1), { code: 'overloaded' })
+  const handles = await Promise.all(Array.from({ length: 64 }, async () => (await engine.snapshotOpen([1])).handle))
+  await assert.rejects(engine.snapshotOpen([1]), { code: 'overloaded' })
   engine.snapshotClose(handles[0] as number)
-  assert.ok(engine.snapshotOpen(1))
+  assert.equal((await engine.snapshotOpen([1])).contents.length, 1)
   await assert.rejects(async () => await engine.snapshotRead(handles[0] as number, 100), { code: 'internal' })
   await engine.close()
 })

@@ -5,8 +5,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type MemoryStoreHandle, native } from '@thermocline/native'
-import { ERRORS, type ErrorCode, ThermoclineError } from '@thermocline/protocol'
-import type { BlockPosition, CheckEntry, Engine, EngineOptions, SnapshotHead } from './port.ts'
+import { ByteReader, ERRORS, type ErrorCode, ThermoclineError, VALUE_ID_BYTES } from '@thermocline/protocol'
+import type { BlockPosition, CheckEntry, Engine, EngineOptions, SnapshotHead, StorePressure } from './port.ts'
 
 /** Flushed state of an engine without a folder. It outlives the engine, as a disk outlives a process. */
 export class MemoryStore {
@@ -183,11 +183,21 @@ class NativeEngine implements Engine {
     return native.flushNumber(this.id)
   }
 
-  snapshotOpen(block: number): SnapshotHead | undefined {
+  async snapshotOpen(blocks: readonly number[]): Promise<SnapshotHead> {
+    let handle: number
     try {
-      return native.snapshotOpen(this.id, block)
+      handle = native.snapshotOpen(this.id, Uint32Array.from(blocks))
     } catch (error) {
       throw coded(error)
+    }
+    try {
+      const contents = []
+      const list = new ByteReader(await this.stored(native.snapshotPlan(this.id, handle)))
+      while (list.remaining > 0) contents.push({ block: list.u16(), index: list.u48(), valueId: list.take(VALUE_ID_BYTES) })
+      return { handle, contents }
+    } catch (error) {
+      native.snapshotClose(this.id, handle)
+      throw error
     }
   }
 
@@ -199,13 +209,13 @@ class NativeEngine implements Engine {
     native.snapshotClose(this.id, handle)
   }
 
-  installBegin(block: number): Promise<void> {
-    return this.alone(() => native.installBegin(this.id, block))
+  installBegin(blocks: readonly number[]): Promise<number> {
+    return this.alone(() => native.installBegin(this.id, Uint32Array.from(blocks)))
   }
 
-  async installPart(block: number, part: Uint8Array): Promise<void> {
+  async installPart(install: number, part: Uint8Array): Promise<void> {
     try {
-      await settled(native.installPart(this.id, block, part))
+      await settled(native.installPart(this.id, install, part))
     } catch (error) {
       // Nothing that counts has changed yet. Damage came from the peer.
       if (error instanceof ThermoclineError && error.code === 'disk_full') this.onFull(error)
@@ -214,21 +224,29 @@ class NativeEngine implements Engine {
     }
   }
 
-  installEnd(block: number): Promise<BlockPosition> {
+  installEnd(install: number): Promise<BlockPosition[]> {
     return this.alone(async () => {
-      await this.installPart(block, NO_MORE)
+      await this.installPart(install, NO_MORE)
       try {
-        return await settled(native.installEnd(this.id, block))
+        return await settled(native.installEnd(this.id, install))
       } catch (error) {
-        // The block has left memory, and what the store holds of it is not known.
+        // The blocks have left memory, and what the store holds of them is not known.
         this.onFailure(error as Error)
         throw error
       }
     })
   }
 
-  installAbort(block: number): Promise<void> {
-    return this.alone(() => native.installAbort(this.id, block))
+  installAbort(install: number): Promise<void> {
+    return this.alone(() => native.installAbort(this.id, install))
+  }
+
+  tidy(): Promise<void> {
+    return this.stored(native.tidy(this.id))
+  }
+
+  pressure(): StorePressure {
+    return native.pressure(this.id)
   }
 
   stats(): Readonly<Record<string, number>> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { native } from '@thermocline/native'
 import { blockOf, encodeSeries, OpKind } from '@thermocline/protocol'
+import { openBatch, readParts } from './copy.fixture.ts'
 import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
 import { applyBatch, buildEntry, getRequest, pageVersionsRequest, peek, readBody, readGet, scanRequest, writeRequest } from './model.ts'
@@ -42,8 +43,7 @@ test('a block is not read while a snapshot replaces it, and no version of the ol
   await flush(source)
   const late = new HeldPages()
   const early = store.defer(() => late.validate(target, series, [0], 'async'))
-  const head = source.snapshotOpen(block)
-  assert.ok(head)
+  const head = await openBatch(source, [block])
   const refused = { code: 'unavailable', message: /is being replaced by a snapshot/ }
   const requests = [
     ['get', getRequest(series, [id])],
@@ -63,17 +63,13 @@ test('a block is not read while a snapshot replaces it, and no version of the ol
     const body = held.request(series, [0])
     assert.equal(target.validate(body, 0, body.length, new Float64Array(1), 1, out), LATER_BYTES)
   }
-  await target.installBegin(block)
+  const install = await target.installBegin([block])
   await seesNothing()
-  for (;;) {
-    const part = await source.snapshotRead(head.handle, 512 * 1024)
-    if (part.length === 0) break
-    await target.installPart(block, part)
-  }
+  for (const part of await readParts(source, head, () => 512 * 1024)) await target.installPart(install, part)
   // As `installEnd` does it, stopped where RocksDB would make the new tables visible.
-  await native.installPart(idOf(target), block, new Uint8Array(0))
+  await native.installPart(idOf(target), install, new Uint8Array(0))
   const number = native.deferNext(store.handle)
-  const ending = native.installEnd(idOf(target), block)
+  const ending = native.installEnd(idOf(target), install)
   await seesNothing()
   // What had been read before tells the version cache nothing any more.
   early.proceed()
@@ -89,9 +85,9 @@ test('a block is not read while a snapshot replaces it, and no version of the ol
 test('an install that is given up leaves its block as it was', async () => {
   const engine = openEngine(options)
   await apply([engine], 1)
-  await engine.installBegin(block)
+  const install = await engine.installBegin([block])
   await assert.rejects(read(engine), { code: 'unavailable' })
-  await engine.installAbort(block)
+  await engine.installAbort(install)
   assert.equal(await read(engine), 1)
   await engine.close()
 })

@@ -50,8 +50,14 @@ export interface BlockPosition {
 
 export interface SnapshotHead {
   readonly handle: number
-  readonly index: number
-  readonly valueId: Uint8Array
+  /** What is in it, in ascending order of blocks; `index` is the position as of the last flush. */
+  readonly contents: readonly { readonly block: number; readonly index: number; readonly valueId: Uint8Array }[]
+}
+
+/** What tells that tables come in faster than they are merged: the worst figures of the store's families. */
+export interface StorePressure {
+  readonly level0Tables: number
+  readonly pendingCompactionBytes: number
 }
 
 /**
@@ -163,26 +169,36 @@ export interface Engine {
   flushNumber(): number
 
   /**
-   * Opens a snapshot of a block as of the last flush; at most 64 at a time, then throws `overloaded`. Undefined if
-   * nothing of the block is flushed.
+   * Opens a snapshot of a batch of blocks, in ascending order, MAX_BATCH_BLOCKS at most, as of the last flush; at most 64 are open
+   * at a time, then it rejects as `overloaded`. In it are those of which something is flushed, as many from the first on as
+   * 64 MiB take; a block that is larger is in it alone.
    */
-  snapshotOpen(block: number): SnapshotHead | undefined
+  snapshotOpen(blocks: readonly number[]): Promise<SnapshotHead>
   /** The next part of at most about `maxBytes`, empty at the end. Parts carry a version and their own checksum. */
   snapshotRead(handle: number, maxBytes: number): Promise<Uint8Array>
   snapshotClose(handle: number): void
 
   /**
-   * Replaces a block by a snapshot from a peer: nothing of the block may be applied in between (`apply` throws).
-   * `installEnd` checks that all parts came and that their digest is the snapshot's (else it rejects as `corrupt`, and
-   * the install can only be aborted), makes the new content durable and current, and returns its position, which is
-   * the flushed one too. The old content stays as it is until then, also after a crash or `installAbort`; but from the
-   * begin to the end reads of the block throw `unavailable` and validations of it say "later". The caller brackets the
-   * install with log records (⚖13). Parts go in order, one at a time.
+   * Replaces a batch of blocks, in ascending order, by a snapshot of exactly these from a peer: nothing of them may be applied in
+   * between (`apply` throws). `installBegin` gives the number of the install. `installEnd` checks that all parts came and that the
+   * digest of each block is the one in its position (else it rejects as `corrupt`, and the install can only be aborted), makes the
+   * new content of all blocks durable and current at once, and returns their positions, which are the flushed ones too. The old
+   * content stays as it is until then, also after a crash or `installAbort`; but from the begin to the end reads of the blocks throw
+   * `unavailable` and validations of them say "later". The caller brackets the install with log records (⚖13). Parts go in
+   * order, one at a time.
    */
-  installBegin(block: number): Promise<void>
-  installPart(block: number, part: Uint8Array): Promise<void>
-  installEnd(block: number): Promise<BlockPosition>
-  installAbort(block: number): Promise<void>
+  installBegin(blocks: readonly number[]): Promise<number>
+  installPart(install: number, part: Uint8Array): Promise<void>
+  installEnd(install: number): Promise<BlockPosition[]>
+  installAbort(install: number): Promise<void>
+
+  /**
+   * Merges small tables that lie side by side where compaction never looks at them again: what installs leave behind. To be called
+   * now and then after installs; there may be nothing to do.
+   */
+  tidy(): Promise<void>
+  /** Cheap enough to be asked some times a second. */
+  pressure(): StorePressure
 
   /** Current figures, by name: bytes of memory per part, cache hits and misses, RocksDB properties. */
   stats(): Readonly<Record<string, number>>

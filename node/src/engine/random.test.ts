@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
 import { Random } from '@thermocline/simulation'
+import { installParts, readParts } from './copy.fixture.ts'
 import { HeldPages } from './held-pages.fixture.ts'
 import { createMemoryStore, type OpenedEngine, openEngine } from './mod.ts'
 import {
@@ -224,21 +225,21 @@ class Run {
     const source = this.replicas[from] as Replica
     const target = (this.replicas[to] as Replica).engine
     const block = this.pick(BLOCKS)
-    const head = source.engine.snapshotOpen(block)
-    if (head === undefined) return
-    await target.installBegin(block)
-    for (;;) {
-      const part = await source.engine.snapshotRead(head.handle, 300 + this.random.below(1000))
-      if (part.length === 0) break
-      await target.installPart(block, part)
-    }
-    source.engine.snapshotClose(head.handle)
-    const position = await target.installEnd(block)
-    assert.deepEqual([position.index, position.valueId], [head.index, head.valueId])
-    assert.equal(target.flushedIndex(block), head.index)
-    const log = this.logs.get(block) as Uint8Array[]
-    for (let index = head.index + 1; index <= log.length; index++) {
-      applyBatch(target, [{ block, index, entry: log[index - 1] as Uint8Array }])
+    // One block, or several in one batch: what is in it replaces all at once.
+    const blocks = this.random.below(2) === 0 ? [block] : [...BLOCKS].sort((a, b) => a - b)
+    const head = await source.engine.snapshotOpen(blocks)
+    const parts = await readParts(source.engine, head, () => 300 + this.random.below(1000))
+    const inIt = head.contents.map((content) => content.block)
+    if (inIt.length === 0) return
+    const positions = await installParts(target, inIt, parts)
+    for (const [at, { block, index, valueId }] of head.contents.entries()) {
+      const position = positions[at]
+      assert.deepEqual([position?.block, position?.index, position?.valueId], [block, index, valueId])
+      assert.equal(target.flushedIndex(block), index)
+      const log = this.logs.get(block) as Uint8Array[]
+      for (let next = index + 1; next <= log.length; next++) {
+        applyBatch(target, [{ block, index: next, entry: log[next - 1] as Uint8Array }])
+      }
     }
   }
 

@@ -14,6 +14,7 @@ import {
 import { SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
 import { FUZZ_SEED, mutate, random } from '../server/hostile-bytes.fixture.ts'
 import { XXH3_LEAST, XXH3_MOST, xxh3 } from '../xxh3.fixture.ts'
+import { installParts, openBatch, readParts } from './copy.fixture.ts'
 import { type OpenedEngine, openEngine } from './mod.ts'
 import { applyBatch, buildEntry, peek } from './model.ts'
 
@@ -63,22 +64,7 @@ function answersEntry(count: number): Uint8Array {
 async function partsOf(engine: OpenedEngine, bytes = SNAPSHOT_PART_BYTES): Promise<Uint8Array[]> {
   engine.rotate()
   await engine.flush()
-  const head = engine.snapshotOpen(BLOCK)
-  assert.ok(head)
-  const parts: Uint8Array[] = []
-  for (;;) {
-    const part = await engine.snapshotRead(head.handle, bytes)
-    if (part.length === 0) break
-    parts.push(part)
-  }
-  engine.snapshotClose(head.handle)
-  return parts
-}
-
-async function install(engine: OpenedEngine, parts: readonly Uint8Array[]): Promise<void> {
-  await engine.installBegin(BLOCK)
-  for (const part of parts) await engine.installPart(BLOCK, part)
-  await engine.installEnd(BLOCK)
+  return readParts(engine, await openBatch(engine, [BLOCK]), () => bytes)
 }
 
 /** The block travels whole, within the bound of a part, also when a peer asks for parts of any length. */
@@ -86,7 +72,7 @@ async function travels(source: OpenedEngine): Promise<OpenedEngine> {
   const parts = await partsOf(source, 0xffff_ffff)
   for (const { length } of parts) assert.ok(length <= MOST_PART_BYTES && length < MAX_FRAME_BYTES, `a part of ${length} bytes`)
   const target = openEngine(options)
-  await install(target, parts)
+  await installParts(target, [BLOCK], parts)
   assert.equal(target.digest(BLOCK), source.digest(BLOCK))
   assert.deepEqual(target.requestTable(BLOCK), source.requestTable(BLOCK))
   return target
@@ -123,7 +109,7 @@ function seal(part: Uint8Array): void {
   const checked = part.length - 8
   if (checked < XXH3_LEAST || checked > XXH3_MOST) return
   const view = new DataView(part.buffer, part.byteOffset, part.byteLength)
-  view.setUint32(7, checked - 11, true)
+  view.setUint32(5, checked - 9, true)
   view.setBigUint64(checked, xxh3(part.subarray(0, checked)), true)
 }
 
@@ -140,18 +126,17 @@ test(`mutations of parts whose checksums are right are refused as damage of the 
     const damaged = mutate(parts[at] as Uint8Array)
     seal(damaged)
     try {
-      await install(target, parts.with(at, damaged))
+      await installParts(target, [BLOCK], parts.with(at, damaged))
     } catch (error) {
       const { code, message } = error as { code?: string; message: string }
       assert.ok(code === 'corrupt' || code === 'unsupported_version', `${code}: ${message}`)
       refused++
-      await target.installAbort(BLOCK)
       continue
     }
     assert.equal(target.digest(BLOCK), source.digest(BLOCK))
   }
   assert.ok(refused > MUTATIONS / 2)
-  await install(target, parts)
+  await installParts(target, [BLOCK], parts)
   assert.equal(target.digest(BLOCK), source.digest(BLOCK))
   await source.close()
   await target.close()
@@ -159,7 +144,7 @@ test(`mutations of parts whose checksums are right are refused as damage of the 
 
 test('a part that is longer than any may be is refused before it is read', async () => {
   const engine = openEngine(options)
-  await engine.installBegin(BLOCK)
-  await assert.rejects(engine.installPart(BLOCK, new Uint8Array(MOST_PART_BYTES + 1)), { code: 'corrupt', message: /expected at most/ })
+  const install = await engine.installBegin([BLOCK])
+  await assert.rejects(engine.installPart(install, new Uint8Array(MOST_PART_BYTES + 1)), { code: 'corrupt', message: /expected at most/ })
   await engine.close()
 })

@@ -102,6 +102,8 @@ export class BlockState {
   /** Whom the last fetch went to. */
   askedLast = 0
   fetchAtMs = 0
+  /** The sweep asks for nothing before this. */
+  fetchAgainAtMs = 0
   /** `chosen` when the fetch was sent. */
   fetchAfter = 0
 
@@ -117,8 +119,22 @@ export class BlockState {
   isSetAside = false
   /** Its content is to be copied anew, whatever the entries that peers still have. */
   needsCopy = false
+  /** It waits for a batch of copies from a peer: nothing of it is fetched meanwhile. */
+  isQueued = false
+  /** Bit r: replica r had no copy that is of use here. */
+  copyDeniedBy = 0
   /** Its content is being replaced by a peer's snapshot: it neither votes, learns, proposes nor serves (⚖13). */
   isCopying = false
+
+  /** What a learner that holds nothing of a block begins with is a copy, unless a peer has said that it has none yet. */
+  get beginsWithCopy(): boolean {
+    return !this.isVoter && this.chosen === 0 && this.copyDeniedBy === 0
+  }
+
+  /** The lowest index at which a copy is of use: `chosen` never goes back. Content that is wrong may be replaced at its own index. */
+  get leastCopy(): number {
+    return this.needsCopy ? Math.max(this.chosen, 1) : this.chosen + 1
+  }
 
   /** Membership of the lists the replica keeps, so that a block is in each at most once. */
   inReady = false

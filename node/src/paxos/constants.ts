@@ -26,6 +26,8 @@ export const ROUND_HEDGE_MS = 10
 export const ROUND_RESEND_MS = 250
 /** A fetch without an answer goes to another peer. */
 export const FETCH_RETRY_MS = 300
+/** A fetch that brought nothing is not repeated before this. */
+export const FETCH_PAUSE_MS = 100
 /** Blocks being fetched at once. */
 export const MAX_FETCHES = 64
 /** Bytes and entries of one answer to a fetch. */
@@ -72,5 +74,7 @@ export const MAX_AUDIT_TRIES = 20
 export const MAX_AUDIT_HINTS = 1024
 /** Questions for digests that are answered in one turn. */
 export const MAX_DIGEST_QUERIES = 1024
-/** Mean rate at which a replica takes in snapshots of blocks. */
-export const COPY_BYTES_PER_SECOND = 64 * 1024 * 1024
+/** Blocks that are copied in one batch: one snapshot there, one ingest here. */
+export const MAX_BATCH_BLOCKS = 256
+/** Mean rate at which a replica takes in snapshots of blocks, and at which it gives them. */
+export const COPY_BYTES_PER_SECOND = 32 * 1024 * 1024

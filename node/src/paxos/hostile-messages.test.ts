@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Acceptor } from './acceptor.ts'
 import { BlockSet } from './block-set.ts'
-import { FETCH_ENTRIES, MAX_ROUND_LEAD } from './constants.ts'
+import { FETCH_ENTRIES, FETCH_PAUSE_MS, MAX_ROUND_LEAD } from './constants.ts'
 import { type CoreFixture, coreOfThree } from './core.fixture.ts'
 import { Learner } from './learner.ts'
 import { FetchStatus } from './messages.ts'
@@ -83,6 +83,7 @@ test('an index that a peer names and nobody has is forgotten once all others hav
   for (let asked = 0; asked < 2; asked++) {
     assert.ok(state.fetchingFrom > 0)
     learner.onEntriesEnd(state.fetchingFrom, state.question, BLOCK, 0, FetchStatus.ok)
+    core.nowMs += FETCH_PAUSE_MS
     learner.sweep()
   }
   assert.equal(state.knownChosen, 0)

@@ -3,14 +3,18 @@
  *
  * A replica that finds itself behind asks one peer for what follows its `chosen`; the answer is entries (logged as
  * learned before they count as durable, ⚖3) or "take a snapshot". At most one fetch per block and MAX_FETCHES in all
- * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS.
+ * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS, and a fetch that brought nothing waits for
+ * FETCH_PAUSE_MS. What a peer's log has no more is queued for a copy and not asked for again; so is, unasked, a block of which a
+ * learner holds nothing: one by one they would be thousands of fetches a second.
  */
+import { BLOCK_COUNT } from '@thermocline/protocol'
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { FETCH_ENTRIES, FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
+import { FETCH_ENTRIES, FETCH_PAUSE_MS, FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
 import { type Core, positionHash } from './core.ts'
 import { FetchStatus } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
 import type { ProcessRef } from './processes.ts'
+import { bitCount } from './quorums.ts'
 
 /** What the proposer does about a decision before the block moves on: it returns its writes in the chosen entry. */
 export type BeforeChosen = (state: BlockState, valueProcess: ProcessRef, valueCounter: number) => PendingWrite[] | undefined
@@ -18,7 +22,7 @@ export type BeforeChosen = (state: BlockState, valueProcess: ProcessRef, valueCo
 export class Learner {
   private readonly core: Core
   private readonly beforeChosen: BeforeChosen
-  /** Starts copying a block from a peer whose log no longer reaches back. */
+  /** Has a block copied from a peer whose log no longer reaches back. */
   private readonly takeSnapshot: (state: BlockState, from: number) => void
   private fetching = 0
   /** Numbers of questions begin somewhere: nobody who was not asked can answer. */
@@ -91,19 +95,37 @@ export class Learner {
   /** Asks `from` for what follows `chosen`, unless that is under way. */
   fetch(state: BlockState, from: number): void {
     const { core } = this
-    if (state.isCopying || state.isSetAside || core.isChoked || state.fetchingFrom >= 0 || this.fetching >= MAX_FETCHES) return
+    if (state.isQueued || state.isCopying || state.isSetAside || core.isChoked || state.fetchingFrom >= 0) return
     if (state.holdAt !== 0 && state.chosen >= state.holdAt) return
+    if (state.beginsWithCopy && this.beginWithCopy(state)) return
+    if (this.fetching >= MAX_FETCHES) return
     const out = core.outbox.now(from)
     if (out === undefined) return
     state.fetchingFrom = from
     state.askedLast = from
     state.fetchAtMs = core.nowMs
     state.fetchAfter = state.chosen
+    state.fetchAgainAtMs = core.nowMs + FETCH_PAUSE_MS
     this.fetching++
     core.counters.fetches++
     state.question = this.nextQuestion
     this.nextQuestion = (this.nextQuestion + 1) >>> 0
     core.outbox.messages.fetch(out, state.block, state.chosen + 1, state.question)
+  }
+
+  /** Queues a block of which nothing is here, if a voter is there. Each voter is asked for a range of neighbours: they are copied together. */
+  private beginWithCopy(state: BlockState): boolean {
+    const { core } = this
+    const voters = core.votersAmong(core.live & ~(1 << core.replica), state.block)
+    if (voters === 0) return false
+    let skip = Math.floor((state.block * bitCount(voters)) / BLOCK_COUNT)
+    for (let replica = 0; ; replica++) {
+      if ((voters & (1 << replica)) === 0 || skip-- > 0) continue
+      // It surely has more to give than is here: nothing says that an instance is open.
+      state.peerChosen = state.knownChosen
+      this.takeSnapshot(state, replica)
+      return true
+    }
   }
 
   /** An entry is taken as chosen only from the peer that the block's fetch went to, and only within what that asked for. */
@@ -145,7 +167,10 @@ export class Learner {
     if (chosen <= state.chosen) this.noteDenial(state, from)
     if (status === FetchStatus.needsSnapshot) {
       if (state.chosen < chosen) this.takeSnapshot(state, from)
-    } else if (state.chosen < state.knownChosen && state.chosen > state.fetchAfter) this.fetch(state, from)
+    } else if (state.chosen > state.fetchAfter) {
+      state.fetchAgainAtMs = 0
+      if (state.chosen < state.knownChosen) this.fetch(state, from)
+    }
   }
 
   /** Everybody who could give more says that there is no more: whoever said so was wrong, or has gone. */
@@ -185,7 +210,7 @@ export class Learner {
         continue
       }
       kept.push(state)
-      if (state.fetchingFrom < 0 && !state.isCopying) this.fetchFromAny(state)
+      if (state.fetchingFrom < 0 && !state.isCopying && core.nowMs >= state.fetchAgainAtMs) this.fetchFromAny(state)
     }
     if (kept.length < until - from) behind.splice(from, until - from, ...kept)
     this.sweptTo = from + kept.length

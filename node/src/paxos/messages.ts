@@ -8,6 +8,7 @@
  * Decoding calls the handler straight from the bytes; entries are views into the frame.
  */
 import { BLOCK_COUNT, type ByteReader, type ByteWriter, DecodeError } from '@thermocline/protocol'
+import { type BatchHandler, BatchWriter, readBatchMessage, type ValueId } from './batch-messages.ts'
 import { BLOCK_SET_BYTES, type BlockSet } from './block-set.ts'
 import { NO_ROUND } from './block-state.ts'
 import { FETCH_ENTRIES, MAX_ROUND_BLOCKS } from './constants.ts'
@@ -31,14 +32,13 @@ export const Kind = {
   settle: 15,
   positions: 16,
   wantPositions: 17,
-  wantSnapshot: 18,
-  snapshotPart: 19,
   heartbeat: 20,
   barrierQuery: 21,
   barrierAnswer: 22,
   digestQuery: 23,
   digestAnswer: 24,
   auditHint: 25,
+  // 18, 19 and 26 to 29 are those of batch-messages.ts.
 } as const
 
 /** Form of an exception in a read's answer that says: not a voter. */
@@ -46,7 +46,7 @@ const READ_ABSENCE = 2
 /** Why a fetch brought no entries. */
 export const FetchStatus = { ok: 0, needsSnapshot: 1 } as const
 
-export interface PeerHandler {
+export interface PeerHandler extends BatchHandler {
   onAccept(
     block: number,
     instance: number,
@@ -97,10 +97,6 @@ export interface PeerHandler {
   onSettle(block: number, instance: number): void
   onPosition(block: number, chosen: number): void
   onWantPositions(): void
-  /** A snapshot below index `atLeast` is of no use to the sender. */
-  onWantSnapshot(block: number, part: number, atLeast: number): void
-  /** An empty part ends the snapshot; index 0 says there is none. */
-  onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void
   /** `votes` are the blocks that the sender votes in, BLOCK_SET_BYTES; undefined: all. */
   onHeartbeat(chosenTotal: number, chosenHash: number, votes: Uint8Array | undefined): void
   /** A learner asks for what may hold votes of its slot; the sender's incarnation is to be recorded first (design §4.4). */
@@ -120,9 +116,12 @@ export class MessageWriter {
   private readonly processes: ProcessTable
   private readonly self: ProcessRef
 
+  readonly batches: BatchWriter
+
   constructor(processes: ProcessTable, self: ProcessRef) {
     this.processes = processes
     this.self = self
+    this.batches = new BatchWriter((w, process, counter) => this.valueId(w, process, counter))
   }
 
   private head(w: ByteWriter, kind: number, block: number, index: number): void {
@@ -321,27 +320,6 @@ export class MessageWriter {
     w.u8(Kind.wantPositions)
   }
 
-  wantSnapshot(w: ByteWriter, block: number, part: number, atLeast: number): void {
-    this.head(w, Kind.wantSnapshot, block, part)
-    w.u48(atLeast)
-  }
-
-  snapshotPart(
-    w: ByteWriter,
-    block: number,
-    part: number,
-    index: number,
-    valueProcess: ProcessRef,
-    valueCounter: number,
-    bytes: Uint8Array,
-  ): void {
-    this.head(w, Kind.snapshotPart, block, part)
-    w.u48(index)
-    this.valueId(w, valueProcess, valueCounter)
-    w.u32(bytes.length)
-    w.put(bytes)
-  }
-
   heartbeat(w: ByteWriter, chosenTotal: number, chosenHash: number, votes: BlockSet): void {
     w.u8(Kind.heartbeat)
     w.u48(chosenTotal)
@@ -411,6 +389,10 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
   const readValueId = (): void => {
     valueProcess = r.u8() === 1 ? sender : processes.readFrom(r, from)
     valueCounter = r.u48()
+  }
+  const valueId = (): ValueId => {
+    readValueId()
+    return { valueProcess, valueCounter }
   }
   while (r.remaining > 0) {
     const kind = r.u8()
@@ -526,17 +508,6 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
       case Kind.wantPositions:
         handler.onWantPositions()
         break
-      case Kind.wantSnapshot:
-        handler.onWantSnapshot(r.u16(), r.u48(), r.u48())
-        break
-      case Kind.snapshotPart: {
-        const block = r.u16()
-        const part = r.u48()
-        const index = r.u48()
-        readValueId()
-        handler.onSnapshotPart(block, part, index, valueProcess, valueCounter, r.take(r.u32()))
-        break
-      }
       case Kind.heartbeat:
         handler.onHeartbeat(r.u48(), r.u32(), readVotes(r))
         break
@@ -559,6 +530,7 @@ export function readMessages(r: ByteReader, processes: ProcessTable, sender: Pro
         handler.onAuditHint(r.u16())
         break
       default:
+        if (readBatchMessage(kind, r, valueId, handler)) break
         throw new DecodeError(`message kind ${kind} is not known`)
     }
   }

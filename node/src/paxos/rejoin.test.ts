@@ -61,6 +61,7 @@ class Comparing {
       logVotes: () => 1,
       digest: () => HERE,
       copy: (state, from) => this.copy(state, from),
+      copySoon: () => {},
       namesVersion: () => 0,
       onStuck: (_block, reason) => this.stuck.push(reason),
       onComplete: () => {},

@@ -34,8 +34,10 @@ export interface RejoinPorts {
   logVotes(added: BlockSet): number
   /** Of the block as it is applied, 16 hexadecimal digits. */
   digest(block: number): string
-  /** Replaces the block's content by a peer's, if it is not at it already. */
+  /** Has the block's content replaced by a peer's. */
   copy(state: BlockState, from: number): void
+  /** The block is asked for: its copy goes before those of others. */
+  copySoon(block: number): void
   /** Changes whenever a later incarnation of some replica becomes known. */
   namesVersion(): number
   /** The block stays without this replica's vote until an operator has done something. */
@@ -374,7 +376,8 @@ export class Rejoin {
     if (this.promoted.has(block) || !this.known.has(block) || this.doubts.givenUp.has(block)) return
     if (state.needsCopy) this.copyAgain(state)
     else if (state.chosen < state.barrier) this.haveSettled(state)
-    else if (!state.isCopying && !this.comparisons.has(block) && this.comparisons.size < MAX_COMPARING) this.beginComparing(state)
+    else if (!state.isQueued && !state.isCopying && !this.comparisons.has(block) && this.comparisons.size < MAX_COMPARING)
+      this.beginComparing(state)
   }
 
   private ask(): void {
@@ -395,7 +398,10 @@ export class Rejoin {
   private putWantedFirst(): void {
     if (!this.hasNewWants) return
     this.hasNewWants = false
-    for (const block of this.wanted) if (this.promoted.has(block)) this.wanted.delete(block)
+    for (const block of this.wanted) {
+      if (this.promoted.has(block)) this.wanted.delete(block)
+      else this.ports.copySoon(block)
+    }
     const isWanted = (state: BlockState): boolean => this.wanted.has(state.block)
     this.learning = this.learning.filter(isWanted).concat(this.learning.filter((state) => !isWanted(state)))
     this.sweptTo = 0
@@ -408,7 +414,7 @@ export class Rejoin {
     core.noteBehind(state, state.barrier)
     const dueAtMs = this.settleAtMs.get(state.block) ?? 0
     // While a peer has more to give, nothing says that the instance is open.
-    if (state.isCopying || state.chosen < state.peerChosen || core.nowMs < dueAtMs) return
+    if (state.isQueued || state.isCopying || state.chosen < state.peerChosen || core.nowMs < dueAtMs) return
     if (core.nowMs - this.askedAtMs > BARRIER_RECHECK_MS) this.isDoubtful = true
     this.settleAtMs.set(state.block, core.nowMs + LEARNER_SETTLE_MS)
     const best = core.bestLive(state.block)
@@ -489,7 +495,7 @@ export class Rejoin {
   }
 
   private copyAgain(state: BlockState): void {
-    const peer = state.isCopying ? -1 : this.anyVoter(state.block)
+    const peer = state.isQueued || state.isCopying ? -1 : this.anyVoter(state.block)
     if (peer < 0) return
     this.doubts.noteSource(state.block, peer)
     this.ports.copy(state, peer)

@@ -1,5 +1,6 @@
 /** Routes the messages of peers' frames to the parts that answer them, and serves entries from the log. */
 import type { Acceptor } from '../paxos/acceptor.ts'
+import type { BatchContent, BatchWant } from '../paxos/batch-messages.ts'
 import { BlockSet } from '../paxos/block-set.ts'
 import { FETCH_BYTES, FETCH_ENTRIES } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
@@ -12,6 +13,7 @@ import type { Reader } from '../paxos/reader.ts'
 import type { Rejoin } from '../paxos/rejoin.ts'
 import type { LoggedEntry } from '../wal/shared-log.ts'
 import type { Copier } from './copier.ts'
+import type { CopyServer } from './copy-server.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Peer } from './peers.ts'
 
@@ -26,6 +28,7 @@ export interface PeerMessagesOptions {
   readonly reader: Reader
   readonly forwarder: Forwarder
   readonly copier: Copier
+  readonly copyServer: CopyServer
   readonly rejoin: Rejoin
   readonly audit: DigestAudit
   readonly readEntry: (block: number, instance: number) => Promise<LoggedEntry | 'later' | undefined>
@@ -165,12 +168,28 @@ export class PeerMessages implements PeerHandler {
     this.options.sendPositions(this.from)
   }
 
-  onWantSnapshot(block: number, part: number, atLeast: number): void {
-    this.options.copier.onWant(this.from, block, part, atLeast)
+  onWantBatch(question: number, wants: readonly BatchWant[]): void {
+    this.options.copyServer.onWantBatch(this.from, question, wants)
   }
 
-  onSnapshotPart(block: number, part: number, index: number, valueProcess: ProcessRef, valueCounter: number, bytes: Uint8Array): void {
-    this.options.copier.onPart(this.from, block, part, index, valueProcess, valueCounter, bytes)
+  onBatchHead(question: number, contents: readonly BatchContent[]): void {
+    this.options.copier.onHead(this.from, question, contents)
+  }
+
+  onWantPart(question: number, part: number): void {
+    this.options.copyServer.onWantPart(this.from, question, part)
+  }
+
+  onBatchPart(question: number, part: number, syncWaitMs: number, bytes: Uint8Array): void {
+    this.options.copier.onPart(this.from, question, part, syncWaitMs, bytes)
+  }
+
+  onBatchGone(question: number): void {
+    this.options.copier.onGone(this.from, question)
+  }
+
+  onDropBatch(question: number): void {
+    this.options.copyServer.onDrop(this.from, question)
   }
 
   /**

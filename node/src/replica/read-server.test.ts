@@ -66,10 +66,12 @@ test('reads from disk are bounded and refused beyond it; flushes, installs and p
     const request = { requestId: new Uint8Array(16), stamp: 0, outcome: 0, detail: new Uint8Array(8), series, ops: [] }
     const write = writeRequest({ ...request, ops: [{ kind: OpKind.delete, id: ids[0] as bigint, value: new Uint8Array(0) }] })
     note(engine.peekAsync(block, write, 0, write.length, new Uint8Array(64)))
-    const head = engine.snapshotOpen(block)
-    assert.ok(head)
-    await target.installBegin(block)
-    note(engine.snapshotRead(head.handle, 1000).then((part) => target.installPart(block, part)))
+    note(
+      engine.snapshotOpen([block]).then(async ({ handle }) => {
+        const part = await engine.snapshotRead(handle, 1000)
+        await target.installPart(await target.installBegin([block]), part)
+      }),
+    )
     for (const leftThen of await Promise.all(behind)) assert.ok(leftThen > 0, 'reads were still under way')
     await Promise.all(reads)
     // Some may have been answered from memory meanwhile.

@@ -31,10 +31,12 @@ import { Rejoin } from '../paxos/rejoin.ts'
 import { replayLog } from '../wal/replay.ts'
 import { SegmentPool } from '../wal/segment-pool.ts'
 import { SharedLog } from '../wal/shared-log.ts'
-import type { Load } from './admission.ts'
+import { admitWrite, type Load } from './admission.ts'
 import { Applier } from './applier.ts'
 import { confirm } from './confirmation.ts'
 import { Copier } from './copier.ts'
+import { CopyRate, SLOW_SYNC_MS } from './copy-rate.ts'
+import { CopyServer } from './copy-server.ts'
 import { Flusher } from './flusher.ts'
 import { Forgetter } from './forgetter.ts'
 import { Forwarder } from './forwarder.ts'
@@ -68,6 +70,7 @@ export class Replica {
   readonly forwarder: Forwarder
   readonly forgetter: Forgetter
   readonly copier: Copier
+  readonly copyServer: CopyServer
   readonly flusher: Flusher
   readonly rejoin: Rejoin
   readonly audit: DigestAudit
@@ -143,7 +146,7 @@ export class Replica {
     this.learner = new Learner(
       this.core,
       (state, process, counter) => this.proposer.beforeChosen(state, process, counter),
-      (state, from) => this.copier.start(state, from),
+      (state, from) => this.copier.want(state, from),
     )
     const acceptor = new Acceptor(this.core, this.learner)
     this.proposer.connect(acceptor, this.learner)
@@ -163,14 +166,25 @@ export class Replica {
       (replica) => this.peers.all[replica]?.lastHeardMs ?? 0,
     )
     this.forgetter = new Forgetter(this.core, engine, this.proposer, options)
-    this.copier = new Copier(
-      this.core,
+    const rate = new CopyRate()
+    this.copier = new Copier({
+      core: this.core,
       engine,
-      this.log,
-      (state) => this.proposer.abandon(state),
-      () => this.soon(),
-      () => this.flusher.want(),
-    )
+      log: this.log,
+      rate,
+      isStrained: () => this.isStrained(),
+      abandon: (state) => this.proposer.abandon(state),
+      onWork: () => this.soon(),
+    })
+    this.copyServer = new CopyServer({
+      core: this.core,
+      engine,
+      rate,
+      isStrained: () => this.isStrained(),
+      syncWaitMs: () => this.load().syncWaitMs,
+      wantFlush: () => this.flusher.want(),
+      onWork: () => this.soon(),
+    })
     this.flusher = new Flusher({
       core: this.core,
       engine,
@@ -187,7 +201,8 @@ export class Replica {
     this.rejoin = new Rejoin(this.core, this.learner, {
       logVotes: (votes) => this.log.votes(votes),
       digest: (block) => engine.digest(block),
-      copy: (state, from) => this.copier.start(state, from),
+      copy: (state, from) => this.copier.want(state, from),
+      copySoon: (block) => this.copier.copySoon(block),
       namesVersion: () => this.memories.naming.version,
       onStuck: (block, reason) => options.warn(reason, { block }),
       onComplete: () => {
@@ -223,6 +238,7 @@ export class Replica {
       reader: this.reader,
       forwarder: this.forwarder,
       copier: this.copier,
+      copyServer: this.copyServer,
       rejoin: this.rejoin,
       audit: this.audit,
       readEntry: (block, instance) => this.log.readEntry(block, instance),
@@ -444,6 +460,13 @@ export class Replica {
     }
   }
 
+  /** Copies have to make room: the log is slow, or clients are refused. */
+  private isStrained(): boolean {
+    const { limits, maxAnswers } = this.options
+    const load = this.load()
+    return load.syncWaitMs > SLOW_SYNC_MS || admitWrite(load, { ...limits, maxAnswers }) !== undefined
+  }
+
   // ── Turns ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private now(): number {
@@ -480,6 +503,7 @@ export class Replica {
     this.reader.serveReady()
     this.flusher.advance()
     this.copier.advance()
+    this.copyServer.advance()
     this.notices.onTurn()
     // Frames first: a peer's sync is the longer way to a majority.
     this.peers.flushRequests()
@@ -512,6 +536,7 @@ export class Replica {
     this.learner.sweep()
     this.forwarder.sweep()
     this.copier.sweep()
+    this.copyServer.sweep()
     this.rejoin.sweep()
     this.audit.sweep()
     this.forgetter.sweep()
@@ -549,6 +574,7 @@ export class Replica {
     this.learner.onPeerLost(peer.replica)
     this.forwarder.onPeerLost(peer.replica)
     this.copier.onPeerLost(peer.replica)
+    this.copyServer.onPeerLost(peer.replica)
     this.soon()
   }
 }

@@ -59,7 +59,18 @@ function peerFrame(): Uint8Array {
   messages.entriesEnd(w, countAt, 1, 5, 0)
   messages.readRound(w, 1, 1)
   messages.readRoundBlock(w, 7, 3)
-  messages.snapshotPart(w, 7, 0, 3, self, 3, entry)
+  messages.batches.want(w, 4, [
+    { block: 7, atLeast: 3, mustFlush: false },
+    { block: 9, atLeast: 1, mustFlush: true },
+  ])
+  messages.batches.head(w, 4, [
+    { block: 7, index: 3, valueProcess: self, valueCounter: 3 },
+    { block: 9, index: 1, valueProcess: self, valueCounter: 4 },
+  ])
+  messages.batches.wantPart(w, 4, 0)
+  messages.batches.part(w, 4, 0, 1, entry)
+  messages.batches.gone(w, 5)
+  messages.batches.drop(w, 6)
   const votes = new BlockSet()
   votes.add(7)
   messages.heartbeat(w, 5, 6, votes)

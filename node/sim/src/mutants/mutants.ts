@@ -315,7 +315,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'copy-loses-promises',
     file: 'replica/copier.ts',
-    find: 'if (position.index > state.chosen) moveTo(',
+    find: 'if (index > state.chosen) moveTo(',
     replace: 'moveTo(',
     caughtBy: ['promise-kept'],
     seed: 20349,
