@@ -42,7 +42,7 @@ const LIES: Readonly<Record<string, Lie>> = {
   unaskedBatch: (m, w, block, next, self) => m.batches.head(w, 1, [{ block, index: next, valueProcess: self, valueCounter: 1 }]),
   unaskedPart: (m, w) => m.batches.part(w, 1, 0, 0, new Uint8Array(0)),
   wantPartOfNothing: (m, w) => m.batches.wantPart(w, 1, 0),
-  batchGone: (m, w) => m.batches.gone(w, 1),
+  batchGone: (m, w) => m.batches.gone(w, 1, false),
   unaskedBarrier: (m, w, block) => {
     const countAt = m.barrierAnswer(w, 1)
     m.barrier(w, block, NOWHERE)

@@ -6,7 +6,7 @@
  *     head   u8 19 | u32 question | u16 count | (u16 block | u48 index | value id)*
  *     part?  u8 26 | u32 question | u32 part
  *     part   u8 27 | u32 question | u32 part | u16 sync wait in ms | u32 bytes | part of native/src/snapshot.h; empty after the last
- *     gone   u8 28 | u32 question
+ *     gone   u8 28 | u32 question | u8 busy
  *     drop   u8 29 | u32 question
  *
  * Blocks ascend.
@@ -44,8 +44,8 @@ export interface BatchHandler {
   onWantPart(question: number, part: number): void
   /** An empty part ends the batch. `syncWaitMs` is how long the sender's log write under way has taken. */
   onBatchPart(question: number, part: number, syncWaitMs: number, bytes: Uint8Array): void
-  /** The sender gives nothing of the batch, or no more: it has too much to do, or could not read it. */
-  onBatchGone(question: number): void
+  /** The sender gives nothing of the batch, or no more: it is busy with others, or could not read it. */
+  onBatchGone(question: number, isBusy: boolean): void
   /** The sender wants nothing more of the batch. */
   onDropBatch(question: number): void
 }
@@ -95,9 +95,10 @@ export class BatchWriter {
     w.put(bytes)
   }
 
-  gone(w: ByteWriter, question: number): void {
+  gone(w: ByteWriter, question: number, isBusy: boolean): void {
     w.u8(Kind.batchGone)
     w.u32(question)
+    w.u8(isBusy ? 1 : 0)
   }
 
   drop(w: ByteWriter, question: number): void {
@@ -156,7 +157,7 @@ export function readBatchMessage(kind: number, r: ByteReader, readValueId: () =>
       handler.onBatchPart(r.u32(), r.u32(), r.u16(), r.take(r.u32()))
       return true
     case Kind.batchGone:
-      handler.onBatchGone(r.u32())
+      handler.onBatchGone(r.u32(), readFlag(r, 'whether the sender of a batch is busy'))
       return true
     case Kind.dropBatch:
       handler.onDropBatch(r.u32())

@@ -121,14 +121,14 @@ export class BlockState {
   needsCopy = false
   /** It waits for a batch of copies from a peer: nothing of it is fetched meanwhile. */
   isQueued = false
-  /** Bit r: replica r had no copy that is of use here. */
+  /** Bit r: replica r gave no copy that is of use here. */
   copyDeniedBy = 0
   /** Its content is being replaced by a peer's snapshot: it neither votes, learns, proposes nor serves (⚖13). */
   isCopying = false
 
-  /** What a learner that holds nothing of a block begins with is a copy, unless a peer has said that it has none yet. */
+  /** What a learner that holds nothing of a block begins with is a copy, if some voter may have one. */
   get beginsWithCopy(): boolean {
-    return !this.isVoter && this.chosen === 0 && this.copyDeniedBy === 0
+    return !this.isVoter && this.chosen === 0
   }
 
   /** The lowest index at which a copy is of use: `chosen` never goes back. Content that is wrong may be replaced at its own index. */

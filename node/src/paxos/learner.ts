@@ -113,10 +113,10 @@ export class Learner {
     core.outbox.messages.fetch(out, state.block, state.chosen + 1, state.question)
   }
 
-  /** Queues a block of which nothing is here, if a voter is there. Each voter is asked for a range of neighbours: they are copied together. */
+  /** Queues a block of which nothing is here, if a voter is there that has not failed to give it. Each is asked for a range of neighbours: they are copied together. */
   private beginWithCopy(state: BlockState): boolean {
     const { core } = this
-    const voters = core.votersAmong(core.live & ~(1 << core.replica), state.block)
+    const voters = core.votersAmong(core.live & ~(1 << core.replica) & ~state.copyDeniedBy, state.block)
     if (voters === 0) return false
     let skip = Math.floor((state.block * bitCount(voters)) / BLOCK_COUNT)
     for (let replica = 0; ; replica++) {

@@ -175,9 +175,9 @@ class Group {
       onBatchHead: (question: number, contents: readonly BatchContent[]) => copier.onHead(from, question, contents),
       onWantPart: (question, part) => server.onWantPart(from, question, part),
       onBatchPart: (question, part, syncWaitMs, body) => copier.onPart(from, question, part, syncWaitMs, body),
-      onBatchGone: (question) => {
-        this.said.push('gone')
-        copier.onGone(from, question)
+      onBatchGone: (question, isBusy) => {
+        this.said.push(isBusy ? 'busy' : 'gone')
+        copier.onGone(from, question, isBusy)
       },
       onDropBatch: (question) => {
         this.said.push('drop')
@@ -296,7 +296,6 @@ test('what the peer has not flushed is learned otherwise, and flushed there only
   await group.pass(200)
   group.assertCopied([1])
   assert.deepEqual([entries.isCopying, entries.isQueued, entries.copyDeniedBy, group.flushesWanted], [false, false, 0b10, 0])
-  assert.equal(entries.beginsWithCopy, false, 'its entries are fetched now')
   const wrong = group.knows(3, 1)
   wrong.needsCopy = true
   group.copier.want(wrong, 1)
@@ -329,7 +328,7 @@ test('a block that fails its checks is found by halving, and holds up no other',
   const good = range(0, 200).filter((block) => block !== bad)
   for (let tries = 0; tries < 40 && group.copier.copied < good.length; tries++) {
     // As the learner does that still lacks them.
-    for (const state of states) if (state.chosen === 0 && state.copyDeniedBy === 0) group.copier.want(state, 1)
+    for (const state of states) if (state.chosen === 0 && (state.copyDeniedBy & 0b10) === 0) group.copier.want(state, 1)
     await group.pass(PEER_PAUSE_MS + GATHER_MS)
   }
   group.assertCopied(good)
@@ -384,7 +383,7 @@ test('a head and parts count only of a batch that was asked for, and only with b
   group.copier.onHead(2, question, [content])
   group.copier.onHead(1, question + 1, [content])
   group.copier.onPart(1, question, 0, 0, new Uint8Array(0))
-  group.copier.onGone(2, question)
+  group.copier.onGone(2, question, false)
   assert.deepEqual([group.records, group.violations, group.copier.copying], [[], [], 1])
   group.copier.onHead(1, question, [content, { ...content, block: 6 }])
   assert.deepEqual([group.records, group.violations.length, group.copier.copying], [[], 1, 0], 'block 6 was not asked for')
@@ -403,6 +402,7 @@ test('a batch whose peer is silent, refuses or goes is given up, and its blocks 
   group.copier.want(one, 1)
   await group.pass(PART_TIMEOUT_MS + 200)
   assert.deepEqual([one.isCopying, group.copier.failures, group.said.includes('drop')], [false, 1, true])
+  assert.equal(one.copyDeniedBy, 0b10)
   group.copier.want(one, 1)
   await group.pass(GATHER_MS + SWEEP)
   assert.ok(one.isCopying)
@@ -420,6 +420,17 @@ test('a batch whose peer is silent, refuses or goes is given up, and its blocks 
   await group.close()
 })
 
+test('a batch that the peer cannot read is asked of another one', async () => {
+  const group = new Group()
+  const [state] = await group.fill([5])
+  const one = state as BlockState
+  ;(group.engines[1] as OpenedEngine).snapshotRead = () => Promise.reject(new ThermoclineError('internal', 'the disk failed'))
+  group.copier.want(one, 1)
+  await group.pass(200)
+  assert.deepEqual([one.isCopying, one.copyDeniedBy, group.said.includes('gone')], [false, 0b10, true])
+  await group.close()
+})
+
 test('a sender keeps few batches open, lets go of those that nobody asks on for, and says so', async () => {
   const group = new Group()
   await group.fill(range(0, 4))
@@ -427,10 +438,10 @@ test('a sender keeps few batches open, lets go of those that nobody asks on for,
   for (let question = 0; question < MAX_SERVED + 1; question++)
     server.onWantBatch(2, question, [{ block: question, atLeast: 1, mustFlush: false }])
   await settle()
-  assert.deepEqual([server.serving, group.said], [MAX_SERVED, ['gone']])
+  assert.deepEqual([server.serving, group.said], [MAX_SERVED, ['busy']])
   server.onWantPart(2, 7, 0)
   await settle()
-  assert.deepEqual(group.said, ['gone', 'gone'], 'of a batch that is not open')
+  assert.deepEqual(group.said, ['busy', 'busy'], 'of a batch that is not open')
   server.onDrop(2, 0)
   assert.equal(server.serving, MAX_SERVED - 1)
   await group.pass(SERVED_IDLE_MS + 2 * SWEEP)
@@ -469,6 +480,18 @@ test('a learner asks for no entries of what it holds nothing of, and once for wh
     ],
     'neighbours from one peer',
   )
+  // One that could not give it is not asked for it again; when nobody can, entries may do.
+  const denied = core.block(3)
+  denied.copyDeniedBy = 0b10
+  learner.onPosition(1, 3, 9)
+  assert.deepEqual(queued.pop(), [3, 2])
+  denied.isQueued = false
+  denied.copyDeniedBy = 0b110
+  learner.sweep()
+  assert.deepEqual([core.counters.fetches, denied.fetchingFrom >= 0], [1, true])
+  learner.onEntriesEnd(denied.fetchingFrom, denied.question, 3, 0, FetchStatus.ok)
+  core.behind = []
+  core.counters.fetches = 0
   const state = core.block(7)
   state.chosen = 3
   learner.onPosition(1, 7, 9)

@@ -19,6 +19,7 @@ import type { BlockState } from '../paxos/block-state.ts'
 import { MAX_BATCH_BLOCKS } from '../paxos/constants.ts'
 import type { Core } from '../paxos/core.ts'
 import type { SharedLog } from '../wal/shared-log.ts'
+import { type Batch, deny } from './copy-batch.ts'
 import { CopyQueue } from './copy-queue.ts'
 import { CopyBudget, type CopyRate, MAX_LEVEL0_TABLES, MAX_PENDING_COMPACTION_BYTES, SLOW_SYNC_MS } from './copy-rate.ts'
 import { moveTo } from './recovery.ts'
@@ -36,20 +37,6 @@ export const PEER_PAUSE_MS = 200
 const INSTALL_PAUSE_MS = 1000
 /** How often the store is asked how it fares. */
 const PRESSURE_MS = 250
-
-interface Batch {
-  readonly from: number
-  readonly question: number
-  /** Being copied; from the head on those alone that are in the snapshot. */
-  states: BlockState[]
-  contents: readonly BatchContent[]
-  phase: 'asked' | 'logging' | 'pausing' | 'asking' | 'installing' | 'complete'
-  part: number
-  askedAtMs: number
-  beginWrite: number
-  /** Undefined until it has begun. */
-  install: number | undefined
-}
 
 export interface CopierOptions {
   readonly core: Core
@@ -83,6 +70,7 @@ export class Copier {
   copied = 0
   copiedBytes = 0
   batchesCopied = 0
+  /** Batches that were given up. */
   failures = 0
 
   constructor(options: CopierOptions) {
@@ -101,6 +89,10 @@ export class Copier {
   /** Blocks being copied. */
   get copying(): number {
     return this.batches.reduce((sum, { states }) => sum + states.length, 0)
+  }
+
+  get rateShare(): number {
+    return this.options.rate.share
   }
 
   /** Blocks that wait for their batch. */
@@ -283,9 +275,11 @@ export class Copier {
     )
   }
 
-  onGone(from: number, question: number): void {
+  onGone(from: number, question: number, isBusy: boolean): void {
     const batch = this.find(from, question, 'asked') ?? this.find(from, question, 'asking')
-    if (batch !== undefined) this.giveUpPeer(batch)
+    if (batch === undefined) return
+    if (!isBusy) deny(batch)
+    this.giveUpPeer(batch)
   }
 
   /** While level 0 is full of tables one more makes all reads dearer: compaction comes first. */
@@ -334,7 +328,7 @@ export class Copier {
       return
     }
     const { from, states } = batch
-    if (states.length === 1) (states[0] as BlockState).copyDeniedBy |= 1 << from
+    if (states.length === 1) deny(batch)
     this.limits[from] = Math.max(1, states.length >> 1)
     ;(this.queues[from] as CopyQueue).beginAt((states[0] as BlockState).block)
     this.giveUpPeer(batch)
@@ -347,7 +341,7 @@ export class Copier {
 
   /** The blocks stay marked as being copied until their old content counts again. */
   private giveUp(batch: Batch): void {
-    this.failures += batch.states.length
+    this.failures++
     this.end(batch)
     const out = this.core.outbox.now(batch.from)
     if (out !== undefined) this.core.outbox.messages.batches.drop(out, batch.question)
@@ -386,8 +380,10 @@ export class Copier {
     if (this.batches.length > 0) this.notePressure()
     for (const batch of this.batches) {
       const isWaiting = batch.phase === 'asked' || batch.phase === 'asking'
-      if (isWaiting && core.nowMs - batch.askedAtMs > PART_TIMEOUT_MS) this.giveUpPeer(batch)
-      else if (batch.phase === 'complete') this.finishIfRoom(batch)
+      if (isWaiting && core.nowMs - batch.askedAtMs > PART_TIMEOUT_MS) {
+        deny(batch)
+        this.giveUpPeer(batch)
+      } else if (batch.phase === 'complete') this.finishIfRoom(batch)
     }
     this.tidier.sweep(core.nowMs)
   }

@@ -63,7 +63,7 @@ export class CopyServer {
   onWantBatch(from: number, question: number, wants: readonly BatchWant[]): void {
     this.release(this.find(from, question))
     if (this.served.length >= MAX_SERVED) {
-      this.refuse(from, question)
+      this.refuse(from, question, true)
       return
     }
     const blocks = wants.filter((want) => this.isAtHand(want)).map(({ block }) => block)
@@ -126,7 +126,7 @@ export class CopyServer {
   onWantPart(from: number, question: number, part: number): void {
     const served = this.find(from, question)
     if (served === undefined) {
-      this.refuse(from, question)
+      this.refuse(from, question, true)
       return
     }
     if (served.nextPart !== part || served.isReading) return
@@ -169,13 +169,13 @@ export class CopyServer {
   private fail(served: Served): void {
     if (!this.served.includes(served)) return
     this.release(served)
-    this.refuse(served.to, served.question)
+    this.refuse(served.to, served.question, false)
   }
 
   /** It lets the asker try elsewhere at once. */
-  private refuse(to: number, question: number): void {
+  private refuse(to: number, question: number, isBusy: boolean): void {
     const out = this.core.outbox.now(to)
-    if (out !== undefined) this.core.outbox.messages.batches.gone(out, question)
+    if (out !== undefined) this.core.outbox.messages.batches.gone(out, question, isBusy)
     this.options.onWork()
   }
 

@@ -184,8 +184,8 @@ export class PeerMessages implements PeerHandler {
     this.options.copier.onPart(this.from, question, part, syncWaitMs, bytes)
   }
 
-  onBatchGone(question: number): void {
-    this.options.copier.onGone(this.from, question)
+  onBatchGone(question: number, isBusy: boolean): void {
+    this.options.copier.onGone(this.from, question, isBusy)
   }
 
   onDropBatch(question: number): void {

@@ -69,7 +69,7 @@ function peerFrame(): Uint8Array {
   ])
   messages.batches.wantPart(w, 4, 0)
   messages.batches.part(w, 4, 0, 1, entry)
-  messages.batches.gone(w, 5)
+  messages.batches.gone(w, 5, true)
   messages.batches.drop(w, 6)
   const votes = new BlockSet()
   votes.add(7)
