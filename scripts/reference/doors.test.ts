@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { createHttpServer } from '../../node/src/admin/mod.ts'
 import type { AdminService, DataService } from '../../node/src/admin/ports.ts'
 import { quietDoors } from '../../node/src/doors/quiet-doors.fixture.ts'
+import { BatchKind } from '../../node/src/paxos/batch-messages.ts'
 import { Kind } from '../../node/src/paxos/messages.ts'
 import type { MemoryConfig } from '../../node/src/roles/memory/config.ts'
 import { createMemoryHttp } from '../../node/src/roles/memory/http.ts'
@@ -23,7 +24,7 @@ const same = (said: object, there: readonly string[]): void => assert.deepEqual(
 test('operations, frames and messages of peers', () => {
   same(OPERATIONS, Object.keys(Operation))
   same(FRAMES, Object.keys(FrameType))
-  same(PEER_MESSAGES, Object.keys(Kind))
+  same(PEER_MESSAGES, [...Object.keys(Kind), ...Object.keys(BatchKind)])
 })
 
 test('routes of the HTTP ports', async () => {

@@ -15,7 +15,7 @@ import { type ByteReader, type ByteWriter, DecodeError } from '@thermocline/prot
 import { MAX_BATCH_BLOCKS } from './constants.ts'
 import type { ProcessRef } from './processes.ts'
 
-const Kind = { wantBatch: 18, batchHead: 19, wantPart: 26, batchPart: 27, batchGone: 28, dropBatch: 29 } as const
+export const BatchKind = { wantBatch: 18, batchHead: 19, wantPart: 26, batchPart: 27, batchGone: 28, dropBatch: 29 } as const
 
 export interface ValueId {
   readonly valueProcess: ProcessRef
@@ -59,7 +59,7 @@ export class BatchWriter {
   }
 
   want(w: ByteWriter, question: number, wants: readonly BatchWant[]): void {
-    w.u8(Kind.wantBatch)
+    w.u8(BatchKind.wantBatch)
     w.u32(question)
     w.u16(wants.length)
     for (const { block, atLeast, mustFlush } of wants) {
@@ -70,7 +70,7 @@ export class BatchWriter {
   }
 
   head(w: ByteWriter, question: number, contents: readonly BatchContent[]): void {
-    w.u8(Kind.batchHead)
+    w.u8(BatchKind.batchHead)
     w.u32(question)
     w.u16(contents.length)
     for (const { block, index, valueProcess, valueCounter } of contents) {
@@ -81,13 +81,13 @@ export class BatchWriter {
   }
 
   wantPart(w: ByteWriter, question: number, part: number): void {
-    w.u8(Kind.wantPart)
+    w.u8(BatchKind.wantPart)
     w.u32(question)
     w.u32(part)
   }
 
   part(w: ByteWriter, question: number, part: number, syncWaitMs: number, bytes: Uint8Array): void {
-    w.u8(Kind.batchPart)
+    w.u8(BatchKind.batchPart)
     w.u32(question)
     w.u32(part)
     w.u16(syncWaitMs)
@@ -96,13 +96,13 @@ export class BatchWriter {
   }
 
   gone(w: ByteWriter, question: number, isBusy: boolean): void {
-    w.u8(Kind.batchGone)
+    w.u8(BatchKind.batchGone)
     w.u32(question)
     w.u8(isBusy ? 1 : 0)
   }
 
   drop(w: ByteWriter, question: number): void {
-    w.u8(Kind.dropBatch)
+    w.u8(BatchKind.dropBatch)
     w.u32(question)
   }
 }
@@ -133,7 +133,7 @@ function readFlag(r: ByteReader, what: string): boolean {
 /** Reads what follows the kind of a message, and hands it to the handler; false if it is none of these. @throws DecodeError */
 export function readBatchMessage(kind: number, r: ByteReader, readValueId: () => ValueId, handler: BatchHandler): boolean {
   switch (kind) {
-    case Kind.wantBatch: {
+    case BatchKind.wantBatch: {
       const question = r.u32()
       handler.onWantBatch(
         question,
@@ -141,7 +141,7 @@ export function readBatchMessage(kind: number, r: ByteReader, readValueId: () =>
       )
       return true
     }
-    case Kind.batchHead: {
+    case BatchKind.batchHead: {
       const question = r.u32()
       const contents = readBatch(r, 0, (block) => {
         const index = r.u48()
@@ -150,16 +150,16 @@ export function readBatchMessage(kind: number, r: ByteReader, readValueId: () =>
       handler.onBatchHead(question, contents)
       return true
     }
-    case Kind.wantPart:
+    case BatchKind.wantPart:
       handler.onWantPart(r.u32(), r.u32())
       return true
-    case Kind.batchPart:
+    case BatchKind.batchPart:
       handler.onBatchPart(r.u32(), r.u32(), r.u16(), r.take(r.u32()))
       return true
-    case Kind.batchGone:
+    case BatchKind.batchGone:
       handler.onBatchGone(r.u32(), readFlag(r, 'whether the sender of a batch is busy'))
       return true
-    case Kind.dropBatch:
+    case BatchKind.dropBatch:
       handler.onDropBatch(r.u32())
       return true
     default:

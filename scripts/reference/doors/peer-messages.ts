@@ -1,4 +1,6 @@
 /** The messages in the frames of peers. A message without a line here, or the other way round, is a type error and a failed test. */
+
+import type { BatchKind } from '../../../node/src/paxos/batch-messages.ts'
 import {
   COPY_BYTES_PER_SECOND,
   FETCH_BYTES,
@@ -6,6 +8,7 @@ import {
   HEARTBEAT_MS,
   MAX_AUDIT_HINTS,
   MAX_AUDITS,
+  MAX_BATCH_BLOCKS,
   MAX_COMPARING,
   MAX_FETCHES,
   MAX_PREPARES,
@@ -13,14 +16,17 @@ import {
   SNAPSHOT_PART_BYTES,
 } from '../../../node/src/paxos/constants.ts'
 import type { Kind } from '../../../node/src/paxos/messages.ts'
+import { PART_TIMEOUT_MS } from '../../../node/src/replica/copier.ts'
+import { MAX_SERVED, SERVED_IDLE_MS } from '../../../node/src/replica/copy-server.ts'
 import { MAX_ENTRY_BYTES, MAX_ENTRY_REQUESTS, MAX_WRITE_BYTES } from '../../../protocol/src/constants.ts'
 import { type Door, NOTHING } from './door.ts'
 
 const ENTRY = `an entry of ${MAX_ENTRY_BYTES} bytes, ${MAX_ENTRY_REQUESTS} requests`
 const ONE = 'one open instance of each block'
+const THE_ASKED = 'the replica that was asked'
 const LEARNING = 'while this replica learns'
 
-export const PEER_MESSAGES: Readonly<Record<keyof typeof Kind, Door>> = {
+export const PEER_MESSAGES: Readonly<Record<keyof typeof Kind | keyof typeof BatchKind, Door>> = {
   accept: {
     from: 'a proposer of the block',
     expected:
@@ -124,17 +130,42 @@ export const PEER_MESSAGES: Readonly<Record<keyof typeof Kind, Door>> = {
     changes: NOTHING,
     bounds: 'answered with one position for each block that is known',
   },
-  wantSnapshot: {
-    from: 'a replica that is too far behind for entries',
+  wantBatch: {
+    from: 'a replica that is too far behind for entries, or that learns blocks',
+    expected: 'at any time; answered for the blocks that this replica votes in and has flushed',
+    changes: 'nothing, or a flush of what is not flushed yet',
+    bounds: `${MAX_BATCH_BLOCKS} blocks; ${MAX_SERVED} batches at once, each let go after ${SERVED_IDLE_MS} ms`,
+  },
+  batchHead: {
+    from: THE_ASKED,
+    expected: 'the answer to the own `wantBatch`: blocks out of it, none older than was asked for',
+    changes: 'a begin of each block, in the log (⚖13)',
+    bounds: `${MAX_BATCH_BLOCKS} blocks`,
+  },
+  wantPart: {
+    from: 'the replica that the batch is for',
+    expected: 'the batch is open, and this is its next part',
+    changes: NOTHING,
+    bounds: 'one part at once of each batch',
+  },
+  batchPart: {
+    from: THE_ASKED,
+    expected: 'the answer to the own `wantPart`',
+    changes:
+      'tables beside the store; after the last part the applied states of all blocks of the batch, with an end of each in the log (⚖13)',
+    bounds: `${SNAPSHOT_PART_BYTES} bytes a part, within ${PART_TIMEOUT_MS} ms; ${COPY_BYTES_PER_SECOND} bytes a second`,
+  },
+  batchGone: {
+    from: THE_ASKED,
+    expected: 'for a batch that was asked for',
+    changes: 'nothing; the batch is given up',
+    bounds: 'that peer is not asked again at once',
+  },
+  dropBatch: {
+    from: 'the replica that the batch is for',
     expected: 'at any time',
     changes: NOTHING,
-    bounds: `parts of ${SNAPSHOT_PART_BYTES} bytes, one after the other`,
-  },
-  snapshotPart: {
-    from: 'the replica that was asked',
-    expected: 'the answer to the own `wantSnapshot`, the next part',
-    changes: 'the block’s applied state, bracketed by records in the log (⚖13)',
-    bounds: `${SNAPSHOT_PART_BYTES} bytes a part; ${COPY_BYTES_PER_SECOND} bytes a second`,
+    bounds: 'lets go of the batch',
   },
   heartbeat: {
     from: 'any replica of the group',
