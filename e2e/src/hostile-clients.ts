@@ -21,10 +21,10 @@ const CONNECTIONS = 16
 /** Most of the largest frame: only its end is missing. */
 const UNFINISHED_BYTES = MAX_FRAME_BYTES - 64 * 1024
 /** So many gets of a connection wait for somebody who takes their answers. */
-const GETS = 32
+const GETS = 4
 const DRIP_MS = 100
 /** They hold, and do not flood: what a network carries in a second no bound of a node makes less. */
-const AGAIN_MS = 1000
+const AGAIN_MS = 5000
 
 /** What the deaf clients ask for: a record with a large value. */
 export interface LargeRecord {
@@ -65,7 +65,7 @@ export class HostileClients {
     socket.once('close', () => {
       this.sockets.delete(socket)
       this.closed++
-      if (!this.isStopped) setTimeout(() => this.open(address, behave), AGAIN_MS)
+      if (!this.isStopped) setTimeout(() => this.open(address, behave), AGAIN_MS * (0.5 + Math.random()))
     })
   }
 

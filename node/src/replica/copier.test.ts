@@ -6,7 +6,7 @@ import { type Engine, type OpenedEngine, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, peek } from '../engine/model.ts'
 import type { BatchContent, BatchWant } from '../paxos/batch-messages.ts'
 import { BlockSet } from '../paxos/block-set.ts'
-import type { BlockState } from '../paxos/block-state.ts'
+import { type BlockState, NO_ROUND } from '../paxos/block-state.ts'
 import { FETCH_PAUSE_MS, MAX_BATCH_BLOCKS } from '../paxos/constants.ts'
 import { Core, type LogSink, type Outbox } from '../paxos/core.ts'
 import { Learner } from '../paxos/learner.ts'
@@ -512,4 +512,20 @@ test('a learner asks for no entries of what it holds nothing of, and once for wh
     learner.sweep()
   }
   assert.ok(core.counters.fetches >= 10 && core.counters.fetches <= 13, `${core.counters.fetches} fetches`)
+})
+
+test('a copy of what was there already keeps what was promised for the next instance; a later one supersedes it', async () => {
+  const group = new Group()
+  const [same, later] = (await group.fill([1, 2])) as [BlockState, BlockState]
+  for (const state of [same, later]) {
+    state.promisedRound = 7
+    state.promisedProcess = group.refs[2] as ProcessRef
+  }
+  same.chosen = 1
+  same.needsCopy = true
+  for (const state of [same, later]) group.copier.want(state, 1)
+  await group.pass(200)
+  group.assertCopied([1, 2])
+  assert.deepEqual([same.promisedRound, later.promisedRound], [7, NO_ROUND])
+  await group.close()
 })

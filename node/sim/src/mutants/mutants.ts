@@ -313,15 +313,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖5: a volume that was wiped takes the incarnation of the one before it, and nobody compares what it remembers of that',
   },
   {
-    name: 'copy-loses-promises',
-    file: 'replica/copier.ts',
-    find: 'if (index > state.chosen) moveTo(',
-    replace: 'moveTo(',
-    caughtBy: ['promise-kept'],
-    seed: 20349,
-    why: 'a copy of a block that was set aside takes the promise in the next instance with it',
-  },
-  {
     name: 'set-aside-on-one-word',
     file: 'paxos/digest-audit.ts',
     find: 'if (digest !== own.digest && agree.length >= core.quorum) {',
