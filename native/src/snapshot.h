@@ -20,7 +20,7 @@ constexpr size_t kRowHeadBytes = 7;
 constexpr uint8_t kTrailer = 255;
 
 // Blocks of one batch (MAX_BATCH_BLOCKS of node/src/paxos/constants.ts).
-constexpr size_t kMostBatchBlocks = 256;
+constexpr size_t kMostBatchBlocks = 2048;
 // Rows of a batch of more than one block.
 constexpr uint64_t kMostBatchBytes = uint64_t{64} << 20;
 // What an answer counts for its bytes: the engine's thread takes each into the request table at the end of an install, and the others

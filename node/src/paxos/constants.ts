@@ -74,7 +74,7 @@ export const MAX_AUDIT_TRIES = 20
 export const MAX_AUDIT_HINTS = 1024
 /** Questions for digests that are answered in one turn. */
 export const MAX_DIGEST_QUERIES = 1024
-/** Blocks that are copied in one batch: one snapshot there, one ingest here. */
-export const MAX_BATCH_BLOCKS = 256
+/** Blocks that are copied in one batch: one snapshot there, one ingest here. With 32 KiB of a block it is the bytes of a batch that end it. */
+export const MAX_BATCH_BLOCKS = 2048
 /** Mean rate at which a replica takes in snapshots of blocks, and at which it gives them. */
 export const COPY_BYTES_PER_SECOND = 32 * 1024 * 1024

@@ -245,24 +245,24 @@ const range = (first: number, count: number): number[] => Array.from({ length: c
 
 test('many blocks travel in few batches, each begun durably in the log and ended there', async () => {
   const group = new Group()
-  const blocks = range(0, 600)
+  const blocks = range(0, 2 * MAX_BATCH_BLOCKS + 88)
   const states = await group.fill(blocks)
   for (const state of states) group.copier.want(state, 1)
   await group.turn()
   assert.deepEqual([group.wants.length, group.records.length], [2, 2 * MAX_BATCH_BLOCKS], 'begins are logged')
   assert.equal((group.engines[LEARNER] as OpenedEngine).stats().storePagesRows, 0, 'and nothing is changed before they are durable')
-  assert.ok(states.slice(0, 512).every(({ isCopying }) => isCopying))
+  assert.ok(states.slice(0, 2 * MAX_BATCH_BLOCKS).every(({ isCopying }) => isCopying))
   await group.pass(200)
   group.assertCopied(blocks)
   assert.deepEqual(
     group.wants.map(({ length }) => length),
-    [256, 256, 88],
+    [MAX_BATCH_BLOCKS, MAX_BATCH_BLOCKS, 88],
   )
   for (const block of blocks) {
     const [begin, end] = [group.records.indexOf(`begin ${block}`), group.records.indexOf(`end ${block}/1`)]
     assert.ok(begin >= 0 && begin < end, `block ${block}`)
   }
-  assert.deepEqual([group.copier.copied, group.copier.batchesCopied, group.copier.failures], [600, 3, 0])
+  assert.deepEqual([group.copier.copied, group.copier.batchesCopied, group.copier.failures], [blocks.length, 3, 0])
   assert.ok(group.said.includes('abandon 5'))
   assert.equal((group.servers[1] as CopyServer).serving, 0)
   await group.close()
@@ -270,16 +270,17 @@ test('many blocks travel in few batches, each begun durably in the log and ended
 
 test('blocks that are asked for one after the other leave together, and the one that a client waits for leads', async () => {
   const group = new Group()
-  const states = await group.fill(range(10, 300))
+  const count = MAX_BATCH_BLOCKS + 44
+  const states = await group.fill(range(10, count))
   for (const state of states.slice(0, 100)) group.copier.want(state, 1)
   await group.turn()
   assert.deepEqual(group.wants, [])
   for (const state of states.slice(100)) group.copier.want(state, 1)
   group.copier.copySoon(40)
   await group.turn()
-  assert.deepEqual(group.wants[0], range(40, 256))
+  assert.deepEqual(group.wants[0], range(40, MAX_BATCH_BLOCKS))
   await group.pass(4 * GATHER_MS)
-  group.assertCopied(range(10, 300))
+  group.assertCopied(range(10, count))
   await group.close()
 })
 
