@@ -389,8 +389,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'replica/members.ts',
     find: 'if (process !== NO_PROCESS && compareIncarnations(',
     replace: 'if (false && compareIncarnations(',
-    caughtBy: ['no-replaced-vote-counted'],
-    seed: 114,
+    caughtBy: ['no-replaced-vote-counted', 'promised-by-majority'],
+    seed: 84,
     why: '⚖5: a vote counts beside that of a peer who names a later incarnation of the voter',
   },
   {
