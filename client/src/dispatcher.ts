@@ -338,7 +338,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     }
   }
 
-  /** Of one block alone, if the replica says so: the others are served there. */
+  /** A replica that cannot serve the block of the call is passed over: for that block alone if it says so, else for all of them. */
   private onUnavailable(endpoint: Endpoint | undefined, call: Call, body: ErrorBody): void {
     const nowMs = performance.now()
     const isOfManyBlocks = call instanceof StampsCall || call instanceof ValidateCall

@@ -61,12 +61,12 @@ export class BatchGet {
   }
 }
 
-/** What one call asks for a batch: ids of one series, each once, and where in the batch they stand. */
+/** The part of a batch that one call asks for: ids of one series, each once, with their positions in the batch. */
 export class BatchPart implements GetSink {
   readonly series: SeriesKey
   readonly ids: RecordId[]
   private readonly batch: BatchGet
-  /** Of the ids, each where it first stands; of those that stand again, where, and which one it is. */
+  /** `positions[i]` is where `ids[i]` first stands in the batch. `repeats` has each later position of an id, with the id's index `at`. */
   private readonly positions: number[]
   private repeats: { readonly position: number; readonly at: number }[] | undefined
   /** By milliseconds the last id that has them; by id the one before it that has the same. Made with the second id. */

@@ -4,7 +4,7 @@
  * further work for it, and a replica that hangs among others that answer costs its calls little.
  */
 const EARNED_BY_ANSWER = 0.1
-/** What a client may spend at once: as many calls as may be on their way to one replica when it hangs. */
+/** The most second attempts that are saved up: as many as calls may be on their way to one replica when it hangs. */
 const MOST = 1024
 
 export class RetryBudget {

@@ -26,7 +26,7 @@ const DRIP_MS = 100
 /** They hold, and do not flood: what a network carries in a second no bound of a node makes less. */
 const AGAIN_MS = 5000
 
-/** What the deaf clients ask for: a record with a large value. */
+/** The record with a large value that is asked for by clients which take no answers. */
 export interface LargeRecord {
   readonly series: Uint8Array
   readonly ms: number

@@ -131,7 +131,7 @@ const policiesOf = async (values: string, more: readonly string[] = []): Promise
     ]),
   )
 
-/** Who is at the other end of each port. */
+/** The rules for one port, as JSON: they name who is at its other end. */
 const wayTo = (ways: readonly Way[], port: number): string =>
   JSON.stringify(ways.filter(({ ports }) => ports.some((one) => one.port === port)))
 

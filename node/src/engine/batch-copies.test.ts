@@ -5,13 +5,12 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { OpKind } from '@thermocline/protocol'
 import { MAX_BATCH_BLOCKS, SNAPSHOT_PART_BYTES } from '../paxos/constants.ts'
 import { FUZZ_SEED, mutate, random } from '../server/hostile-bytes.fixture.ts'
 import { XXH3_LEAST, XXH3_MOST, xxh3 } from '../xxh3.fixture.ts'
-import { copyBlocks, installParts, openBatch, readParts } from './copy.fixture.ts'
+import { copyBlocks, flush, installParts, openBatch, putAt, readParts } from './copy.fixture.ts'
 import { type OpenedEngine, openEngine } from './mod.ts'
-import { applyBatch, buildEntry, getRequest, peek, readBody, readGet } from './model.ts'
+import { getRequest, readBody, readGet } from './model.ts'
 
 const MIB = 1024 * 1024
 const MUTATIONS = 1500
@@ -24,21 +23,14 @@ const newPath = (): string => join(folder, String(++folders))
 
 let requests = 0
 /** One record in each of the slices. */
-async function put(engine: OpenedEngine, block: number, slices: readonly number[], value: Uint8Array): Promise<void> {
-  const requestId = new Uint8Array(16)
-  new DataView(requestId.buffer).setUint32(0, ++requests)
-  const ops = slices.map((slice) => ({ kind: OpKind.put, id: BigInt(slice * SLICE_MS) << 16n, value }))
-  const request = { requestId, stamp: 0, outcome: 0, detail: new Uint8Array(8), series: `series of ${block}`, ops }
-  const { old } = await peek(engine, block, request)
-  applyBatch(engine, [
-    { block, index: engine.appliedIndex(block) + 1, entry: buildEntry(0, 0, [{ ...request, old }]), wantsAnswers: false },
-  ])
-}
-
-async function flush(engine: OpenedEngine): Promise<void> {
-  engine.rotate()
-  await engine.flush()
-}
+const put = (engine: OpenedEngine, block: number, slices: readonly number[], value: Uint8Array): Promise<void> =>
+  putAt(
+    engine,
+    block,
+    ++requests,
+    slices.map((slice) => BigInt(slice * SLICE_MS) << 16n),
+    value,
+  )
 
 const tablesOf = (path: string): number => readdirSync(path).filter((name) => name.endsWith('.sst')).length
 
@@ -126,14 +118,7 @@ test('a batch is bounded in blocks and bytes; a block that is larger travels alo
   const write = async (block: number, slice: number, mib: number): Promise<void> => {
     for (let at = 0; at < mib; at++) {
       randomFillSync(value, 0, MIB)
-      const requestId = new Uint8Array(16)
-      new DataView(requestId.buffer).setUint32(0, ++requests)
-      const ops = [{ kind: OpKind.put, id: BigInt(slice * SLICE_MS + at) << 16n, value }]
-      const request = { requestId, stamp: 0, outcome: 0, detail: new Uint8Array(8), series: `series of ${block}`, ops }
-      const { old } = await peek(source, block, request)
-      applyBatch(source, [
-        { block, index: source.appliedIndex(block) + 1, entry: buildEntry(0, 0, [{ ...request, old }]), wantsAnswers: false },
-      ])
+      await putAt(source, block, ++requests, [BigInt(slice * SLICE_MS + at) << 16n], value)
     }
   }
   await write(1, 1, 40)

@@ -33,6 +33,18 @@ interface Op {
   value?: string
 }
 
+function builderOf(engine: Engine): EntryBuilder {
+  return new EntryBuilder({
+    engine,
+    digestKey,
+    wallClockMs: () => NOW,
+    nowMs: () => 0,
+    maxAnswers: 100,
+    answerAgeMs: 60_000,
+    resume: () => {},
+  })
+}
+
 class Fixture {
   readonly engine: Engine = openEngine({
     sliceDurationMs: 1000,
@@ -42,15 +54,7 @@ class Fixture {
     incarnation: 'test',
   })
   readonly state = new BlockState(BLOCK)
-  readonly builder = new EntryBuilder({
-    engine: this.engine,
-    digestKey,
-    wallClockMs: () => NOW,
-    nowMs: () => 0,
-    maxAnswers: 100,
-    answerAgeMs: 60_000,
-    resume: () => {},
-  })
+  readonly builder = builderOf(this.engine)
   readonly answers = new Map<number, { error: number; body: Uint8Array }>()
 
   /** Puts a write into the queue; `request` is its id and token. */
@@ -178,15 +182,7 @@ test('an append does not take the place of a record that somebody put there', ()
   f.submit(1, [{ kind: WriteKind.append, value: 'mine' }])
   const first = Buffer.from(f.decide()?.requests[0]?.detail ?? []).readBigUInt64BE()
   // Another process, whose clock is the same, has appended once.
-  const other = new EntryBuilder({
-    engine: f.engine,
-    digestKey,
-    wallClockMs: () => NOW,
-    nowMs: () => 0,
-    maxAnswers: 100,
-    answerAgeMs: 60_000,
-    resume: () => {},
-  })
+  const other = builderOf(f.engine)
   const state = new BlockState(BLOCK)
   state.chosen = 1
   f.submit(2, [{ kind: WriteKind.append, value: 'theirs' }])

@@ -146,6 +146,15 @@ test('a validation is answered by the round that began after it, whatever its bl
   assert.match(String(validated[2]), /no majority answered/)
 })
 
+/** So long that a read whose index nobody has brought asks anew, or ends its wait. */
+function passDoubt(core: Core, reader: Reader): void {
+  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
+    core.nowMs += 20
+    reader.sweep()
+    reader.begin()
+  }
+}
+
 test('an index that one replica names and nobody has holds up no read that a majority can answer', () => {
   const { core, reader, served, failed } = readerOfThree()
   core.peerVotes[1] = BlockSet.full()
@@ -157,11 +166,7 @@ test('an index that one replica names and nobody has holds up no read that a maj
   reader.onAnswerEnd(1, 1)
   reader.serveReady()
   assert.deepEqual(served, [])
-  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
-    core.nowMs += 20
-    reader.sweep()
-    reader.begin()
-  }
+  passDoubt(core, reader)
   reader.onException(1, 2, VOTED, 2 ** 40, NO_ROUND, 0)
   reader.onAnswerEnd(1, 2)
   reader.serveReady()
@@ -181,11 +186,7 @@ test('a replica that is there and does not answer holds up a doubtful read for a
   reader.onException(2, 1, VOTED, 2 ** 40, NO_ROUND, 0)
   reader.onAnswerEnd(2, 1)
   reader.serveReady()
-  for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
-    core.nowMs += 20
-    reader.sweep()
-    reader.begin()
-  }
+  passDoubt(core, reader)
   reader.onAnswerEnd(1, 2)
   for (let ms = 0; ms < READ_DOUBT_MS + 40; ms += 20) {
     core.nowMs += 20

@@ -1,9 +1,9 @@
 /** Batches between two replicas whose frames are handed over at once, over engines in memory; the logs are durable on command. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ByteReader, ByteWriter, OpKind, ThermoclineError } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, ThermoclineError } from '@thermocline/protocol'
+import { flush, putAt } from '../engine/copy.fixture.ts'
 import { type Engine, type OpenedEngine, openEngine } from '../engine/mod.ts'
-import { applyBatch, buildEntry, peek } from '../engine/model.ts'
 import type { BatchContent, BatchWant } from '../paxos/batch-messages.ts'
 import { BlockSet } from '../paxos/block-set.ts'
 import { type BlockState, NO_ROUND } from '../paxos/block-state.ts'
@@ -23,21 +23,7 @@ const SWEEP = 20
 const options = { sliceDurationMs: 1000, memtableBytes: 1 << 30, blockCacheBytes: 0, versionCacheBytes: 1 << 16, incarnation: 'x' }
 
 /** The same entry on every replica. */
-async function put(engine: OpenedEngine, block: number): Promise<void> {
-  const requestId = new Uint8Array(16)
-  new DataView(requestId.buffer).setUint32(0, block)
-  const ops = [{ kind: OpKind.put, id: 1n << 16n, value: Uint8Array.of(block) }]
-  const request = { requestId, stamp: 0, outcome: 0, detail: new Uint8Array(8), series: `series of ${block}`, ops }
-  const { old } = await peek(engine, block, request)
-  applyBatch(engine, [
-    { block, index: engine.appliedIndex(block) + 1, entry: buildEntry(0, 0, [{ ...request, old }]), wantsAnswers: false },
-  ])
-}
-
-async function flush(engine: OpenedEngine): Promise<void> {
-  engine.rotate()
-  await engine.flush()
-}
+const put = (engine: OpenedEngine, block: number): Promise<void> => putAt(engine, block, block, [1n << 16n], Uint8Array.of(block))
 
 /** Lets everything under way in engines in memory come to its end. */
 async function settle(): Promise<void> {
