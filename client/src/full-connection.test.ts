@@ -1,10 +1,9 @@
 /** A replica that hangs with its connection open keeps the room of all that was sent to it: what is queued behind that must go on. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { blockOf, encodeSeries, Operation, placementOf, replicaOrder } from '@thermocline/protocol'
-import { connect } from './client.ts'
+import { Operation } from '@thermocline/protocol'
 import { STALL_MS } from './constants.ts'
-import { type ScriptedNode, startScripted } from './scripted-node.fixture.ts'
+import { connectScripted, countOf } from './scripted-client.fixture.ts'
 
 const ATTEMPT_MS = 300
 const TIMEOUT_MS = 10_000
@@ -12,27 +11,13 @@ const TIMEOUT_MS = 10_000
 const FULL = 16
 const value = new Uint8Array(1024 * 1024)
 
-/** `first` is the one that requests about "alice" ask first; the stamp of its block is known. */
 async function cluster(t: TestContext, replicas: number) {
-  const { nodes, stop } = await startScripted(replicas)
-  const client = await connect({
-    endpoints: nodes.map((node) => node.address),
-    attemptTimeoutMs: ATTEMPT_MS,
-    defaultTimeoutMs: TIMEOUT_MS,
-  })
-  t.after(async () => {
-    client.close()
-    await stop()
-  })
-  await client.put('alice', '1', 'x')
-  const slot = placementOf(1).slot[blockOf(encodeSeries('alice'))] as number
-  const first = nodes[replicaOrder(slot, replicas)[0] as number] as ScriptedNode
-  const puts = (count: number) => Array.from({ length: count }, (_, seq) => client.put('alice', { ms: 2, seq }, value))
-  return { client, first, puts }
+  const scripted = await connectScripted(t, replicas, { attemptTimeoutMs: ATTEMPT_MS, defaultTimeoutMs: TIMEOUT_MS })
+  const puts = (count: number) => Array.from({ length: count }, (_, seq) => scripted.client.put('alice', { ms: 2, seq }, value))
+  return { ...scripted, puts }
 }
 
 const pass = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-const countOf = (node: ScriptedNode, wanted: number) => node.requests.filter(({ operation }) => operation === wanted).length
 
 async function spanOf(call: Promise<unknown>): Promise<number> {
   const began = performance.now()

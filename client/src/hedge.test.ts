@@ -1,33 +1,13 @@
 /** A replica that is frozen, or that only learns a block, costs the calls to it little, and the others nothing. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { blockOf, encodeSeries, ONLY_THIS_BLOCK, Operation, placementOf, replicaOrder } from '@thermocline/protocol'
-import { connect } from './client.ts'
-import { type ScriptedNode, startScripted } from './scripted-node.fixture.ts'
+import { blockOf, encodeSeries, ONLY_THIS_BLOCK, Operation } from '@thermocline/protocol'
+import { connectScripted, countOf, firstOf } from './scripted-client.fixture.ts'
 
 /** So long that a call which only its attempt's end brings to another replica fails the test by its deadline. */
 const ATTEMPT_MS = 60_000
 const TIMEOUT_MS = 30_000
-const { slot } = placementOf(1)
-
-const firstOf = (series: string): number => replicaOrder(slot[blockOf(encodeSeries(series))] as number, 3)[0] as number
-
-async function cluster(t: TestContext) {
-  const { nodes, stop } = await startScripted(3)
-  const client = await connect({
-    endpoints: nodes.map((node) => node.address),
-    attemptTimeoutMs: ATTEMPT_MS,
-    defaultTimeoutMs: TIMEOUT_MS,
-  })
-  t.after(async () => {
-    client.close()
-    await stop()
-  })
-  await client.put('alice', '1', 'x')
-  return { client, nodes, first: nodes[firstOf('alice')] as ScriptedNode }
-}
-
-const countOf = (node: ScriptedNode, wanted: number) => node.requests.filter(({ operation }) => operation === wanted).length
+const cluster = (t: TestContext) => connectScripted(t, 3, { attemptTimeoutMs: ATTEMPT_MS, defaultTimeoutMs: TIMEOUT_MS })
 
 test('reads and writes that a frozen replica has go on at another one, under the same stamp', async (t) => {
   const { client, nodes, first } = await cluster(t)
@@ -58,7 +38,7 @@ test('a replica that learns a block is passed over for it, and asked for all oth
   const { client, first } = await cluster(t)
   const block = blockOf(encodeSeries('alice'))
   const other = Array.from({ length: 1000 }, (_, number) => `other-${number}`).find(
-    (series) => firstOf(series) === first.replica && blockOf(encodeSeries(series)) !== block,
+    (series) => firstOf(series, 3) === first.replica && blockOf(encodeSeries(series)) !== block,
   ) as string
   first.script = ({ operation, body }) => {
     const isOfAlice = operation === Operation.get && body[0] === 'alice'.length
