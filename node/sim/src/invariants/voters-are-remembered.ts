@@ -14,7 +14,8 @@ export class VotersAreRemembered implements Invariant {
     for (const voter of votes) {
       // The ledger's votes are those that were seen to become durable, each with its write.
       const vote = heldBy([...ballot.promised, ...ballot.accepted], voter) as Vote | undefined
-      if (voter.replica === replica || vote === undefined) continue
+      // What a volume voted that another has replaced is forgotten when the connection to it ends, a moment after its memory was.
+      if (voter.replica === replica || vote === undefined || !voter.isCountable) continue
       const memory = volume.durableMemories.get(voter.replica)
       const isSame = memory !== undefined && compareIncarnations(memory.incarnation, voter.incarnation) === 0
       if (isSame && memory.peerWrite >= vote.write) continue
