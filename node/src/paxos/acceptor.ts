@@ -157,7 +157,7 @@ export class Acceptor {
       const out = core.outbox.now(from)
       if (out !== undefined) core.outbox.messages.behind(out, block, instance, state.chosen)
       core.noteBehind(state, instance - 1)
-      this.learner.fetch(state, from)
+      this.learner.fetchUrgently(state, from)
       return undefined
     }
     if (prevProcess !== state.chosenProcess || prevCounter !== state.chosenCounter) {

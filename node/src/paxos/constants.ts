@@ -30,6 +30,8 @@ export const FETCH_RETRY_MS = 300
 export const FETCH_PAUSE_MS = 100
 /** Blocks being fetched at once. */
 export const MAX_FETCHES = 64
+/** With those of blocks that requests wait for. */
+export const MAX_URGENT_FETCHES = 96
 /** Bytes and entries of one answer to a fetch. */
 export const FETCH_BYTES = 1024 * 1024
 export const FETCH_ENTRIES = 512

@@ -3,13 +3,14 @@
  *
  * A replica that finds itself behind asks one peer for what follows its `chosen`; the answer is entries (logged as
  * learned before they count as durable, ⚖3) or "take a snapshot". At most one fetch per block and MAX_FETCHES in all
- * are under way; a silent peer is replaced by the next after FETCH_RETRY_MS, and a fetch that brought nothing waits for
- * FETCH_PAUSE_MS. What a peer's log has no more is queued for a copy and not asked for again; so is, unasked, a block of which a
- * learner holds nothing: one by one they would be thousands of fetches a second.
+ * are under way, and a few more for blocks that requests wait for; a fetch that ends lets the next block begin. A silent peer is
+ * replaced by the next after FETCH_RETRY_MS, and a fetch that brought nothing waits for FETCH_PAUSE_MS. What a peer's log has no
+ * more is queued for a copy and not asked for again; so is, unasked, a block of which a learner holds nothing: one by one they would
+ * be thousands of fetches a second.
  */
 import { BLOCK_COUNT } from '@thermocline/protocol'
 import { type BlockState, NO_ROUND } from './block-state.ts'
-import { FETCH_ENTRIES, FETCH_PAUSE_MS, FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS } from './constants.ts'
+import { FETCH_ENTRIES, FETCH_PAUSE_MS, FETCH_RETRY_MS, MAX_FETCHES, MAX_SWEPT_BLOCKS, MAX_URGENT_FETCHES } from './constants.ts'
 import { type Core, positionHash } from './core.ts'
 import { FetchStatus } from './messages.ts'
 import type { PendingWrite } from './pending.ts'
@@ -18,6 +19,9 @@ import { bitCount } from './quorums.ts'
 
 /** What the proposer does about a decision before the block moves on: it returns its writes in the chosen entry. */
 export type BeforeChosen = (state: BlockState, valueProcess: ProcessRef, valueCounter: number) => PendingWrite[] | undefined
+
+/** So many blocks are looked at for the next one to fetch when a fetch ends: the sweep finds those behind them. */
+const MAX_LOOKED_AT = 64
 
 export class Learner {
   private readonly core: Core
@@ -29,6 +33,8 @@ export class Learner {
   private nextQuestion: number
   /** Where the next sweep of the blocks that are behind begins. */
   private sweptTo = 0
+  /** Where the next block to fetch is looked for. */
+  private nextAt = 0
 
   constructor(core: Core, beforeChosen: BeforeChosen, takeSnapshot: (state: BlockState, from: number) => void) {
     this.core = core
@@ -92,13 +98,18 @@ export class Learner {
     this.fetch(state, from)
   }
 
-  /** Asks `from` for what follows `chosen`, unless that is under way. */
-  fetch(state: BlockState, from: number): void {
+  /** As `fetch`, for a block that a request waits for: it does not wait behind all the others that are behind. */
+  fetchUrgently(state: BlockState, from: number): void {
+    this.fetch(state, from, MAX_URGENT_FETCHES)
+  }
+
+  /** Asks `from` for what follows `chosen`, unless that is under way, or `most` fetches are. */
+  fetch(state: BlockState, from: number, most: number = MAX_FETCHES): void {
     const { core } = this
     if (state.isQueued || state.isCopying || state.isSetAside || core.isChoked || state.fetchingFrom >= 0) return
     if (state.holdAt !== 0 && state.chosen >= state.holdAt) return
     if (state.beginsWithCopy && this.beginWithCopy(state)) return
-    if (this.fetching >= MAX_FETCHES) return
+    if (this.fetching >= most) return
     const out = core.outbox.now(from)
     if (out === undefined) return
     state.fetchingFrom = from
@@ -171,6 +182,22 @@ export class Learner {
       state.fetchAgainAtMs = 0
       if (state.chosen < state.knownChosen) this.fetch(state, from)
     }
+    this.fetchNext()
+  }
+
+  /** A fetch has ended: the next of the blocks that are behind takes its place. */
+  private fetchNext(): void {
+    const { core } = this
+    const { behind } = core
+    for (let left = Math.min(MAX_LOOKED_AT, behind.length); left > 0 && this.fetching < MAX_FETCHES; left--) {
+      if (this.nextAt >= behind.length) this.nextAt = 0
+      const state = behind[this.nextAt++] as BlockState
+      if (this.isDue(state)) this.fetchFromAny(state)
+    }
+  }
+
+  private isDue(state: BlockState): boolean {
+    return state.fetchingFrom < 0 && !state.isCopying && state.chosen < state.knownChosen && this.core.nowMs >= state.fetchAgainAtMs
   }
 
   /** Everybody who could give more says that there is no more: whoever said so was wrong, or has gone. */
@@ -210,10 +237,11 @@ export class Learner {
         continue
       }
       kept.push(state)
-      if (state.fetchingFrom < 0 && !state.isCopying && core.nowMs >= state.fetchAgainAtMs) this.fetchFromAny(state)
+      if (this.isDue(state)) this.fetchFromAny(state)
     }
     if (kept.length < until - from) behind.splice(from, until - from, ...kept)
-    this.sweptTo = from + kept.length
+    // From the first again, however many have come behind the last meanwhile.
+    this.sweptTo = from + kept.length < behind.length ? from + kept.length : 0
   }
 
   /** These blocks are fetched before the others. */
@@ -221,6 +249,7 @@ export class Learner {
     const { core } = this
     core.behind = core.behind.filter(isFirst).concat(core.behind.filter((state) => !isFirst(state)))
     this.sweptTo = 0
+    this.nextAt = 0
   }
 
   /** The next live peer after the one asked last; one that votes in the block if there is any, since others may know less. */

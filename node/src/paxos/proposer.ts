@@ -346,7 +346,7 @@ export class Proposer {
     const state = core.block(block)
     if (chosen <= state.chosen) return
     core.noteBehind(state, chosen)
-    this.learner.fetch(state, from)
+    this.learner.fetchUrgently(state, from)
     if (state.phase === Phase.preparing || state.phase === Phase.accepting) this.backOff(state)
   }
 

@@ -204,7 +204,7 @@ export class Reader {
     round.noteNeed(block, from, acceptedRound === NO_ROUND ? chosen : chosen + 1)
     if (chosen > state.chosen) {
       core.noteBehind(state, chosen)
-      this.learner.fetch(state, from)
+      this.learner.fetchUrgently(state, from)
       return
     }
     if (state.isCopying) return

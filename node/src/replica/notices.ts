@@ -18,6 +18,8 @@ export class Notices {
   private readonly peers: Peers
   private lastHeartbeatMs = 0
   private readonly positionsSentMs: number[]
+  /** Bit r: replica r has asked for positions sooner than they may be sent again. */
+  private positionsOwed = 0
 
   constructor(core: Core, peers: Peers) {
     this.core = core
@@ -33,6 +35,11 @@ export class Notices {
   sweep(havePeersRead: boolean): void {
     if (this.core.notices.length >= MANY_NOTICES || havePeersRead) this.send()
     if (this.core.nowMs - this.lastHeartbeatMs >= HEARTBEAT_MS) this.heartbeat()
+    if (this.positionsOwed !== 0) for (const { replica } of this.peers.all) if (this.owes(replica)) this.answerPositions(replica)
+  }
+
+  private owes(replica: number): boolean {
+    return (this.positionsOwed & (1 << replica)) !== 0
   }
 
   send(): void {
@@ -60,14 +67,19 @@ export class Notices {
   /** Tells a peer that has just connected where this replica is. */
   sendPositions(to: number): void {
     this.positionsSentMs[to] = this.core.nowMs
+    this.positionsOwed &= ~(1 << to)
     for (const state of this.core.known) {
       const out = this.peers.now(to)
       if (out !== undefined && state.chosen > 0) this.peers.messages.position(out, state.block, state.chosen)
     }
   }
 
-  /** A peer asks for them: again at its next heartbeat, if it asks too often. */
+  /**
+   * A peer asks for them: it gets them after the pause, if it has just had them. It asks once when it begins to take part, and what
+   * came before that meant nothing to it.
+   */
   answerPositions(to: number): void {
     if (this.core.nowMs - (this.positionsSentMs[to] as number) >= POSITIONS_PAUSE_MS) this.sendPositions(to)
+    else this.positionsOwed |= 1 << to
   }
 }
