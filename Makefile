@@ -5,7 +5,7 @@ SEEDS ?= 500
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench bench-memory bench-memory-studies sim mutants campaign crash-points e2e dashboards
+.PHONY: help setup demo test check fix bench bench-studies bench-memory bench-memory-studies sim mutants campaign crash-points e2e dashboards
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -44,6 +44,9 @@ dashboards: setup ## Prometheus scrapes a local cluster: panels have data, alert
 
 bench: setup ## measure beside etcd: make bench [ARGS='--quick --compare bench/results/baseline.json']
 	@scripts/with-lock.sh bench node bench/src/main.ts $(ARGS)
+
+bench-studies: setup ## measure what clients notice of failures and overload: make bench-studies [ARGS='--only phases']
+	@scripts/with-lock.sh bench node --disable-warning=ExperimentalWarning bench/src/studies/main.ts $(ARGS)
 
 bench-memory: setup ## measure reads beside etcd, Redis and memcached: make bench-memory [ARGS='--quick --peers redis']
 	@scripts/with-lock.sh bench-memory node --disable-warning=ExperimentalWarning bench/src/memory/main.ts $(ARGS)

@@ -6,7 +6,8 @@
 
 /**
  * Package → the packages it may import. `node` and `operator` never know each other; the launcher starts them by path, in a
- * process of their own, so that client commands never load them. `e2e` and `bench` are black boxes. `scripts` generates
+ * process of their own, so that client commands never load them. `e2e` and `bench` are black boxes; `bench` drives clusters with what
+ * `e2e` has for it. `scripts` generates
  * pages from everybody's tables.
  */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -20,7 +21,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   checker: ['simulation'],
   simulation: [],
   e2e: ['protocol', 'client', 'cli', 'checker', 'simulation'],
-  bench: ['protocol', 'client', 'cli', 'simulation'],
+  bench: ['protocol', 'client', 'cli', 'simulation', 'e2e'],
   scripts: ['protocol', 'node', 'operator', 'client', 'cli'],
 }
 
