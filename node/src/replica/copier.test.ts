@@ -52,6 +52,7 @@ class Group {
   syncWaitMs = 0
   isStrained = false
   flushesWanted = 0
+  flushes = 0
   private durableWrite = 0
   private nowMs = 1000
 
@@ -78,7 +79,8 @@ class Group {
           engine: this.engines[replica] as Engine,
           rate: new CopyRate(),
           syncWaitMs: () => this.syncWaitMs,
-          wantFlush: () => this.flushesWanted++,
+          wantFlush: () => ++this.flushesWanted,
+          flushes: () => this.flushes,
         }),
       )
     }
@@ -300,6 +302,33 @@ test('what the peer has not flushed is learned otherwise, and flushed there only
   group.copier.want(wrong, 1)
   await group.pass(400)
   assert.deepEqual([wrong.chosen, wrong.needsCopy], [1, false])
+  await group.close()
+})
+
+test('a batch of which much is not flushed waits for a flush, and the next one does not', async () => {
+  const group = new Group()
+  const blocks = range(0, 200)
+  await group.fill(blocks)
+  const source = group.engines[1] as OpenedEngine
+  for (const block of blocks) {
+    await putAt(source, block, 1000 + block, [2n << 16n], Uint8Array.of(block))
+    ;(group.cores[1] as Core).block(block).chosen = 2
+  }
+  const states = blocks.map((block) => group.knows(block, 2))
+  for (const state of states) group.copier.want(state, 1)
+  await group.pass(400)
+  assert.deepEqual([group.wants.length, group.flushesWanted, states.some(({ chosen }) => chosen > 0)], [1, 1, false])
+  await flush(source)
+  group.flushes++
+  await group.pass(400)
+  assert.ok(states.every(({ chosen }) => chosen === 2))
+  for (const block of blocks) {
+    await putAt(source, block, 2000 + block, [3n << 16n], Uint8Array.of(block))
+    ;(group.cores[1] as Core).block(block).chosen = 3
+    group.copier.want(group.knows(block, 3), 1)
+  }
+  await group.pass(400)
+  assert.equal(group.flushesWanted, 1)
   await group.close()
 })
 

@@ -1,6 +1,7 @@
 /**
  * Gives peers copies of blocks, in batches: one engine snapshot for a batch, read part after part as the peer asks for them, at a
- * bounded rate. A snapshot is of what is flushed: what follows stands in the log.
+ * bounded rate. A snapshot is of what is flushed: what follows stands in the log, where the peer has to fetch it block by block, at
+ * many times the cost. Where much of a batch is not flushed, a flush comes first.
  */
 import { ByteReader } from '@thermocline/protocol'
 import type { Engine, SnapshotHead } from '../engine/port.ts'
@@ -13,12 +14,22 @@ import { CopyBudget, type CopyRate } from './copy-rate.ts'
 export const MAX_SERVED = 2
 /** A snapshot that its asker does not ask on for is let go: it pins files. */
 export const SERVED_IDLE_MS = 10_000
+/** A batch whose snapshot would lack more entries than this, and for each block more than that, waits for a flush. */
+const MOST_UNFLUSHED = 64
+const MOST_UNFLUSHED_PER_BLOCK = 0.25
+/** Another batch does not, so soon: each flush leaves a table. */
+const FLUSH_PAUSE_MS = 10_000
+/** So long at most: the asker gives up a peer that says nothing for PART_TIMEOUT_MS. */
+const FLUSH_WAIT_MS = 3000
 /** The longest wait for a sync that a part can tell. */
 const MOST_SYNC_WAIT_MS = 0xffff
 
 interface Served {
   readonly to: number
   readonly question: number
+  readonly wants: readonly BatchWant[]
+  /** It is opened after so many flushes; undefined once it is. */
+  flushes: number | undefined
   /** Undefined while it is being opened. */
   handle: number | undefined
   nextPart: number
@@ -36,8 +47,10 @@ export interface CopyServerOptions {
   readonly isStrained: () => boolean
   /** How long the log write under way has taken. */
   readonly syncWaitMs: () => number
-  /** What is not flushed yet is to be. */
-  readonly wantFlush: () => void
+  /** What is not flushed yet is to be. Returns how many flushes there will have been then. */
+  readonly wantFlush: () => number
+  /** How many there have been. */
+  readonly flushes: () => number
   readonly onWork: () => void
 }
 
@@ -47,6 +60,7 @@ export class CopyServer {
   private readonly engine: Engine
   private readonly budget: CopyBudget
   private served: Served[] = []
+  private flushWantedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: CopyServerOptions) {
     this.options = options
@@ -66,21 +80,41 @@ export class CopyServer {
       this.refuse(from, question, true)
       return
     }
-    const blocks = wants.filter((want) => this.isAtHand(want)).map(({ block }) => block)
+    const flushes = this.flushFirst(wants) ? this.options.wantFlush() : undefined
     const served: Served = {
       to: from,
       question,
+      wants,
+      flushes,
       handle: undefined,
       nextPart: 0,
       isWanted: false,
       isReading: true,
       askedAtMs: this.core.nowMs,
     }
+    this.served.push(served)
+    if (flushes === undefined) this.open(served)
+  }
+
+  /** Whether so much of the blocks is not flushed that it is worth a flush. */
+  private flushFirst(wants: readonly BatchWant[]): boolean {
+    const { core, engine } = this
+    if (core.nowMs - this.flushWantedMs < FLUSH_PAUSE_MS) return false
+    let unflushed = 0
+    for (const { block } of wants) unflushed += Math.max(0, (core.peek(block)?.chosen ?? 0) - engine.flushedIndex(block))
+    if (unflushed <= Math.max(MOST_UNFLUSHED, wants.length * MOST_UNFLUSHED_PER_BLOCK)) return false
+    this.flushWantedMs = core.nowMs
+    return true
+  }
+
+  private open(served: Served): void {
+    served.flushes = undefined
+    const blocks = served.wants.filter((want) => this.isAtHand(want)).map(({ block }) => block)
     if (blocks.length === 0) {
       this.answer(served, [])
+      this.release(served)
       return
     }
-    this.served.push(served)
     this.engine.snapshotOpen(blocks).then(
       (head) => this.opened(served, head),
       () => this.fail(served),
@@ -139,9 +173,14 @@ export class CopyServer {
     this.release(this.find(from, question))
   }
 
-  /** Called every turn: reads what is asked for and due. */
+  /** Called every turn: opens what a flush has brought to the tables, reads what is asked for and due. */
   advance(): void {
-    for (const served of this.served) if (served.isWanted && !served.isReading && this.budget.isDue(this.core.nowMs)) this.read(served)
+    const { nowMs } = this.core
+    for (const served of this.served) {
+      if (served.flushes === undefined) continue
+      if (this.options.flushes() >= served.flushes || nowMs - served.askedAtMs > FLUSH_WAIT_MS) this.open(served)
+    }
+    for (const served of this.served) if (served.isWanted && !served.isReading && this.budget.isDue(nowMs)) this.read(served)
   }
 
   private read(served: Served): void {

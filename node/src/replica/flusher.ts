@@ -62,9 +62,10 @@ export class Flusher {
     this.retryAtMs = this.options.core.nowMs + RETRY_MS
   }
 
-  /** A peer needs a snapshot of what is not flushed yet. */
-  want(): void {
+  /** A peer needs a snapshot of what is not flushed yet. Returns how many `flushes` there will have been when what is applied now is. */
+  want(): number {
     this.isWanted = true
+    return this.flushes + (this.isBusy ? 2 : 1)
   }
 
   /** Called every turn after everything chosen is applied. */

@@ -183,6 +183,7 @@ export class Replica {
       isStrained: () => this.isStrained(),
       syncWaitMs: () => this.load().syncWaitMs,
       wantFlush: () => this.flusher.want(),
+      flushes: () => this.flusher.flushes,
       onWork: () => this.soon(),
     })
     this.flusher = new Flusher({

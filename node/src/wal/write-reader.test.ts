@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { LogFixture } from './log.fixture.ts'
+import type { Segment } from './segment.ts'
+import { WriteReader } from './write-reader.ts'
 
 const fixtures: LogFixture[] = []
 after(() => {
@@ -45,4 +47,31 @@ test('a bit that has flipped on the disk is told, and nothing of its write is se
   assert.match(fixture.damages[0] as string, /segment 000001\.log: the write at offset \d+ .* fails its checksum/)
   assert.equal(await read(fixture, 11), textOf(11))
   await fixture.close()
+})
+
+test('of a long log that is read here and there, writes are read alone; of one that is read through, all of a stretch', async () => {
+  const reads: number[] = []
+  const writes = Array.from({ length: 4096 }, (_, at) => at * 1024)
+  const bytes = new Uint8Array(4096 * 1024)
+  const segment = {
+    generation: 1,
+    key: {},
+    writes,
+    end: bytes.length,
+    durableEnd: bytes.length,
+    name: 'of a test',
+    file: {
+      read: async (from: number, length: number) => {
+        reads.push(length)
+        return bytes.subarray(from, from + length)
+      },
+    },
+  } as unknown as Segment
+  // What is read is no write, which the reader says; here it counts how much of it there is.
+  const reader = new WriteReader(() => {})
+  for (let at = 0; at < 4096; at += 256) await reader.read(segment, at * 1024 + 100, 10)
+  assert.deepEqual(new Set(reads), new Set([1024]))
+  reads.length = 0
+  for (let at = 0; at < 256; at++) await reader.read(segment, at * 1024 + 100, 10)
+  assert.equal(reads.length, 1)
 })

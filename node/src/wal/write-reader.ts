@@ -2,12 +2,15 @@
  * Reads writes back from log segments, checked: a record has no checksum of its own, only the whole write that holds it.
  *
  * Peers that catch up ask for the same stretch of the log block by block, so chunks of it are kept for a while, the last
- * used longest. Each write is checked once per chunk.
+ * used longest. Each write is checked once per chunk. Of a long log they ask for here and there: a write is read alone unless
+ * another one of its stretch was asked for shortly before.
  */
 import { type Segment, writeAt } from './segment.ts'
 
 const CHUNK_BYTES = 256 * 1024
 const MAX_BYTES = 16 * 1024 * 1024
+/** Stretches of which a write was read alone that are remembered. */
+const MAX_TOUCHED = 64
 
 interface Chunk {
   readonly generation: number
@@ -24,6 +27,8 @@ export class WriteReader {
   private readonly chunks: Chunk[] = []
   private bytes = 0
   private readonly reading = new Map<string, Promise<Uint8Array>>()
+  /** Stretches of which a write was read alone, the last one at the end. */
+  private readonly touched = new Set<string>()
 
   constructor(onDamage: (message: string) => void) {
     this.onDamage = onDamage
@@ -63,12 +68,16 @@ export class WriteReader {
     return undefined
   }
 
-  /** Reads the stretch of CHUNK_BYTES that the write begins in, once for all who ask for something in it. */
+  /** Reads the write alone, or the stretch of CHUNK_BYTES that it begins in, once for all who ask for something in it. */
   private async load(segment: Segment, from: number, to: number): Promise<Chunk | undefined> {
     const { generation, writes } = segment
     const stretch = Math.floor(from / CHUNK_BYTES)
-    const first = Math.min(from, writes[lastAtOrBefore(writes, stretch * CHUNK_BYTES - 1) + 1] ?? from)
-    const end = Math.min(segment.durableEnd, Math.max(to, (stretch + 1) * CHUNK_BYTES))
+    let first = from
+    let end = to
+    if (this.touch(`${generation}/${stretch}`)) {
+      first = Math.min(from, writes[lastAtOrBefore(writes, stretch * CHUNK_BYTES - 1) + 1] ?? from)
+      end = Math.min(segment.durableEnd, Math.max(to, (stretch + 1) * CHUNK_BYTES))
+    }
     const key = `${generation}/${first}/${end}`
     let reading = this.reading.get(key)
     if (reading === undefined) {
@@ -78,6 +87,17 @@ export class WriteReader {
     }
     await reading
     return segment.generation === generation ? this.find(generation, from, to) : undefined
+  }
+
+  /** True if something of the stretch was asked for shortly before. */
+  private touch(stretch: string): boolean {
+    if (this.touched.delete(stretch)) return true
+    this.touched.add(stretch)
+    for (const oldest of this.touched) {
+      if (this.touched.size <= MAX_TOUCHED) break
+      this.touched.delete(oldest)
+    }
+    return false
   }
 
   private keep(chunk: Chunk): void {
