@@ -436,7 +436,13 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
       this.end(call, 'deadline_exceeded', call.lastFailure)
       return
     }
-    if (connection.lastReceivedMs < beganMs) {
+    const isSilent = connection.lastReceivedMs < beganMs
+    // It speaks, and has too much to do: it would have more if its calls were made anew. Beyond the budget they go on waiting.
+    if (!isSilent && call.phase === Phase.sent && !this.budget.spend()) {
+      this.beginAttempt(call, nowMs)
+      return
+    }
+    if (isSilent) {
       this.endpointOf(connection)?.demote(nowMs)
       if (nowMs - connection.lastReceivedMs > STALL_MS) connection.close('unavailable', `nothing was received for ${STALL_MS} ms`)
     }

@@ -89,6 +89,7 @@ async function overloadOnce(up: Up, seconds: number, say: (line: string) => void
   for (const line of phaseTable(load.phases)) say(line)
   const answered = samples.map(({ operations, errors, firstError }) => ({ operations, errors, firstError }))
   say(JSON.stringify(answered))
+  for (const failure of load.failures) say(failure)
   const left = load.phases.find(({ name }) => name === 'left') as Phase
   if (left.failures > 0) throw new Error(`${left.failures} requests failed after the overload: ${load.failures.at(-1)}`)
   return { capacityPerSecond: Math.round(perSecond), offeredPerSecond: Math.round(2 * offered), answered, phases: load.phases.map(rowOf) }

@@ -10,6 +10,9 @@ export const MAX_ROUND_LEAD = 65_536
 /** A lost attempt waits this long at random before it prepares again, doubled by each loss. */
 export const BACKOFF_MS = 4
 export const MAX_BACKOFF_MS = 200
+/** It waits for so many phases at random, if they take longer than that: a majority's votes to a Prepare or an Accept. */
+export const BACKOFF_PHASES = 4
+export const MAX_SLOW_BACKOFF_MS = 1000
 /** An attempt without a majority is sent again. */
 export const RESEND_MS = 400
 /** Sooner, if a peer said that it has to catch up first. */

@@ -12,11 +12,23 @@
  */
 import type { Acceptor } from './acceptor.ts'
 import { type BlockState, highestNextRound, NO_ROUND, Phase } from './block-state.ts'
-import { BACKOFF_MS, BEHIND_RESEND_MS, MAX_BACKOFF_MS, MAX_PREPARES, RESEND_MS, SETTLE_AFTER_MS } from './constants.ts'
+import {
+  BACKOFF_MS,
+  BACKOFF_PHASES,
+  BEHIND_RESEND_MS,
+  MAX_BACKOFF_MS,
+  MAX_PREPARES,
+  MAX_SLOW_BACKOFF_MS,
+  RESEND_MS,
+  SETTLE_AFTER_MS,
+} from './constants.ts'
 import type { Core, EntrySource } from './core.ts'
 import type { Learner } from './learner.ts'
 import type { PendingWrite } from './pending.ts'
 import type { ProcessRef } from './processes.ts'
+
+/** Of the newest phase in the mean of the last ones. */
+const PHASE_WEIGHT = 1 / 16
 
 /** A vote that counts once a log write here is durable: the own vote, or what is remembered of the voter's log end (⚖4, ⚖5). */
 interface WaitingVote {
@@ -37,6 +49,8 @@ export class Proposer {
   /** In the order of their writes, from `waitingHead` on. */
   private waitingVotes: WaitingVote[] = []
   private waitingHead = 0
+  /** How long a majority took to vote, in the mean of the last attempts. */
+  private phaseMs = 0
 
   constructor(core: Core, source: EntrySource) {
     this.core = core
@@ -269,6 +283,7 @@ export class Proposer {
   private countVotes(state: BlockState): void {
     const { core } = this
     if (!core.isQuorum(state.votes)) return
+    this.phaseMs += (core.nowMs - state.sentAtMs - this.phaseMs) * PHASE_WEIGHT
     if (state.phase === Phase.preparing) {
       core.markReady(state)
       return
@@ -355,7 +370,9 @@ export class Proposer {
     this.requeue(state)
     state.clearAttempt()
     state.phase = Phase.backingOff
-    const range = Math.min(BACKOFF_MS << Math.min(state.prepares, 6), MAX_BACKOFF_MS)
+    // Who won needs two phases: they take as long as the disks and the load let them, and a loser that comes back sooner wins from it.
+    const least = Math.min(BACKOFF_MS << Math.min(state.prepares, 6), MAX_BACKOFF_MS)
+    const range = Math.min(Math.max(least, BACKOFF_PHASES * this.phaseMs), MAX_SLOW_BACKOFF_MS)
     state.retryAtMs = core.nowMs + 1 + core.random() * range
     core.markOpen(state)
   }
