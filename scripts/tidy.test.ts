@@ -1,5 +1,6 @@
 /** The house rules, as a test. What they are for stands in CONTRIBUTING.md; each finding says how to mend it. */
 import { test } from 'node:test'
+import { checkClockAndChance } from './tidy/clock-and-chance.ts'
 import { checkFile, LONG_LINES, longFiles } from './tidy/files.ts'
 import { checkImports } from './tidy/imports.ts'
 import { checkLinks } from './tidy/links.ts'
@@ -20,6 +21,8 @@ function assertClean(findings: readonly Finding[], note = ''): void {
 }
 
 test('imports follow the table', () => assertClean(checkImports(files)))
+
+test('nodes and clients are handed in clock and chance', () => assertClean(checkClockAndChance(files)))
 
 test('files are of a size to read, well named, with a header, and without what does not belong', () => {
   const long = longFiles(files)

@@ -23,7 +23,7 @@ import {
 import { Call, type CallOwner } from './call.ts'
 import type { SeriesKey } from './series.ts'
 
-/** When a call gives up, and when an attempt of it does; milliseconds on `performance.now()`'s clock. */
+/** When a call gives up, and when an attempt of it does; milliseconds as `Clock.nowMs` has them. */
 export interface Timing {
   readonly deadlineMs: number
   readonly attemptTimeoutMs: number

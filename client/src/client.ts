@@ -2,9 +2,9 @@
  * The public face of the library: typed calls over the dispatcher. Nothing here waits or retries; it checks what the
  * caller gave, makes a call of it and shapes the answer.
  */
-import { randomBytes } from 'node:crypto'
 import {
   appendOp,
+  type Clock,
   checkBatch,
   checkScan,
   checkSlices,
@@ -30,8 +30,10 @@ import { GetCall, type GetSink, type PageVersions, PageVersionsCall, ScanCall, t
 import { type ClientStats, Dispatcher } from './dispatcher.ts'
 import { BatchGet, BatchPart, OneGet, type StoredRecord } from './gets.ts'
 import { type CheckedOptions, type ConnectOptions, checkOptions, checkTimeout } from './options.ts'
+import { osWorld } from './os/world.ts'
 import { SeriesCache, type SeriesKey } from './series.ts'
 import { TopologyWatcher } from './topology-watcher.ts'
+import type { ClientWorld } from './world.ts'
 
 /** `<ms>-<seq>`, a bare `<ms>` (sequence 0; in `to`, 65535), or its parts. */
 export type IdInput = string | RecordId
@@ -92,23 +94,34 @@ export type BatchOp =
 
 const NO_OPTIONS: CallOptions = {}
 const MAX_COUNTER = 2 ** 48
+/** Of a request id; the rest counts. */
+const CLIENT_ID_BYTES = 10
 
 /**
  * Connects to a cluster: asks the endpoints for the topology, and keeps it current from then on.
  * @throws ThermoclineError `unavailable` if none gives one in time, `wrong_cluster`, `invalid_argument`.
  */
-export async function connect(options: ConnectOptions): Promise<Client> {
+export function connect(options: ConnectOptions): Promise<Client> {
+  return connectIn(osWorld, options)
+}
+
+/**
+ * As `connect`, in a world that is handed in.
+ * @internal
+ */
+export async function connectIn(world: ClientWorld, options: ConnectOptions): Promise<Client> {
   const checked = checkOptions(options)
   const counter = { value: 0 }
   const holder: { watcher?: TopologyWatcher } = {}
   const dispatcher = new Dispatcher({
     name: checked.name,
     attemptTimeoutMs: checked.attemptTimeoutMs,
+    world,
     clusterId: checked.clusterId,
     onNewerEpoch: (_epoch, endpoint) => holder.watcher?.refresh(endpoint),
     nextCounter: () => nextCounter(counter),
   })
-  const watcher = new TopologyWatcher(dispatcher, checked.endpoints)
+  const watcher = new TopologyWatcher(dispatcher, checked.endpoints, world)
   holder.watcher = watcher
   try {
     await watcher.first(checked.connectTimeoutMs, options.signal)
@@ -117,7 +130,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     throw error
   }
   void watcher.run()
-  return new Client(dispatcher, watcher, checked, counter)
+  return new Client(world, dispatcher, watcher, checked, counter)
 }
 
 function nextCounter(counter: { value: number }): number {
@@ -131,11 +144,14 @@ export class Client {
   private readonly watcher: TopologyWatcher
   private readonly options: CheckedOptions
   private readonly counter: { value: number }
-  private readonly clientId = new Uint8Array(randomBytes(10))
+  private readonly clientId: Uint8Array
+  private readonly clock: Clock
   private readonly seriesCache = new SeriesCache()
 
   /** @internal */
-  constructor(dispatcher: Dispatcher, watcher: TopologyWatcher, options: CheckedOptions, counter: { value: number }) {
+  constructor(world: ClientWorld, dispatcher: Dispatcher, watcher: TopologyWatcher, options: CheckedOptions, counter: { value: number }) {
+    this.clock = world.clock
+    this.clientId = world.randomBytes(CLIENT_ID_BYTES)
     this.dispatcher = dispatcher
     this.watcher = watcher
     this.options = options
@@ -329,7 +345,7 @@ export class Client {
   private timing(options: CallOptions): Timing {
     const { timeoutMs } = options
     const span = timeoutMs === undefined ? this.options.defaultTimeoutMs : checkTimeout('timeoutMs', timeoutMs)
-    return { deadlineMs: performance.now() + span, attemptTimeoutMs: this.options.attemptTimeoutMs }
+    return { deadlineMs: this.clock.nowMs() + span, attemptTimeoutMs: this.options.attemptTimeoutMs }
   }
 
   private write(name: string, series: string, ops: WriteOp | readonly WriteOp[], options: CallOptions): Promise<WriteAnswer> {

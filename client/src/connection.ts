@@ -9,6 +9,7 @@ import {
   ByteReader,
   ByteWriter,
   beginFrame,
+  type Clock,
   DecodeError,
   ERRORS,
   type ErrorCode,
@@ -36,6 +37,7 @@ import {
   WRITER_BYTES,
 } from './constants.ts'
 import { OpenRequests } from './open-requests.ts'
+import type { ClientWorld } from './world.ts'
 
 export interface ConnectionEvents {
   /** helloOk has come. Return a reason to refuse the other side. */
@@ -59,6 +61,7 @@ export interface ConnectionOptions {
   readonly clusterId: string
   readonly name: string
   readonly epoch: () => number
+  readonly world: ClientWorld
 }
 
 /**
@@ -73,13 +76,15 @@ let writer = new ByteWriter(WRITER_BYTES)
 export class Connection {
   readonly address: string
   state: 'connecting' | 'ready' | 'closed' = 'connecting'
-  lastReceivedMs = performance.now()
+  lastReceivedMs: number
   dirty: boolean = false
   private readonly events: ConnectionEvents
   private readonly options: ConnectionOptions
   private readonly socket: Socket
   private readonly decoder: FrameDecoder
-  private readonly connectTimer: NodeJS.Timeout
+  private readonly clock: Clock
+  /** Of the time that the hello may take. */
+  private readonly cancelTimeout: () => void
   private readonly pending = new OpenRequests()
   private pendingBytes = 0
   private queue: Call[] = []
@@ -89,6 +94,8 @@ export class Connection {
     this.options = options
     this.events = events
     this.address = options.address
+    this.clock = options.world.clock
+    this.lastReceivedMs = this.clock.nowMs()
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
     this.socket = connect({
       host: options.host,
@@ -100,7 +107,7 @@ export class Connection {
     this.socket.once('connect', () => this.sayHello())
     this.socket.once('error', (error) => this.end('unavailable', error.message, error))
     this.socket.once('close', () => this.end('unavailable', 'the other side closed the connection'))
-    this.connectTimer = setTimeout(() => this.end('unavailable', `no hello within ${CONNECT_TIMEOUT_MS} ms`), CONNECT_TIMEOUT_MS)
+    this.cancelTimeout = this.clock.after(CONNECT_TIMEOUT_MS, () => this.end('unavailable', `no hello within ${CONNECT_TIMEOUT_MS} ms`))
   }
 
   get open(): number {
@@ -123,7 +130,7 @@ export class Connection {
     this.dirty = false
     if (this.state !== 'ready') return
     writer.reset()
-    const nowMs = performance.now()
+    const nowMs = this.clock.nowMs()
     while (this.queueHead < this.queue.length && this.hasRoom()) this.writeFrame(nowMs)
     if (this.queueHead === this.queue.length) {
       this.queue.length = 0
@@ -188,7 +195,7 @@ export class Connection {
 
   private onBytes(chunk: Uint8Array): boolean {
     if (this.state === 'closed') return false
-    this.lastReceivedMs = performance.now()
+    this.lastReceivedMs = this.clock.nowMs()
     try {
       this.decoder.push(chunk)
     } catch (error) {
@@ -213,7 +220,7 @@ export class Connection {
   }
 
   private onHelloOk(ok: HelloOk): void {
-    clearTimeout(this.connectTimer)
+    this.cancelTimeout()
     const refusal = ok.version === WIRE_VERSION ? this.events.onReady(this, ok) : undefined
     if (ok.version !== WIRE_VERSION) {
       this.end('unsupported_version', `the replica speaks version ${ok.version}, this client ${WIRE_VERSION}`)
@@ -273,7 +280,7 @@ export class Connection {
   private end(code: ErrorCode, message: string, cause?: unknown): void {
     if (this.state === 'closed') return
     this.state = 'closed'
-    clearTimeout(this.connectTimer)
+    this.cancelTimeout()
     this.socket.on('error', () => {})
     if (!this.socket.writableEnded) this.socket.destroy()
     const calls = new Set<Call>()

@@ -17,6 +17,7 @@
  */
 import {
   type ByteReader,
+  type Clock,
   ERRORS,
   type ErrorBody,
   type ErrorCode,
@@ -39,10 +40,12 @@ import { MemoryRoutes } from './memory-routes.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { StampBook } from './stamp-book.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import type { ClientWorld } from './world.ts'
 
 export interface DispatcherOptions {
   readonly name: string
   readonly attemptTimeoutMs: number
+  readonly world: ClientWorld
   /** 32 hexadecimal digits, zeros for any. */
   clusterId: string
   /** A reply named an epoch that is newer than the one in use. */
@@ -64,17 +67,18 @@ export interface ClientStats {
 }
 
 export class Dispatcher implements CallOwner, ConnectionEvents {
-  readonly wheel = new TimerWheel()
+  readonly wheel: TimerWheel
   readonly stamps = new StampBook()
   readonly endpoints = new Map<string, Endpoint>()
   readonly stats: ClientStats = { requestsSent: 0, retries: 0, connectionsLost: 0, attemptTimeouts: 0, hedges: 0 }
   topology: Topology | undefined
-  private readonly memory = new MemoryRoutes()
+  private readonly memory: MemoryRoutes
   private readonly budget = new RetryBudget()
   private placement: Placement | undefined
   private replicas: Endpoint[][] = []
   private replicaCount = 0
   private readonly options: DispatcherOptions
+  private readonly clock: Clock
   private dirty: Connection[] = []
   private readonly tied = new Map<AbortSignal, { readonly calls: Set<Call>; readonly onAbort: () => void }>()
   private tickIsSet: boolean = false
@@ -82,6 +86,9 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
 
   constructor(options: DispatcherOptions) {
     this.options = options
+    this.clock = options.world.clock
+    this.wheel = new TimerWheel(this.clock)
+    this.memory = new MemoryRoutes(options.world)
   }
 
   /** Starts a call of a caller. */
@@ -151,7 +158,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   }
 
   private route(call: Call): void {
-    const nowMs = performance.now()
+    const nowMs = this.clock.nowMs()
     // As when it is sent, so that it does not move then.
     this.beginAttempt(call, nowMs)
     if (call.memoryTried >= 0 && this.memory.route(call, nowMs)) return
@@ -212,7 +219,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     call.connection = undefined
     const span = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** call.rounds)
     call.rounds++
-    const until = performance.now() + leastMs + span * Math.random()
+    const until = this.clock.nowMs() + leastMs + span * this.options.world.random()
     this.wheel.set(call, Math.min(until, call.deadlineMs))
   }
 
@@ -245,7 +252,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     }
     if (endpoint !== undefined) {
       endpoint.demotedUntilMs = 0
-      endpoint.fullShareAtMs = performance.now() + ok.warmUpLeftMs
+      endpoint.fullShareAtMs = this.clock.nowMs() + ok.warmUpLeftMs
     }
     this.onEpoch(connection, ok.epoch)
     return undefined
@@ -258,7 +265,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   onClosed(connection: Connection, error: ThermoclineError, calls: Call[]): void {
     this.stats.connectionsLost++
     const endpoint = this.endpointOf(connection)
-    endpoint?.lost(connection, performance.now())
+    endpoint?.lost(connection, this.clock.nowMs())
     for (const call of calls) {
       call.lastFailure = error.message
       if (call.block < 0) this.end(call, error.code, error.message)
@@ -340,7 +347,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
 
   /** A replica that cannot serve the block of the call is passed over: for that block alone if it says so, else for all of them. */
   private onUnavailable(endpoint: Endpoint | undefined, call: Call, body: ErrorBody): void {
-    const nowMs = performance.now()
+    const nowMs = this.clock.nowMs()
     const isOfManyBlocks = call instanceof StampsCall || call instanceof ValidateCall
     if (body.argument === ONLY_THIS_BLOCK && !isOfManyBlocks) endpoint?.noteLearning(call.block, nowMs)
     else endpoint?.demote(nowMs)
@@ -485,10 +492,10 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   private setTick(): void {
     if (this.tickIsSet) return
     this.tickIsSet = true
-    setImmediate(() => this.tick())
+    this.clock.soon(this.onTick)
   }
 
-  private tick(): void {
+  private readonly onTick = (): void => {
     this.tickIsSet = false
     this.askStamps()
     const { dirty } = this
@@ -510,7 +517,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
   }
 
   private askStampsOf(blocks: number[]): void {
-    const deadlineMs = performance.now() + MAX_ATTEMPT_TIMEOUT_MS
+    const deadlineMs = this.clock.nowMs() + MAX_ATTEMPT_TIMEOUT_MS
     const call = new StampsCall(this, { deadlineMs, attemptTimeoutMs: this.options.attemptTimeoutMs }, blocks)
     call.promise.then(
       (indexes) => {
@@ -570,6 +577,7 @@ export class Dispatcher implements CallOwner, ConnectionEvents {
     if (known !== undefined) return known
     const made = new Endpoint(
       address,
+      this.options.world,
       () => ({ clusterId: this.options.clusterId, name: this.options.name, epoch: () => this.topology?.epoch ?? 0 }),
       this,
     )

@@ -7,10 +7,11 @@ import { ThermoclineError } from '@thermocline/protocol'
 import type { Call } from './call.ts'
 import { Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts'
 import { DEMOTION_BASE_MS, DEMOTION_CAP_MS, LEARNING_MS, TRIAL_MS } from './constants.ts'
+import type { ClientWorld } from './world.ts'
 
 const MAX_FAILURES = 16
 
-type ConnectionBasics = Omit<ConnectionOptions, 'address' | 'host' | 'port'>
+type ConnectionBasics = Omit<ConnectionOptions, 'address' | 'host' | 'port' | 'world'>
 
 export class Endpoint {
   readonly address: string
@@ -29,15 +30,18 @@ export class Endpoint {
   private learningUntilMs = 0
   private isOnTrial: boolean = false
   private retired: boolean = false
-  private probe: NodeJS.Timeout | undefined
+  /** Cancels the look at a replica that was demoted. */
+  private cancelLook: (() => void) | undefined
+  private readonly world: ClientWorld
   private readonly connectionOptions: () => ConnectionBasics
   private readonly events: ConnectionEvents
 
-  constructor(address: string, connectionOptions: () => ConnectionBasics, events: ConnectionEvents) {
+  constructor(address: string, world: ClientWorld, connectionOptions: () => ConnectionBasics, events: ConnectionEvents) {
     const { host, port } = parseAddress(address)
     this.address = address
     this.host = host
     this.port = port
+    this.world = world
     this.connectionOptions = connectionOptions
     this.events = events
   }
@@ -67,7 +71,7 @@ export class Endpoint {
   /** The connection, opened now if there is none. */
   connected(): Connection {
     this.connection ??= new Connection(
-      { ...this.connectionOptions(), address: this.address, host: this.host, port: this.port },
+      { ...this.connectionOptions(), address: this.address, host: this.host, port: this.port, world: this.world },
       this.events,
     )
     return this.connection
@@ -93,10 +97,9 @@ export class Endpoint {
     this.isOnTrial = false
     const span = Math.min(DEMOTION_CAP_MS, DEMOTION_BASE_MS * 2 ** this.failures)
     this.failures = Math.min(this.failures + 1, MAX_FAILURES)
-    this.demotedUntilMs = nowMs + span * (0.5 + Math.random() / 2)
-    if (this.probe !== undefined || this.retired || this.slot === undefined) return
-    this.probe = setTimeout(() => this.look(), this.demotedUntilMs - nowMs + 1)
-    this.probe.unref()
+    this.demotedUntilMs = nowMs + span * (0.5 + this.world.random() / 2)
+    if (this.cancelLook !== undefined || this.retired || this.slot === undefined) return
+    this.cancelLook = this.world.clock.after(this.demotedUntilMs - nowMs + 1, () => this.look())
   }
 
   /** Drops the connection that ended. */
@@ -107,14 +110,14 @@ export class Endpoint {
   }
 
   private look(): void {
-    this.probe = undefined
+    this.cancelLook = undefined
     if (!this.retired) this.connected()
   }
 
   /** The topology names it no longer, or the client closes. */
   retire(message: string): void {
     this.retired = true
-    clearTimeout(this.probe)
+    this.cancelLook?.()
     this.connection?.close('cancelled', message)
   }
 }

@@ -6,6 +6,7 @@
 import { type Placement, placementOf, type Topology } from '@thermocline/protocol'
 import type { Call } from './call.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ClientWorld } from './world.ts'
 
 /** Of a machine that was just found, of the share of one that is warm. */
 const LEAST_WEIGHT = 1 / 32
@@ -14,11 +15,16 @@ const LEAST_WEIGHT = 1 / 32
 const ANY_MACHINE = -1
 
 export class MemoryRoutes {
+  private readonly world: ClientWorld
   private groups: Endpoint[][] = []
   private placement: Placement | undefined
   private newerThanMs = 0
   private ratio = 0
   private warmUpMs = 0
+
+  constructor(world: ClientWorld) {
+    this.world = world
+  }
 
   /** The tier of a newer topology. `endpointOf` makes the endpoint of an address. */
   install({ memory }: Topology, endpointOf: (address: string) => Endpoint): void {
@@ -47,8 +53,8 @@ export class MemoryRoutes {
   takes(call: Call): boolean {
     if (this.placement === undefined || !call.isCacheable) return false
     // Which tier is asked is a matter of speed: a clock that is wrong costs no more than that.
-    if (this.newerThanMs > 0 && call.fromMs < Date.now() - this.newerThanMs) return false
-    return this.ratio >= 1 || Math.random() < this.ratio
+    if (this.newerThanMs > 0 && call.fromMs < this.world.clock.wallMs() - this.newerThanMs) return false
+    return this.ratio >= 1 || this.world.random() < this.ratio
   }
 
   /** Sends the call to a machine that it has not tried. False if there is none that seems to live. */
@@ -72,7 +78,7 @@ export class MemoryRoutes {
       if ((tried & (1 << at)) !== 0 || !endpoint.isLive(nowMs)) continue
       const weight = this.weightOf(endpoint, nowMs)
       weights += weight
-      if (Math.random() * weights < weight) chosen = at
+      if (this.world.random() * weights < weight) chosen = at
     }
     return chosen
   }

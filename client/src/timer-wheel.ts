@@ -3,12 +3,12 @@
  * the end of its attempt, of its pause, or its deadline. Setting and clearing are O(1) on an intrusive list, so a call
  * that is answered in time costs no timer. Due calls wake up to a tick late, never early.
  */
-import { clearInterval, setInterval } from 'node:timers'
+import type { Clock } from '@thermocline/protocol'
 import { WHEEL_SLOTS, WHEEL_TICK_MS } from './constants.ts'
 
 /** What can stand in the wheel; the fields belong to the wheel. */
 export interface Timed {
-  /** The moment, on `performance.now()`'s clock. */
+  /** The moment, as `Clock.nowMs` has it. */
   wakeAtMs: number
   /** Slot + 1, or 0 when not in the wheel. */
   wheelSlot: number
@@ -21,8 +21,14 @@ export class TimerWheel {
   /** How many stand in the wheel. */
   size = 0
   private readonly slots: (Timed | undefined)[] = new Array(WHEEL_SLOTS).fill(undefined)
-  private tick = Math.floor(performance.now() / WHEEL_TICK_MS)
-  private interval: NodeJS.Timeout | undefined
+  private readonly clock: Clock
+  private tick = 0
+  /** Stops the turning; undefined while nothing stands in the wheel. */
+  private stop: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
 
   /** Moves `item` to `atMs`, whether it stands in the wheel or not. */
   set(item: Timed, atMs: number): void {
@@ -35,7 +41,7 @@ export class TimerWheel {
       this.clear(item)
     }
     item.wakeAtMs = atMs
-    if (this.interval === undefined) this.start()
+    if (this.stop === undefined) this.start()
     this.insert(item)
     this.size++
   }
@@ -60,8 +66,9 @@ export class TimerWheel {
   }
 
   private start(): void {
-    this.tick = Math.floor(performance.now() / WHEEL_TICK_MS)
-    this.interval = setInterval(() => this.turn(performance.now()), WHEEL_TICK_MS)
+    const { clock } = this
+    this.tick = Math.floor(clock.nowMs() / WHEEL_TICK_MS)
+    this.stop = clock.every(WHEEL_TICK_MS, () => this.turn(clock.nowMs()))
   }
 
   private insert(item: Timed): void {
@@ -82,10 +89,9 @@ export class TimerWheel {
       this.tick++
       this.wakeSlot(this.tick % WHEEL_SLOTS, nowMs)
     }
-    if (this.size === 0 && this.interval !== undefined) {
-      clearInterval(this.interval)
-      this.interval = undefined
-    }
+    if (this.size > 0) return
+    this.stop?.()
+    this.stop = undefined
   }
 
   private wakeSlot(slot: number, nowMs: number): void {

@@ -2,24 +2,30 @@
  * Keeps the topology current: a long poll on one connection at a time, and at once when a reply names a newer epoch. The
  * document is checked before it is taken over; one that is not newer is ignored.
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import { ERRORS, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
+import { type Clock, ERRORS, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
 import { TopologyCall } from './calls.ts'
 import { DEFAULT_ATTEMPT_TIMEOUT_MS, WATCH_BACKOFF_CAP_MS, WATCH_BACKOFF_MS, WATCH_WAIT_MS } from './constants.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ClientWorld } from './world.ts'
 
 export class TopologyWatcher {
   private readonly dispatcher: Dispatcher
   private readonly seeds: readonly string[]
+  private readonly world: ClientWorld
+  private readonly clock: Clock
   private readonly listeners = new Set<(topology: Topology) => void>()
-  private readonly stopping = new AbortController()
+  private stopped: boolean = false
+  /** Ends the pause of `run`. */
+  private wake: (() => void) | undefined
   private refreshing: boolean = false
   private turn = 0
 
-  constructor(dispatcher: Dispatcher, seeds: readonly string[]) {
+  constructor(dispatcher: Dispatcher, seeds: readonly string[], world: ClientWorld) {
     this.dispatcher = dispatcher
     this.seeds = seeds
+    this.world = world
+    this.clock = world.clock
   }
 
   get current(): Topology {
@@ -31,10 +37,11 @@ export class TopologyWatcher {
    * @throws ThermoclineError `unavailable` at the deadline; at once what no other seed or retry can cure.
    */
   async first(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const deadlineMs = performance.now() + timeoutMs
+    const { clock } = this
+    const deadlineMs = clock.nowMs() + timeoutMs
     let last = 'no endpoint was reached'
     let backoffMs = WATCH_BACKOFF_MS / 4
-    for (let attempt = 0; performance.now() < deadlineMs; attempt++) {
+    for (let attempt = 0; clock.nowMs() < deadlineMs; attempt++) {
       if (signal?.aborted === true) throw new ThermoclineError('cancelled', 'connect: the signal was aborted', { outcome: 'not' })
       const seed = this.seeds[attempt % this.seeds.length] as string
       try {
@@ -46,7 +53,7 @@ export class TopologyWatcher {
         if (!ERRORS[error.code].retry && error.code !== 'deadline_exceeded') throw error
       }
       if ((attempt + 1) % this.seeds.length !== 0) continue
-      await delay(Math.min(backoffMs, Math.max(0, deadlineMs - performance.now())))
+      await this.waitOut(Math.min(backoffMs, deadlineMs - clock.nowMs()))
       backoffMs = Math.min(backoffMs * 2, WATCH_BACKOFF_CAP_MS)
     }
     throw new ThermoclineError('unavailable', `connect: no topology within ${timeoutMs} ms from ${this.seeds.join(', ')}; last: ${last}`)
@@ -55,15 +62,14 @@ export class TopologyWatcher {
   /** Watches until `stop`. */
   async run(): Promise<void> {
     let backoffMs = WATCH_BACKOFF_MS
-    const { signal } = this.stopping
-    while (!signal.aborted) {
+    while (!this.stopped) {
       try {
         await this.fetch(this.pick(), WATCH_WAIT_MS)
         backoffMs = WATCH_BACKOFF_MS
       } catch (error) {
-        if (signal.aborted) return
+        if (this.isStopped()) return
         if (!(error instanceof ThermoclineError)) throw error
-        await delay(backoffMs * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => {})
+        await this.pause(backoffMs * (0.5 + this.world.random() / 2))
         backoffMs = Math.min(backoffMs * 2, WATCH_BACKOFF_CAP_MS)
       }
     }
@@ -71,7 +77,7 @@ export class TopologyWatcher {
 
   /** A reply named a newer epoch: get it now, from who named it. */
   refresh(endpoint: Endpoint | undefined): void {
-    if (this.refreshing || this.stopping.signal.aborted) return
+    if (this.refreshing || this.stopped) return
     this.refreshing = true
     this.fetch(endpoint ?? this.pick(), 0).then(
       () => {
@@ -90,13 +96,38 @@ export class TopologyWatcher {
   }
 
   stop(): void {
-    this.stopping.abort()
+    this.stopped = true
+    this.wake?.()
     this.listeners.clear()
+  }
+
+  /** Waits for `first`: whoever calls that lives on until then. */
+  private waitOut(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.clock.every(Math.max(1, ms), () => {
+        stop()
+        resolve()
+      })
+    })
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.clock.after(ms, resolve)
+      this.wake = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  private isStopped(): boolean {
+    return this.stopped
   }
 
   /** A connected replica in turn; else any, or a seed when the topology's addresses all fail. */
   private pick(): Endpoint {
-    const nowMs = performance.now()
+    const nowMs = this.clock.nowMs()
     const all = [...this.dispatcher.endpoints.values()]
     const connected = all.filter((endpoint) => endpoint.connection?.state === 'ready' && endpoint.isLive(nowMs))
     const candidates = connected.length > 0 ? connected : [...all, ...this.seeds.map((seed) => this.dispatcher.endpoint(seed))]
@@ -110,7 +141,7 @@ export class TopologyWatcher {
     const attemptTimeoutMs = waitMs + DEFAULT_ATTEMPT_TIMEOUT_MS
     const call = new TopologyCall(
       this.dispatcher,
-      { deadlineMs: performance.now() + attemptTimeoutMs + DEFAULT_ATTEMPT_TIMEOUT_MS, attemptTimeoutMs },
+      { deadlineMs: this.clock.nowMs() + attemptTimeoutMs + DEFAULT_ATTEMPT_TIMEOUT_MS, attemptTimeoutMs },
       known,
       waitMs,
     )

@@ -9,7 +9,7 @@ import pino from 'pino'
 import { Complaints } from '../src/doors/complaints.ts'
 import { Traffic } from '../src/doors/traffic.ts'
 import { osClock } from '../src/io/os/clock.ts'
-import { takeTcpStream } from '../src/io/os/tcp-stream.ts'
+import { TcpServer } from '../src/io/os/tcp-server.ts'
 import { MEMORY_NODE_TRAFFIC, readMemoryConfig } from '../src/roles/memory/config.ts'
 import { createMemoryHttp } from '../src/roles/memory/http.ts'
 import { MemoryNode } from '../src/roles/memory/memory-node.ts'
@@ -50,7 +50,7 @@ const config = readMemoryConfig(process.argv.slice(2), process.env)
 const log = pino({ level: config.logLevel })
 const world = {
   clock: osClock,
-  takeStream: takeTcpStream,
+  server: new TcpServer(),
   traffic: new Traffic(MEMORY_NODE_TRAFFIC),
   complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
   randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),

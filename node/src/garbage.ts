@@ -6,6 +6,7 @@
  * loop for 5 to 20 ms, and with it whoever waited for a write.
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import type { Clock } from './io/ports.ts'
 
 const CHECK_MS = 10_000
 /** Below, V8's own choice is no worse. */
@@ -19,8 +20,8 @@ export function growingPercent(garbageBytes: number, liveBytes: number): number 
   return percent < LEAST_PERCENT ? V8_CHOOSES : Math.min(percent, MOST_PERCENT)
 }
 
-/** Lets about `garbageBytes` gather in this process, as long as that is not little beside what lives. */
-export function letGarbageGather(garbageBytes: number): void {
+/** Lets about `garbageBytes` gather in this process, as long as that is not little beside what lives; looks again and again. */
+export function letGarbageGather(garbageBytes: number, every: Clock['every']): void {
   let percent = V8_CHOOSES
   const adjust = (): void => {
     const next = growingPercent(garbageBytes, oldBytes())
@@ -29,7 +30,7 @@ export function letGarbageGather(garbageBytes: number): void {
     setFlagsFromString(`--heap-growing-percent=${percent}`)
   }
   adjust()
-  setInterval(adjust, CHECK_MS).unref()
+  every(CHECK_MS, adjust)
 }
 
 /** Garbage in them counts, too; it is little beside the arrays outside. */

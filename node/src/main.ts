@@ -19,7 +19,7 @@ import { OsLogFolder } from './io/os/log-folder.ts'
 import { moveAside } from './io/os/move-aside.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
-import { takeTcpStream } from './io/os/tcp-stream.ts'
+import { TcpServer } from './io/os/tcp-server.ts'
 import { readTokenFile } from './io/os/token-file.ts'
 import { logOutput } from './log-output.ts'
 import { divideMemory } from './memory-budget.ts'
@@ -41,6 +41,8 @@ const STOP_TIMEOUT_MS = 9000
 /** Until who gave the order has its answer. */
 const ANSWER_TIME_MS = 200
 
+const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex')
+
 /** `inspect DATADIR [--json]`. */
 async function inspect(args: readonly string[]): Promise<void> {
   const [dataDir] = args.filter((argument) => argument !== '--json')
@@ -54,11 +56,11 @@ async function inspect(args: readonly string[]): Promise<void> {
 async function serveMemory(): Promise<void> {
   const config = readMemoryConfig(process.argv.slice(2), process.env)
   const log = pino({ level: config.logLevel, base: { role: 'memory', group: config.group, machine: config.machine } }, logOutput)
-  letGarbageGather(MEMORY_NODE_GARBAGE_BYTES)
+  letGarbageGather(MEMORY_NODE_GARBAGE_BYTES, osClock.every)
   const world = {
     clock: osClock,
-    randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),
-    takeStream: takeTcpStream,
+    randomHex,
+    server: new TcpServer(),
     connect,
     traffic: new Traffic(MEMORY_NODE_TRAFFIC),
     complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
@@ -82,7 +84,6 @@ async function serve(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   lockFile(join(config.dataDir, LOCK_FILE))
   const stateFiles = new OsStateFiles(config.dataDir)
-  const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex')
   let volume: Volume
   try {
     volume = await openVolume(stateFiles, { ...config, freshNonce: randomHex(8) })
@@ -104,7 +105,7 @@ async function serve(): Promise<void> {
     stateFiles,
     logFolder: new OsLogFolder(join(config.dataDir, 'log')),
     network: new OsPeerNetwork({ replica: config.replica, traffic, complaints, claimedReplica }),
-    takeStream: takeTcpStream,
+    server: new TcpServer(),
     openEngine,
     log,
     dropEngine: (path: string) => rm(path, { recursive: true, force: true }),
@@ -117,11 +118,12 @@ async function serve(): Promise<void> {
       process.exit(70)
     },
   }
-  letGarbageGather(budget.garbageBytes)
+  letGarbageGather(budget.garbageBytes, osClock.every)
   const node = new StorageNode(config, world, volume)
   const http = await createHttpServer({
     data: node,
     admin: node,
+    randomHex,
     token,
     doors: world,
     hosts: allowedHosts(config.http, config.allowHosts),
@@ -191,6 +193,7 @@ async function waitWithForeignVolume(
   const http = await createHttpServer({
     data: node,
     admin: node,
+    randomHex,
     token,
     doors,
     hosts: allowedHosts(config.http, config.allowHosts),

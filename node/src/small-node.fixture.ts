@@ -19,7 +19,7 @@ import { osClock } from './io/os/clock.ts'
 import { OsLogFolder } from './io/os/log-folder.ts'
 import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
-import { takeTcpStream } from './io/os/tcp-stream.ts'
+import { TcpServer } from './io/os/tcp-server.ts'
 import { claimedReplica } from './paxos/frames.ts'
 import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
@@ -47,6 +47,9 @@ type Command =
   | { readonly read: readonly string[] }
   /** Opens a file: the library that traces the process ends it there. */
   | { readonly die: string }
+
+let counter = 0
+const randomHex = (bytes: number): string => (++counter).toString(16).padStart(bytes * 2, '0')
 
 class SmallNode {
   private node: StorageNode | undefined
@@ -88,8 +91,6 @@ class SmallNode {
       logLevel: 'info',
     }
     const stateFiles = new OsStateFiles(dataDir)
-    let counter = 0
-    const randomHex = (bytes: number): string => (++counter).toString(16).padStart(bytes * 2, '0')
     const volume = await openVolume(stateFiles, { ...config, freshNonce: randomHex(8) })
     const end = (what: string): never => {
       process.stderr.write(`${what}\n`)
@@ -110,7 +111,7 @@ class SmallNode {
         logFolder,
         network: new OsPeerNetwork({ replica: 0, ...doors, claimedReplica }),
         ...doors,
-        takeStream: takeTcpStream,
+        server: new TcpServer(),
         openEngine: (options) => {
           const engine = openEngine(options)
           positions = engine.positions()
@@ -138,7 +139,7 @@ class SmallNode {
   }
 
   private async write(writes: readonly Write[], notes: string): Promise<void> {
-    const records = new Records(this.opened, 'a test')
+    const records = new Records(this.opened, 'a test', randomHex)
     await Promise.all(
       writes.map(async ({ number, series, ms, value }) => {
         this.note(notes, `try ${number}\n`)
@@ -177,7 +178,7 @@ class SmallNode {
 
   /** All records of the series, as `series ms` → value. */
   private async read(series: readonly string[]): Promise<Record<string, string>> {
-    const records = new Records(this.opened, 'a test')
+    const records = new Records(this.opened, 'a test', randomHex)
     const found: Record<string, string> = {}
     for (const name of series) {
       for (let from = MIN_ID; ; ) {

@@ -32,6 +32,7 @@ test('routes of the HTTP ports', async () => {
   const storage = await createHttpServer({
     data: nobody as DataService,
     admin: nobody as AdminService,
+    randomHex: () => '',
     token: undefined,
     doors: quietDoors(),
     hosts: new Set(),

@@ -62,6 +62,7 @@ export async function httpApiPage(): Promise<string> {
     await createHttpServer({
       data: nobody as DataService,
       admin: nobody as AdminService,
+      randomHex: () => '',
       token: undefined,
       doors: nobody as HttpDoors,
       hosts: new Set(),

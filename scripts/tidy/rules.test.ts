@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { checkClockAndChance } from './clock-and-chance.ts'
 import { checkFile } from './files.ts'
 import { checkImports, findCycles } from './imports.ts'
 import { anchorsOf, checkLinks } from './links.ts'
@@ -47,6 +48,27 @@ test('pure code takes time, chance and the environment as parameters', () => {
   ])
   assert.deepEqual(check('node/src/paxos/a.ts', "// Date.now() is not used\nconst text = 'Date.now()'\n"), [])
   assert.deepEqual(check('node/src/replica/a.ts', 'const now = Date.now()\n'), [])
+})
+
+test('nodes and clients take time and chance from what they are handed', () => {
+  const check = (path: string, text: string): string[] => whats(checkClockAndChance([{ path, text }]))
+  for (const [text, what] of [
+    ['const now = Date.now()', 'uses Date'],
+    ['const now = performance.now()', 'uses performance'],
+    ['setTimeout(run, 5)', 'uses setTimeout'],
+    ['setImmediate(run)', 'uses setImmediate'],
+    ['const x = Math.random()', 'uses Math.random'],
+    ['const signal = AbortSignal.timeout(5)', 'uses AbortSignal.timeout'],
+    ["import { setTimeout as delay } from 'node:timers/promises'", 'imports node:timers/promises'],
+    ["import { createHash, randomBytes } from 'node:crypto'", 'imports chance from node:crypto'],
+  ] as const) {
+    assert.deepEqual(check('client/src/a.ts', text), [`client/src/a.ts:1: ${what}`])
+    assert.deepEqual(check('node/src/replica/a.ts', text), [`node/src/replica/a.ts:1: ${what}`])
+    for (const path of ['client/src/os/a.ts', 'node/src/io/os/a.ts', 'node/src/main.ts', 'client/src/a.test.ts', 'cli/src/a.ts'])
+      assert.deepEqual(check(path, text), [])
+  }
+  const handed = "import { createHash } from 'node:crypto'\nconst id = world.randomBytes(10)\nclock.after(5, () => world.random())\n"
+  assert.deepEqual(check('client/src/a.ts', handed), [])
 })
 
 test('a circle of imports is told as the way around it', () => {

@@ -251,6 +251,16 @@ export class Cluster {
       nowMs: () => scheduler.nowMs,
       wallMs: () => Math.floor(EPOCH_MS + machine.wallSkewMs + scheduler.nowMs),
       soon: (run) => scheduler.at(scheduler.random.between(0.005, 0.05), guarded(run)),
+      after: (delayMs, run) => {
+        let isCancelled = false
+        const due = guarded(run)
+        scheduler.at(delayMs, () => {
+          if (!isCancelled) due()
+        })
+        return () => {
+          isCancelled = true
+        }
+      },
       every: (everyMs, run) => {
         let isStopped = false
         const next = (): void =>

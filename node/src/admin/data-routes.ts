@@ -73,11 +73,12 @@ interface Target {
   readonly app: FastifyInstance
   readonly data: DataService
   readonly admin: AdminService
+  readonly randomHex: (bytes: number) => string
 }
 
-export function addDataRoutes({ app: plain, data, admin }: Target): void {
+export function addDataRoutes({ app: plain, data, admin, randomHex }: Target): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
-  const recordsFor = (request: FastifyRequest): Records => new Records(data, sourceOf(request.raw.socket.remoteAddress))
+  const recordsFor = (request: FastifyRequest): Records => new Records(data, sourceOf(request.raw.socket.remoteAddress), randomHex)
   const redirecting = <T>(request: FastifyRequest, promise: Promise<T>) =>
     promise.catch((error: unknown) => redirect(admin, request, error))
   const record = '/v1/series/:series/records/:id'

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import {
   ByteReader,
@@ -190,7 +191,14 @@ class FakeAdmin implements AdminService {
 async function server(t: TestContext, { token }: { token: string | undefined } = { token: TOKEN }) {
   const data = new FakeData()
   const admin = new FakeAdmin()
-  const http = await createHttpServer({ data, admin, token, doors: quietDoors(), hosts: allowedHosts('127.0.0.1:0', []) })
+  const http = await createHttpServer({
+    data,
+    admin,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    token,
+    doors: quietDoors(),
+    hosts: allowedHosts('127.0.0.1:0', []),
+  })
   t.after(() => http.close())
   return { data, admin, http, inject: http.app.inject.bind(http.app) }
 }

@@ -11,6 +11,8 @@ import type { AdminService, DataService } from './ports.ts'
 export interface HttpServerOptions {
   readonly data: DataService
   readonly admin: AdminService
+  /** Names the requests of writes. */
+  readonly randomHex: (bytes: number) => string
   /** What admin writes must carry as bearer token; undefined refuses them all. */
   readonly token: string | undefined
   readonly doors: HttpDoors
@@ -19,7 +21,7 @@ export interface HttpServerOptions {
   readonly logger?: FastifyBaseLogger | undefined
 }
 
-export function createHttpServer({ data, admin, token, doors, hosts, logger }: HttpServerOptions): Promise<HttpServer> {
+export function createHttpServer({ data, admin, randomHex, token, doors, hosts, logger }: HttpServerOptions): Promise<HttpServer> {
   return createHttpApp({
     title: 'Thermocline node',
     description: 'Admin and data API of one replica',
@@ -29,7 +31,7 @@ export function createHttpServer({ data, admin, token, doors, hosts, logger }: H
     hosts,
     addRoutes: (app) => {
       addAdminRoutes({ app, admin, token })
-      addDataRoutes({ app, data, admin })
+      addDataRoutes({ app, data, admin, randomHex })
       addMetricsRoute(app, admin)
     },
   })

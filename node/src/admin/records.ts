@@ -3,7 +3,6 @@
  * callers get exactly what a client gets. A write asks for its stamp first, from this replica, and is one attempt: what
  * its answer leaves open is told to the caller.
  */
-import { randomBytes } from 'node:crypto'
 import {
   ByteReader,
   ByteWriter,
@@ -33,6 +32,7 @@ import type { DataService } from './ports.ts'
 
 /** Asking for a stamp costs no round; it is answered at once or not at all. */
 const STAMP_TIMEOUT_MS = 2000
+const REQUEST_ID_BYTES = 16
 
 /** The service refused because another group owns the block. */
 export class MovedError extends ThermoclineError {
@@ -48,11 +48,13 @@ export class MovedError extends ThermoclineError {
 export class Records {
   private readonly data: DataService
   private readonly source: string
+  private readonly randomHex: (bytes: number) => string
 
   /** @param source where the HTTP request came from (doors/source.ts). */
-  constructor(data: DataService, source: string) {
+  constructor(data: DataService, source: string, randomHex: (bytes: number) => string) {
     this.data = data
     this.source = source
+    this.randomHex = randomHex
   }
 
   /** @throws ThermoclineError */
@@ -61,7 +63,7 @@ export class Records {
     const block = blockOf(series)
     const stamp = await this.stamp(block, Math.min(timeoutMs, STAMP_TIMEOUT_MS))
     const writer = new ByteWriter(64 + series.length + op.value.length)
-    writeWriteBody(writer, randomBytes(16), stamp, series, op)
+    writeWriteBody(writer, Buffer.from(this.randomHex(REQUEST_ID_BYTES), 'hex'), stamp, series, op)
     return readWriteAnswer(await this.execute(Operation.write, writer, block, timeoutMs))
   }
 

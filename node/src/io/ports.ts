@@ -1,18 +1,9 @@
 /**
  * The world as the node sees it: clock, chance, disk and network. `io/os` is the real one; the simulator has its own.
- * Nothing else in the node reads a clock, draws a random number or touches a file or socket.
+ * Nothing else in the node reads a clock, draws a random number or touches a file or socket; a house rule holds that for clock and
+ * chance (scripts/tidy/clock-and-chance.ts).
  */
-
-export interface Clock {
-  /** Monotonic milliseconds: time-outs and back-off. */
-  nowMs(): number
-  /** Unix milliseconds: ids of appends, age of answers. */
-  wallMs(): number
-  /** Calls `run` once, after the input that is at hand now has been taken. */
-  soon(run: () => void): void
-  /** Calls `run` every `everyMs`; returns what stops it. */
-  every(everyMs: number, run: () => void): () => void
-}
+export type { Clock } from '@thermocline/protocol'
 
 export interface LogFile {
   /**
@@ -52,8 +43,9 @@ export interface ByteStream {
   end(): void
   /** Closes once all has been sent, or the other side has taken too long. */
   closeSoon(): void
-  /** Closes at once; `onClose` comes in a later turn. */
-  close(): void
+  /** Closes at once; `onClose` comes in a later turn. @param reason what it is told. */
+  close(reason?: string): void
+  readonly isClosed: boolean
 }
 
 export interface ByteStreamEvents {
@@ -65,11 +57,30 @@ export interface ByteStreamEvents {
   onClose(reason: string): void
 }
 
-/**
- * Takes a connection over from the runtime's stream of it, which ends here. What that has read already is the caller's.
- * @throws Error if this process may open no more descriptors, or the connection is gone.
- */
-export type TakeStream<Socket> = (socket: Socket, events: ByteStreamEvents) => ByteStream
+/** A connection that has come, until somebody knows whose it is and takes it. */
+export interface IncomingStream {
+  readonly remoteAddress: string | undefined
+  /** Tells what comes, and the end, until the connection is taken. Once. */
+  follow(events: { onData(bytes: Uint8Array): void; onClose(): void }): void
+  /** Sends the bytes, and that nothing more comes. */
+  end(bytes: Uint8Array): void
+  /** Closes at once. */
+  close(): void
+  readonly isClosed: boolean
+  /**
+   * Takes the connection over. What was told already is the caller's.
+   * @throws Error if this process may open no more descriptors, or the connection is gone; it is closed then.
+   */
+  take(events: ByteStreamEvents): ByteStream
+}
+
+/** A port that others connect to. */
+export interface StreamServer {
+  /** @returns the address in use. @throws ThermoclineError `port_in_use`. */
+  listen(address: string, onStream: (stream: IncomingStream) => void): Promise<string>
+  /** Nobody connects any more. Resolves once no connection is left that nobody has taken. */
+  close(): Promise<void>
+}
 
 /** One established connection to a peer; frames arrive whole and in order. */
 export interface PeerLink {

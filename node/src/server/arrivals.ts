@@ -3,30 +3,31 @@
  * them, and they are many at most; when there are too many, the source that has most of them loses its oldest, so that strangers who
  * say nothing keep nobody out.
  */
-import type { Socket } from 'node:net'
 import { ByteWriter, type ErrorCode, FRAME_HEADER_BYTES, FrameType, MAX_HELLO_BYTES, writeGoodbye } from '@thermocline/protocol'
 import { HELLO_TIMEOUT_MS } from '../doors/hello-bounds.ts'
 import { type Holder, SharedBound } from '../doors/shared-bound.ts'
 import { sourceOf } from '../doors/source.ts'
+import type { Clock, IncomingStream } from '../io/ports.ts'
 
 /** More than the kernel hands over at once, so that who has sent a hello already is not pushed out by those who come in the same turn. */
-export const BACKLOG = 4096
-export const MAX_ARRIVALS = BACKLOG + 512
+export const MAX_ARRIVALS = 4096 + 512
 const LENGTH_BYTES = 4
 /** With what a peer begins: it opens a connection, or asks one question. */
 const PEERS_FIRST: ReadonlySet<number> = new Set<number>([FrameType.peerHello, FrameType.peerConfirm])
 const NOTHING = new Uint8Array(0)
 
 /** For who asks the data port with curl. */
-const HTTP_ANSWER =
+const HTTP_ANSWER = new TextEncoder().encode(
   'HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n' +
-  'wrong_role: this is the data port, for clients of the library; `thermocline status` shows the HTTP port\n'
+    'wrong_role: this is the data port, for clients of the library; `thermocline status` shows the HTTP port\n',
+)
 
 export interface ArrivalsHost {
+  readonly clock: Clock
   /** The hello of a client has come whole, or what came is none. The first bytes are the caller's. */
-  onClient(socket: Socket, first: Uint8Array, source: string): void
-  /** The first bytes are a peer's; its hello need not be whole. @param arrivedMs by `performance.now`. */
-  onPeer(socket: Socket, first: Uint8Array, arrivedMs: number): void
+  onClient(stream: IncomingStream, first: Uint8Array, source: string): void
+  /** The first bytes are a peer's; its hello need not be whole. @param arrivedMs as `clock` has it. */
+  onPeer(stream: IncomingStream, first: Uint8Array, arrivedMs: number): void
   complain(source: string, what: string, fields: Record<string, unknown>): void
 }
 
@@ -44,8 +45,8 @@ export class Arrivals {
     return this.waiting.size
   }
 
-  add(socket: Socket): void {
-    const arrival = new Arrival(socket, this.host, () => {
+  add(stream: IncomingStream): void {
+    const arrival = new Arrival(stream, this.host, () => {
       this.waiting.delete(arrival)
       this.bound.set(arrival, 0)
     })
@@ -59,26 +60,26 @@ export class Arrivals {
 }
 
 class Arrival implements Holder {
-  private readonly socket: Socket
+  private readonly stream: IncomingStream
   private readonly host: ArrivalsHost
   private readonly onEnd: () => void
-  private readonly arrivedMs = performance.now()
-  private readonly timer: NodeJS.Timeout
+  private readonly arrivedMs: number
+  private readonly cancelTimeout: () => void
   private first: Uint8Array = NOTHING
   private isAnswered = false
   private hasLeft = false
   readonly source: string
 
-  constructor(socket: Socket, host: ArrivalsHost, onEnd: () => void) {
-    this.socket = socket
+  constructor(stream: IncomingStream, host: ArrivalsHost, onEnd: () => void) {
+    const { clock } = host
+    this.stream = stream
     this.host = host
     this.onEnd = onEnd
-    this.source = sourceOf(socket.remoteAddress)
+    this.source = sourceOf(stream.remoteAddress)
+    this.arrivedMs = clock.nowMs()
     // What came while this process was held up is read first.
-    this.timer = setTimeout(() => setImmediate(this.onTimeout), HELLO_TIMEOUT_MS)
-    socket.on('data', this.onData)
-    socket.on('error', this.destroy)
-    socket.once('close', this.onClose)
+    this.cancelTimeout = clock.after(HELLO_TIMEOUT_MS, () => clock.soon(this.onTimeout))
+    stream.follow({ onData: this.onData, onClose: this.onClose })
   }
 
   /** There are too many. */
@@ -88,10 +89,10 @@ class Arrival implements Holder {
   }
 
   readonly destroy = (): void => {
-    this.socket.destroy()
+    this.stream.close()
   }
 
-  private readonly onData = (chunk: Buffer): void => {
+  private readonly onData = (chunk: Uint8Array): void => {
     if (this.isAnswered) return
     this.first = this.first.length === 0 ? chunk : joined(this.first, chunk)
     const { first } = this
@@ -99,15 +100,15 @@ class Arrival implements Holder {
     if (isHttp(first)) this.answer(HTTP_ANSWER)
     else if (PEERS_FIRST.has(first[FRAME_HEADER_BYTES - 1] as number)) {
       this.leave()
-      this.host.onPeer(this.socket, first, this.arrivedMs)
+      this.host.onPeer(this.stream, first, this.arrivedMs)
     } else if (isWholeOrTooLong(first)) {
       this.leave()
-      this.host.onClient(this.socket, first, this.source)
+      this.host.onClient(this.stream, first, this.source)
     }
   }
 
   private readonly onTimeout = (): void => {
-    if (this.hasLeft || this.socket.destroyed) return
+    if (this.hasLeft || this.stream.isClosed) return
     if (this.isAnswered) this.destroy()
     else this.refuse('unavailable', `no hello came within ${HELLO_TIMEOUT_MS} ms`)
   }
@@ -118,24 +119,23 @@ class Arrival implements Holder {
     this.answer(w.copy())
     this.host.complain(this.source, 'a client connection was closed', { code, message })
     // One that takes the goodbye hangs up.
-    setTimeout(this.destroy, HELLO_TIMEOUT_MS).unref()
+    this.host.clock.after(HELLO_TIMEOUT_MS, this.destroy)
   }
 
-  private answer(bytes: string | Uint8Array): void {
+  private answer(bytes: Uint8Array): void {
     this.isAnswered = true
     this.first = NOTHING
-    this.socket.end(bytes)
+    this.stream.end(bytes)
   }
 
   private readonly onClose = (): void => {
-    clearTimeout(this.timer)
+    this.cancelTimeout()
     this.onEnd()
   }
 
-  /** The socket is somebody else's from now on. */
+  /** The connection is somebody else's from now on. */
   private leave(): void {
     this.hasLeft = true
-    this.socket.off('data', this.onData).off('error', this.destroy).off('close', this.onClose)
     this.onClose()
   }
 }

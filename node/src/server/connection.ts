@@ -3,7 +3,6 @@
  * that become ready in one turn leave in one frame and one socket write. Anything malformed gets a coded goodbye and
  * costs only this connection.
  */
-import type { Socket } from 'node:net'
 import {
   ANY_CLUSTER,
   ByteReader,
@@ -29,7 +28,7 @@ import { type Caller, NodeRequest } from '../doors/node-request.ts'
 import type { Holder } from '../doors/shared-bound.ts'
 import type { Traffic } from '../doors/traffic.ts'
 import type { FrameSource } from '../doors/unfinished-frames.ts'
-import type { ByteStream, TakeStream } from '../io/ports.ts'
+import type { ByteStream, Clock, IncomingStream } from '../io/ports.ts'
 import { writeFailure } from '../kv/answers.ts'
 
 /** Requests of one connection that may wait for their answers. */
@@ -60,7 +59,7 @@ export interface ConnectionHost {
   process(): ProcessId
   epoch(): number
   sliceDurationMs(): number
-  readonly takeStream: TakeStream<Socket>
+  readonly clock: Clock
   /** Of a memory node whose cache is not warm yet; it wants less of the reads until then. */
   warmUpLeftMs?(): number
   submit(request: NodeRequest): void
@@ -94,21 +93,22 @@ export class Connection implements Caller, FrameSource, Holder {
   private waiting = 0
   private isClosed = false
   /** While something is unsent: looks whether any of it goes. */
-  private stallTimer: NodeJS.Timeout | undefined
+  private stopWatching: (() => void) | undefined
   private sentBytes = 0
   isDirty = false
 
-  constructor(socket: Socket, source: string, host: ConnectionHost) {
+  /** @throws Error as `IncomingStream.take` does. */
+  constructor(incoming: IncomingStream, source: string, host: ConnectionHost) {
     this.host = host
     this.source = source
     this.untaken = { source, cut: () => this.abandon('answers that all connections have not taken take too much') }
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader), MAX_HELLO_BYTES)
-    this.stream = host.takeStream(socket, {
+    this.stream = incoming.take({
       onData: (bytes) => this.onData(bytes),
       onDrain: () => this.onDrain(),
       onClose: () => {
         this.stopReading()
-        clearInterval(this.stallTimer)
+        this.stopWatching?.()
         host.traffic.untaken.set(this.untaken, 0)
         host.onClosed(this)
       },
@@ -268,7 +268,7 @@ export class Connection implements Caller, FrameSource, Holder {
       this.isPaused = true
       stream.pause()
     }
-    if (this.stallTimer === undefined) this.watchUnsent()
+    if (this.stopWatching === undefined) this.watchUnsent()
   }
 
   private watchUnsent(): void {
@@ -281,10 +281,10 @@ export class Connection implements Caller, FrameSource, Holder {
       taken = this.sentBytes - unsentBytes
       if (unsentBytes > 0 && taken === before) this.abandon(`it takes nothing for ${STALL_MS} ms`)
       if (unsentBytes > 0 && taken !== before) return
-      clearInterval(this.stallTimer)
-      this.stallTimer = undefined
+      this.stopWatching?.()
+      this.stopWatching = undefined
     }
-    this.stallTimer = setInterval(look, STALL_MS).unref()
+    this.stopWatching = this.host.clock.every(STALL_MS, look)
   }
 
   private abandon(reason: string): void {
@@ -325,6 +325,6 @@ export class Connection implements Caller, FrameSource, Holder {
     this.stopReading()
     this.stream.write(w.written())
     this.stream.end()
-    setTimeout(() => this.stream.close(), HANG_UP_MS).unref()
+    this.host.clock.after(HANG_UP_MS, () => this.stream.close())
   }
 }

@@ -7,8 +7,9 @@ import { HELLO_TIMEOUT_MS } from '../doors/hello-bounds.ts'
 import { quietDoors } from '../doors/quiet-doors.fixture.ts'
 import { Traffic } from '../doors/traffic.ts'
 import { STALLED_LOOKS } from '../doors/unfinished-frames.ts'
-import { takeTcpStream } from '../io/os/tcp-stream.ts'
-import type { TakeStream } from '../io/ports.ts'
+import { osClock } from '../io/os/clock.ts'
+import { TcpServer } from '../io/os/tcp-server.ts'
+import type { IncomingStream, StreamServer } from '../io/ports.ts'
 import { MAX_ARRIVALS } from './arrivals.ts'
 import { STALL_MS } from './connection.ts'
 import { DataServer } from './data-server.ts'
@@ -19,21 +20,22 @@ const ANSWERS = 40
 
 interface Started {
   readonly traffic: Traffic
-  readonly takeStream: TakeStream<Socket>
+  readonly server: StreamServer
   readonly complaints: string[]
-  readonly onPeer: (socket: Socket, first: Uint8Array) => void
+  readonly onPeer: (stream: IncomingStream, first: Uint8Array) => void
 }
 
 /** A node that answers each request with `ANSWER_BYTES` bytes. */
 async function startServer(context: TestContext, options: Partial<Started> = {}): Promise<number> {
-  const { traffic = quietDoors().traffic, takeStream = takeTcpStream, complaints = [], onPeer = () => {} } = options
+  const { traffic = quietDoors().traffic, server: port = new TcpServer(), complaints = [], onPeer = () => {} } = options
   const answer = new Uint8Array(ANSWER_BYTES)
   const server = new DataServer({
     clusterId: () => '0'.repeat(32),
     process: () => ({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 }),
     epoch: () => 1,
     sliceDurationMs: () => 1000,
-    takeStream,
+    clock: osClock,
+    server: port,
     submit: (request) => request.reply(0, answer),
     traffic,
     complain: (source, what, fields) => complaints.push(`${source}: ${what}: ${String(fields.message ?? '')}`),
@@ -99,11 +101,19 @@ test('a client that begins a hello and does not end it is told so, and its conne
 
 test('a client that cannot be taken over, since no descriptor is left, costs nothing else', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
-  const takeStream = (socket: Socket): never => {
-    socket.destroy()
-    throw new Error('no descriptor is left')
+  const server = new TcpServer()
+  const { listen } = server
+  server.listen = (address, onStream) => {
+    const refusing = (stream: IncomingStream): void => {
+      stream.take = () => {
+        stream.close()
+        throw new Error('no descriptor is left')
+      }
+      onStream(stream)
+    }
+    return listen.call(server, address, refusing)
   }
-  const socket = await dial(context, await startServer(context, { takeStream }))
+  const socket = await dial(context, await startServer(context, { server }))
   const closed = once(socket, 'close')
   socket.write(helloBytes())
   await closed

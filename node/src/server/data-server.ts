@@ -2,31 +2,28 @@
  * The data port: accepts clients and peers on one socket; the first frame's type tells which. Connections with
  * responses to send are flushed together when the callback that answered them ends.
  */
-import { createServer, type Server, type Socket } from 'node:net'
-import { splitAddress, ThermoclineError } from '@thermocline/protocol'
 import { LOOK_MS } from '../doors/unfinished-frames.ts'
-import { Arrivals, BACKLOG, MAX_ARRIVALS } from './arrivals.ts'
+import type { IncomingStream, StreamServer } from '../io/ports.ts'
+import { Arrivals, MAX_ARRIVALS } from './arrivals.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 
-/** A machine that has vanished while its client was idle is asked for after this. */
-const KEEP_ALIVE_MS = 60_000
 /** At a stop the other sides get this long to close their connections. */
 const CLOSE_GRACE_MS = 500
 
 export interface DataServerOptions extends Omit<ConnectionHost, 'markDirty' | 'onClosed'> {
   readonly onClosed?: (connection: Connection) => void
-  /** @param arrivedMs when the connection came, by `performance.now`; its hello need not be whole. */
-  readonly onPeer: (socket: Socket, first: Uint8Array, arrivedMs: number) => void
+  readonly server: StreamServer
+  /** @param arrivedMs when the connection came, as `clock` has it; its hello need not be whole. */
+  readonly onPeer: (stream: IncomingStream, first: Uint8Array, arrivedMs: number) => void
 }
 
 export class DataServer {
   private readonly options: DataServerOptions
   private readonly host: ConnectionHost
-  private readonly server: Server
   /** Those too that were told goodbye, until they hang up. */
   private readonly connections = new Set<Connection>()
   private readonly arrivals: Arrivals
-  private lookTimer: NodeJS.Timeout | undefined
+  private stopLooking: (() => void) | undefined
   private onAllClosed: (() => void) | undefined
   private dirty: Connection[] = []
 
@@ -44,14 +41,12 @@ export class DataServer {
     }
     this.arrivals = new Arrivals(
       {
-        onClient: (socket, first, source) => this.takeClient(socket, first, source),
+        clock: options.clock,
+        onClient: (stream, first, source) => this.takeClient(stream, first, source),
         onPeer: options.onPeer,
         complain: options.complain,
       },
       Math.min(MAX_ARRIVALS, options.traffic.connections.limit),
-    )
-    this.server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) =>
-      this.arrivals.add(socket),
     )
   }
 
@@ -61,32 +56,16 @@ export class DataServer {
 
   /** @returns the address in use. @throws ThermoclineError `port_in_use`. */
   listen(address: string): Promise<string> {
-    const { host, port } = splitAddress(address)
-    this.lookTimer ??= setInterval(() => this.options.traffic.unfinished.look(), LOOK_MS).unref()
-    return new Promise((resolve, reject) => {
-      this.server.once('error', (error: NodeJS.ErrnoException) => {
-        const isTaken = error.code === 'EADDRINUSE'
-        reject(
-          isTaken
-            ? new ThermoclineError(
-                'port_in_use',
-                `data port ${address}: another process listens there; stop it or choose another with --listen`,
-              )
-            : error,
-        )
-      })
-      this.server.listen({ host, port, backlog: BACKLOG }, () => {
-        const bound = this.server.address()
-        resolve(bound === null || typeof bound === 'string' ? address : `${host.includes(':') ? `[${host}]` : host}:${bound.port}`)
-      })
-    })
+    const { clock, server, traffic } = this.options
+    this.stopLooking ??= clock.every(LOOK_MS, () => traffic.unfinished.look())
+    return server.listen(address, (stream) => this.arrivals.add(stream))
   }
 
-  private takeClient(socket: Socket, first: Uint8Array, source: string): void {
+  private takeClient(stream: IncomingStream, first: Uint8Array, source: string): void {
     const { traffic } = this.options
     let connection: Connection
     try {
-      connection = new Connection(socket, source, this.host)
+      connection = new Connection(stream, source, this.host)
     } catch (error) {
       this.options.complain(source, 'a client could not be taken', { error: String(error) })
       return
@@ -117,20 +96,18 @@ export class DataServer {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.server.close(() => resolve())
-    })
+    const closed = this.options.server.close()
     const left = new Promise<void>((resolve) => {
       this.onAllClosed = resolve
     })
     this.dropClients('the node is stopping')
-    const timer = setTimeout(() => {
+    const cancel = this.options.clock.after(CLOSE_GRACE_MS, () => {
       this.arrivals.destroyAll()
       for (const connection of this.connections) connection.hangUp()
-    }, CLOSE_GRACE_MS)
-    clearInterval(this.lookTimer)
+    })
+    this.stopLooking?.()
     await closed
     if (this.connections.size > 0) await left
-    clearTimeout(timer)
+    cancel()
   }
 }

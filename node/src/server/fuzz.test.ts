@@ -19,7 +19,8 @@ import {
   readHello,
 } from '@thermocline/protocol'
 import { quietDoors } from '../doors/quiet-doors.fixture.ts'
-import { takeTcpStream } from '../io/os/tcp-stream.ts'
+import { osClock } from '../io/os/clock.ts'
+import { TcpServer } from '../io/os/tcp-server.ts'
 import { checkReadBody } from '../kv/read-body.ts'
 import { checkWriteBody } from '../kv/write-body.ts'
 import { BlockSet } from '../paxos/block-set.ts'
@@ -132,8 +133,9 @@ test(`live port: ${INPUTS} hostile inputs close only their own connections (FUZZ
     },
     traffic: quietDoors().traffic,
     complain: () => {},
-    takeStream: takeTcpStream,
-    onPeer: (socket) => socket.destroy(),
+    clock: osClock,
+    server: new TcpServer(),
+    onPeer: (stream) => stream.close(),
   })
   const address = await server.listen('127.0.0.1:0')
   const port = Number(address.split(':').at(-1))

@@ -1,14 +1,2 @@
-/** The real clock and event loop. */
-import type { Clock } from '../ports.ts'
-
-export const osClock: Clock = {
-  nowMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  soon: (run) => {
-    setImmediate(run)
-  },
-  every: (everyMs, run) => {
-    const timer = setInterval(run, everyMs)
-    return () => clearInterval(timer)
-  },
-}
+/** The real clock and event loop: those of the client library. */
+export { osClock } from '@thermocline/client/internal'

@@ -2,15 +2,13 @@
  * One TCP connection to a peer, or to who claims to be one. Its first frame, the hello, is gathered here, and has to come whole, and
  * soon; what it holds before and after counts against the node's bounds.
  */
-import type { Socket } from 'node:net'
 import { MAX_HELLO_BYTES } from '@thermocline/protocol'
 import { HELLO_TIMEOUT_MS } from '../../doors/hello-bounds.ts'
 import type { Holder } from '../../doors/shared-bound.ts'
 import { sourceOf } from '../../doors/source.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import type { FrameSource } from '../../doors/unfinished-frames.ts'
-import type { PeerLink, PeerLinkEvents } from '../ports.ts'
-import { TcpStream } from './tcp-stream.ts'
+import type { ByteStream, IncomingStream, PeerLink, PeerLinkEvents } from '../ports.ts'
 
 const LENGTH_BYTES = 4
 const NOTHING = new Uint8Array(0)
@@ -35,7 +33,7 @@ export class OsPeerLink implements PeerLink, FrameSource {
   readonly dialled: number | undefined
   private readonly owner: LinkOwner
   private readonly traffic: Traffic
-  private readonly stream: TcpStream
+  private readonly stream: ByteStream
   private readonly helloTimer: NodeJS.Timeout
   private readonly untaken: Holder
   private events: PeerLinkEvents | undefined
@@ -52,13 +50,13 @@ export class OsPeerLink implements PeerLink, FrameSource {
   claimed: number | undefined
 
   /** Throws if this process may open no more descriptors. */
-  constructor(socket: Socket, { dialled, arrivedMs }: LinkOrigin, traffic: Traffic, owner: LinkOwner) {
+  constructor(socket: IncomingStream, { dialled, arrivedMs }: LinkOrigin, traffic: Traffic, owner: LinkOwner) {
     this.source = sourceOf(socket.remoteAddress)
     this.dialled = dialled
     this.traffic = traffic
     this.owner = owner
     this.untaken = { source: this.source, cut: () => this.unfit('what all connections have not taken takes too much') }
-    this.stream = new TcpStream(socket, {
+    this.stream = socket.take({
       onData: (bytes) => this.onData(bytes),
       onDrain: () => traffic.untaken.set(this.untaken, 0),
       onClose: (reason) => this.onClose(reason),

@@ -9,6 +9,7 @@ import { quietDoors } from '../../doors/quiet-doors.fixture.ts'
 import { claimedReplica, writePeerHello } from '../../paxos/frames.ts'
 import type { PeerLink } from '../ports.ts'
 import { OsPeerNetwork } from './peer-network.ts'
+import { IncomingTcp } from './tcp-server.ts'
 
 const MIB = 1024 ** 2
 const decoder = { heldBytes: 0, frames: 0 }
@@ -109,7 +110,7 @@ async function acceptor(
       onClose: () => open.delete(link),
     }
   })
-  const server = createServer((socket) => socket.once('data', (first) => network.accept(socket, first)))
+  const server = createServer((socket) => socket.once('data', (first) => network.accept(new IncomingTcp(socket), first)))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   context.after(() => {
     network.stop()

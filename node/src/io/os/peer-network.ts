@@ -6,13 +6,14 @@
  * Anybody may claim to be a peer. Links whose hello has not come whole are few, and the oldest gives way to a new one; of those that
  * have said one, at most `MAX_LINKS_PER_SLOT` claim the same slot: strangers who say little, or much, keep no peer out.
  */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { splitAddress } from '@thermocline/protocol'
 import type { Complaints } from '../../doors/complaints.ts'
 import { MAX_LINKS_PER_SLOT, MAX_UNGREETED_LINKS } from '../../doors/hello-bounds.ts'
 import type { Traffic } from '../../doors/traffic.ts'
-import type { PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
+import type { IncomingStream, PeerLink, PeerLinkEvents, PeerNetwork } from '../ports.ts'
 import { type LinkOrigin, OsPeerLink } from './os-peer-link.ts'
+import { IncomingTcp } from './tcp-server.ts'
 
 const REDIAL_MS = 150
 const DIAL_TIMEOUT_MS = 2000
@@ -90,7 +91,7 @@ export class OsPeerNetwork implements PeerNetwork {
       socket.off('close', onClose)
       const { onLink } = this
       if (onLink === undefined) socket.destroy()
-      else this.attach(socket, { dialled: peer, arrivedMs: performance.now() }, (link) => onLink(link, peer), onClose)
+      else this.attach(new IncomingTcp(socket), { dialled: peer, arrivedMs: performance.now() }, (link) => onLink(link, peer), onClose)
     })
   }
 
@@ -115,7 +116,7 @@ export class OsPeerNetwork implements PeerNetwork {
       clearTimeout(timer)
       socket.off('close', onClose)
       let end: NodeJS.Timeout | undefined
-      const link = this.attach(socket, { dialled: peer, arrivedMs: performance.now() }, onLink, () => clearTimeout(end))
+      const link = this.attach(new IncomingTcp(socket), { dialled: peer, arrivedMs: performance.now() }, onLink, () => clearTimeout(end))
       if (link === undefined) onFailed()
       else end = setTimeout(() => link.abort('it has taken too long'), REACH_MS)
     })
@@ -125,14 +126,14 @@ export class OsPeerNetwork implements PeerNetwork {
    * Takes over an accepted connection whose first bytes said that it is a peer's.
    * @param arrivedMs when it came, by `performance.now`.
    */
-  accept(socket: Socket, first: Uint8Array, arrivedMs = performance.now()): void {
+  accept(stream: IncomingStream, first: Uint8Array, arrivedMs = performance.now()): void {
     const { onLink } = this
     if (onLink === undefined || this.isStopped) {
-      socket.destroy()
+      stream.close()
       return
     }
     const link = this.attach(
-      socket,
+      stream,
       { dialled: undefined, arrivedMs },
       (accepted) => onLink(accepted, undefined),
       () => {},
@@ -168,7 +169,7 @@ export class OsPeerNetwork implements PeerNetwork {
   }
 
   private attach(
-    socket: Socket,
+    stream: IncomingStream,
     origin: LinkOrigin,
     open: (link: PeerLink) => PeerLinkEvents,
     onClose: () => void,
@@ -176,7 +177,7 @@ export class OsPeerNetwork implements PeerNetwork {
     const { traffic, claimedReplica } = this.options
     let link: OsPeerLink
     try {
-      link = new OsPeerLink(socket, origin, traffic, {
+      link = new OsPeerLink(stream, origin, traffic, {
         onHello: (frame) => {
           link.claimed = claimedReplica(frame)
           if (origin.dialled !== undefined || this.admits(link)) return true

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net'
 import { getSystemErrorMessage } from 'node:util'
 import { native } from '@thermocline/native'
-import type { ByteStream, ByteStreamEvents, TakeStream } from '../ports.ts'
+import type { ByteStream, ByteStreamEvents } from '../ports.ts'
 
 /** What a turn may read before it is told of it; a read takes up to 64 KiB. */
 const INPUT_BYTES = 512 * 1024
@@ -34,7 +34,7 @@ export class TcpStream implements ByteStream {
   private closesWhenSent = false
   isClosed = false
 
-  /** As `TakeStream` says; Node's stream has ended, too, if this throws. */
+  /** @throws Error as `IncomingStream.take` says; Node's stream of the socket has ended then, too. */
   constructor(socket: Socket, events: ByteStreamEvents) {
     if (!TcpStream.isOpen) native.socketsOpen(input, happened, (count) => TcpStream.onTurn(count))
     TcpStream.isOpen = true
@@ -88,7 +88,6 @@ export class TcpStream implements ByteStream {
     }
   }
 
-  /** @param reason what `onClose` is told. */
   close(reason = 'this side has closed the connection'): void {
     if (this.isClosed) return
     this.isClosed = true
@@ -110,8 +109,6 @@ export class TcpStream implements ByteStream {
     if (TcpStream.all.delete(this.number)) this.events.onClose(reason)
   }
 }
-
-export const takeTcpStream: TakeStream<Socket> = (socket, events) => new TcpStream(socket, events)
 
 /** Node has no public name for it. The addon checks what it gets. */
 function descriptorOf(socket: Socket): number {

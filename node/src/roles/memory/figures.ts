@@ -47,7 +47,7 @@ const NOTHING_YET: NonNullable<ReturnType<MemoryNode['stats']>> = {
   rings: [],
 }
 
-export function figuresOf(node: MemoryNode, { group, machine }: MemoryConfig, uptimeMs: number, wallMs: number): Figures {
+export function figuresOf(node: MemoryNode, { group, machine }: MemoryConfig, wallMs: number): Figures {
   const stats = node.stats() ?? NOTHING_YET
   const { rings } = stats
   const topology = node.topology()
@@ -102,7 +102,7 @@ export function figuresOf(node: MemoryNode, { group, machine }: MemoryConfig, up
     warm_up_pages: warmUp.pages,
     warm_up_bytes: warmUp.bytes,
     state: isOne('state', STATES, node.state),
-    uptime_seconds: uptimeMs / 1000,
+    uptime_seconds: node.uptimeMs() / 1000,
     info: [{ labels: { version: VERSION, group: String(group), machine: String(machine) }, value: 1 }],
   }
 }

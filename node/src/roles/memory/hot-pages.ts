@@ -8,6 +8,8 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { failures } from '../../admin/mod.ts'
+import { abortAfter } from '../../io/abort-after.ts'
+import type { Clock } from '../../io/ports.ts'
 import { RINGS, type Tier } from '../../tier/tier.ts'
 
 export const HOT_PAGES_PATH = '/v1/cache/pages'
@@ -73,11 +75,18 @@ export interface HotPages {
 export class NotNow extends Error {}
 
 /** A piece of a peer's ring. @throws NotNow; Error if the peer has nothing for this cache. */
-export async function fetchHotPages(http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
+export async function fetchHotPages(clock: Clock, http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
+  const timeout = abortAfter(clock, FETCH_TIMEOUT_MS)
+  try {
+    return await fetchPiece(http, query, AbortSignal.any([signal, timeout.signal]))
+  } finally {
+    timeout.cancel()
+  }
+}
+
+async function fetchPiece(http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
   const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)] as [string, string]))
-  const response = await fetch(`http://${http}${HOT_PAGES_PATH}?${parameters}`, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]),
-  }).catch((cause: unknown) => {
+  const response = await fetch(`http://${http}${HOT_PAGES_PATH}?${parameters}`, { signal }).catch((cause: unknown) => {
     throw new NotNow(`${http}: it does not answer`, { cause })
   })
   if (!response.ok) {

@@ -14,7 +14,7 @@ import { osClock } from '../../io/os/clock.ts'
 import { OsLogFolder } from '../../io/os/log-folder.ts'
 import { OsPeerNetwork } from '../../io/os/peer-network.ts'
 import { OsStateFiles } from '../../io/os/state-files.ts'
-import { takeTcpStream } from '../../io/os/tcp-stream.ts'
+import { TcpServer } from '../../io/os/tcp-server.ts'
 import { claimedReplica } from '../../paxos/frames.ts'
 import { openVolume } from '../../replica/volume.ts'
 import { StorageNode } from '../storage/storage-node.ts'
@@ -81,7 +81,7 @@ async function startStorage(): Promise<StorageNode> {
     config,
     {
       clock: osClock,
-      takeStream: takeTcpStream,
+      server: new TcpServer(),
       random: Math.random,
       randomHex,
       stateFiles,
@@ -132,7 +132,7 @@ before(async () => {
   storage = await startStorage()
   const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', storage.dataAddress]
   const config = readMemoryConfig([...flags, '--listen', '127.0.0.1:0', '--cache', '32MiB', '--cache-dir', ''], {})
-  memory = new MemoryNode(config, { clock: osClock, randomHex, takeStream: takeTcpStream, ...quietDoors(), connect, log })
+  memory = new MemoryNode(config, { clock: osClock, randomHex, server: new TcpServer(), ...quietDoors(), connect, log })
   http = await createMemoryHttp(memory, config, quietDoors())
   memory.httpAddress = await http.listen('127.0.0.1:0')
   url = `http://${memory.httpAddress}`

@@ -43,15 +43,13 @@ export function createMemoryHttp(
   })
 }
 
-const uptimeMs = (): number => process.uptime() * 1000
-
 function addStatusRoute(plain: FastifyInstance, node: MemoryNode, config: MemoryConfig): void {
   plain.withTypeProvider<ZodTypeProvider>().get(
     '/v1/admin/status',
     {
       schema: { summary: 'Facts about this node', tags: ['admin'], querystring: none, response: { 200: memoryStatusSchema, ...failures } },
     },
-    async () => describeMemoryNode(node, config, uptimeMs()),
+    async () => describeMemoryNode(node, config),
   )
 }
 
@@ -60,7 +58,6 @@ function addMetricsRoute(app: FastifyInstance, node: MemoryNode, config: MemoryC
   app.get(
     '/metrics',
     { schema: { summary: 'Figures for Prometheus', tags: ['health'], querystring: z.strictObject({}) } },
-    async (_request, reply) =>
-      reply.type(metrics.registry.contentType).send(await metrics.text(figuresOf(node, config, uptimeMs(), node.wallMs()))),
+    async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.text(figuresOf(node, config, node.wallMs()))),
   )
 }

@@ -10,7 +10,7 @@ import { quietDoors } from '../../doors/quiet-doors.fixture.ts'
 import { createMemoryStore, openEngine } from '../../engine/mod.ts'
 import { getRequest } from '../../engine/model.ts'
 import { osClock } from '../../io/os/clock.ts'
-import { takeTcpStream } from '../../io/os/tcp-stream.ts'
+import { TcpServer } from '../../io/os/tcp-server.ts'
 import { FUZZ_SEED, mutate, random } from '../../server/hostile-bytes.fixture.ts'
 import { helloBytes, requestsFrame, writeRequest } from '../../server/raw-client.fixture.ts'
 import { readMemoryConfig } from './config.ts'
@@ -55,7 +55,7 @@ async function start(nowMs = osClock.nowMs): Promise<MemoryNode> {
   const node = new MemoryNode(readMemoryConfig([...flags, '--cache-dir', ''], {}), {
     clock: { ...osClock, nowMs },
     randomHex: (bytes) => '1'.repeat(2 * bytes),
-    takeStream: takeTcpStream,
+    server: new TcpServer(),
     ...quietDoors(),
     connect: () => Promise.resolve(storage as Client),
     log: { info: ignore, warn: ignore },

@@ -24,6 +24,7 @@ import {
 import type { NodeRequest } from '../../doors/node-request.ts'
 import { sourceOf } from '../../doors/source.ts'
 import type { Traffic } from '../../doors/traffic.ts'
+import { abortAfter } from '../../io/abort-after.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
@@ -44,6 +45,7 @@ const MAX_WATCHERS = 4096
 const FIRST_BLOCK_AT = 7
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 1000
+const DRAIN_LOOK_MS = 10
 /** Where the storage tier has not said when to ask again. */
 const RETRY_AFTER_MS = 50
 
@@ -59,6 +61,7 @@ export class MemoryNode {
   private readonly numbers = new Map<Connection, number>()
   private readonly connections = new Map<number, Connection>()
   private nextNumber = 1
+  private readonly startedMs: number
   /** By storage group and lane. */
   private readonly lanes: ValidationLane[] = []
   private replicas = 1
@@ -66,7 +69,7 @@ export class MemoryNode {
   private watchers = 0
   private isPumpDue = false
   /** For what waits although nothing has to end first. */
-  private look: { timer: NodeJS.Timeout; atMs: number } | undefined
+  private look: { cancel: () => void; atMs: number } | undefined
   private isStopping = false
   readonly validationTimes = new ValidationTimes()
   failedValidations = 0
@@ -81,6 +84,7 @@ export class MemoryNode {
   constructor(config: MemoryConfig, world: MemoryWorld) {
     this.config = config
     this.world = world
+    this.startedMs = world.clock.nowMs()
     // Memory nodes have no volume: a process is its own incarnation.
     this.process = {
       group: config.group,
@@ -99,10 +103,11 @@ export class MemoryNode {
       takeFrame: (connection, reader, count) => this.takeFrame(connection, reader, count),
       traffic: world.traffic,
       complain: (source, what, fields) => world.complaints.report(source, what, fields),
-      takeStream: world.takeStream,
-      onPeer: (socket) => {
-        world.complaints.report(sourceOf(socket.remoteAddress), 'a peer of a storage group asked a memory node', {})
-        socket.destroy()
+      clock: world.clock,
+      server: world.server,
+      onPeer: (stream) => {
+        world.complaints.report(sourceOf(stream.remoteAddress), 'a peer of a storage group asked a memory node', {})
+        stream.close()
       },
       onClosed: (connection) => this.forget(connection),
     })
@@ -160,7 +165,7 @@ export class MemoryNode {
         if (this.isStopping) return undefined
         if (!(error instanceof ThermoclineError) || error.code !== 'unavailable') throw error
         this.world.log.warn({ error: error.message }, 'the storage tier does not answer; it is asked again')
-        await new Promise((resolve) => setTimeout(resolve, CONNECT_AGAIN_MS))
+        await this.pause(CONNECT_AGAIN_MS)
       }
     }
     return undefined
@@ -296,11 +301,13 @@ export class MemoryNode {
   async watchTopology(epoch: number, waitMs: number, aborted: AbortSignal): Promise<Topology | undefined> {
     if ((this.current?.epoch ?? 0) > epoch) return this.current
     if (this.client === undefined || this.watchers >= MAX_WATCHERS) return undefined
-    const signal = AbortSignal.any([AbortSignal.timeout(Math.max(1, waitMs)), this.stopped.signal, aborted])
+    const timeout = abortAfter(this.world.clock, waitMs)
+    const signal = AbortSignal.any([timeout.signal, this.stopped.signal, aborted])
     this.watchers++
     try {
       for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
     } finally {
+      timeout.cancel()
       this.watchers--
     }
     return undefined
@@ -312,11 +319,13 @@ export class MemoryNode {
   private pumpSoon(): void {
     if (this.isPumpDue) return
     this.isPumpDue = true
-    setImmediate(() => {
-      this.isPumpDue = false
-      this.pump()
-      this.flush()
-    })
+    this.world.clock.soon(this.onPumpDue)
+  }
+
+  private readonly onPumpDue = (): void => {
+    this.isPumpDue = false
+    this.pump()
+    this.flush()
   }
 
   private pump(): void {
@@ -345,12 +354,12 @@ export class MemoryNode {
   private lookAgain(nowMs: number, waitMs: number): void {
     const atMs = nowMs + waitMs
     if (atMs === Number.POSITIVE_INFINITY || (this.look !== undefined && this.look.atMs <= atMs)) return
-    clearTimeout(this.look?.timer)
-    const timer = setTimeout(() => {
+    this.look?.cancel()
+    const cancel = this.world.clock.after(Math.ceil(waitMs), () => {
       this.look = undefined
       this.pumpSoon()
-    }, Math.ceil(waitMs))
-    this.look = { timer, atMs }
+    })
+    this.look = { cancel, atMs }
   }
 
   private async validate(state: ValidationLane, { group, lane, beganMs }: Way, number: number, body: Uint8Array): Promise<void> {
@@ -395,6 +404,10 @@ export class MemoryNode {
 
   // ── The rest ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  uptimeMs(): number {
+    return this.world.clock.nowMs() - this.startedMs
+  }
+
   wallMs(): number {
     return this.world.clock.wallMs()
   }
@@ -419,8 +432,7 @@ export class MemoryNode {
     if (this.isStopping) return
     this.isStopping = true
     const untilMs = this.world.clock.nowMs() + DRAIN_MS
-    while ((this.openTier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    while ((this.openTier?.stats().waiting ?? 0) > 0 && this.world.clock.nowMs() < untilMs) await this.pause(DRAIN_LOOK_MS)
     // What was answered in this turn.
     this.flush()
     this.stopped.abort()
@@ -429,11 +441,15 @@ export class MemoryNode {
     this.closeTier()
   }
 
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.world.clock.after(ms, resolve))
+  }
+
   /** What still comes for it finds none. */
   private closeTier(): void {
     const tier = this.openTier
     this.openTier = undefined
-    clearTimeout(this.look?.timer)
+    this.look?.cancel()
     this.look = undefined
     this.closed.abort()
     this.closed = new AbortController()

@@ -74,7 +74,7 @@ const REASONS: Readonly<Record<MemoryNode['state'], string | undefined>> = {
 
 export const reasonOf = (node: MemoryNode): string | undefined => REASONS[node.state]
 
-export function describeMemoryNode(node: MemoryNode, config: MemoryConfig, uptimeMs: number): MemoryStatus {
+export function describeMemoryNode(node: MemoryNode, config: MemoryConfig): MemoryStatus {
   const topology = node.topology()
   const memory = topology?.memory
   return {
@@ -86,7 +86,7 @@ export function describeMemoryNode(node: MemoryNode, config: MemoryConfig, uptim
     group: config.group,
     machine: config.machine,
     epoch: topology?.epoch ?? 0,
-    uptimeMs: Math.round(uptimeMs),
+    uptimeMs: Math.round(node.uptimeMs()),
     addresses: { data: node.dataAddress, http: node.httpAddress },
     clients: node.clients,
     traffic:

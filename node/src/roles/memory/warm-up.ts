@@ -5,8 +5,9 @@
  *
  * Clients learn what is left of it when they connect (`helloOk`), and weigh the machines of a group by it.
  */
+import { abortAfter } from '../../io/abort-after.ts'
 import { RINGS, type Tier } from '../../tier/tier.ts'
-import { fetchHotPages, NotNow } from './hot-pages.ts'
+import { fetchHotPages, type HotPagesQuery, NotNow } from './hot-pages.ts'
 import type { MemoryWorld } from './world.ts'
 
 /** Whatever peers have, reads go to this node by then. */
@@ -74,7 +75,8 @@ export class WarmUp {
     this.stage = 'prefetching'
     this.warmUpMs = warmUpMs
     const beganMs = clock.nowMs()
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(PREFETCH_MS)])
+    const timeout = abortAfter(clock, PREFETCH_MS)
+    const bounded = AbortSignal.any([signal, timeout.signal])
     let asked = peers.map((http) => ({ http, failures: 0 }))
     for (let ring = 0; ring < RINGS && asked.length > 0 && !bounded.aborted; ) {
       const peer = asked[ring % asked.length] as { http: string; failures: number }
@@ -82,16 +84,17 @@ export class WarmUp {
         await this.takeRing(tier, peer.http, { ...from, ring, position: 0 }, bounded)
         ring++
       } catch (error) {
-        if (signal.aborted) return
+        if (signal.aborted) break
         // It may be starting as this one is.
         if (error instanceof NotNow && ++peer.failures < MAX_FAILURES) {
-          await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+          await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve))
           continue
         }
         log.info({ http: peer.http, error: String(error) }, 'a peer gives no pages to warm up with')
         asked = asked.filter((one) => one !== peer)
       }
     }
+    timeout.cancel()
     if (signal.aborted) return
     this.stage = 'ramping'
     this.fullAtMs = clock.nowMs() + warmUpMs
@@ -99,10 +102,10 @@ export class WarmUp {
     log.info({ pages: this.pages, bytes: this.bytes, tookMs }, 'the cache has what its peers hold hottest')
   }
 
-  private async takeRing(tier: Tier, peer: string, query: Parameters<typeof fetchHotPages>[1], signal: AbortSignal): Promise<void> {
+  private async takeRing(tier: Tier, peer: string, query: HotPagesQuery, signal: AbortSignal): Promise<void> {
     let { position } = query
     do {
-      const piece = await fetchHotPages(peer, { ...query, position }, signal)
+      const piece = await fetchHotPages(this.world.clock, peer, { ...query, position }, signal)
       this.pages += tier.putHot(piece.pages, Math.floor(this.world.clock.wallMs() / 1000))
       this.bytes += piece.pages.length
       position = piece.position

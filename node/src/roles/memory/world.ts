@@ -1,14 +1,14 @@
 /** What a memory node needs of the process that it runs in. */
-import type { Socket } from 'node:net'
 import type { Client, ConnectOptions } from '@thermocline/client'
 import type { Complaints } from '../../doors/complaints.ts'
 import type { Traffic } from '../../doors/traffic.ts'
-import type { Clock, TakeStream } from '../../io/ports.ts'
+import type { Clock, StreamServer } from '../../io/ports.ts'
 
 export interface MemoryWorld {
   readonly clock: Clock
   readonly randomHex: (bytes: number) => string
-  readonly takeStream: TakeStream<Socket>
+  /** The data port. */
+  readonly server: StreamServer
   readonly traffic: Traffic
   readonly complaints: Complaints
   /** To the storage tier. */

@@ -8,7 +8,6 @@
  * once it has learned (⚖15). A volume that turns out to be rolled back, replaced or damaged is marked to rejoin, and the
  * process ends: the next one takes a new incarnation and learns. Any state can become `failed`.
  */
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import {
   cacheFilePrefix,
@@ -27,7 +26,7 @@ import type { Complaints } from '../../doors/complaints.ts'
 import type { NodeRequest } from '../../doors/node-request.ts'
 import type { Traffic } from '../../doors/traffic.ts'
 import type { Engine, EngineOptions } from '../../engine/port.ts'
-import type { Clock, LogFolder, PeerNetwork, StateFiles, TakeStream } from '../../io/ports.ts'
+import type { Clock, IncomingStream, LogFolder, PeerNetwork, StateFiles, StreamServer } from '../../io/ports.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
 import { joinGroup } from '../../replica/join.ts'
 import { Replica } from '../../replica/replica.ts'
@@ -56,8 +55,9 @@ export interface NodeWorld {
   readonly randomHex: (bytes: number) => string
   readonly stateFiles: StateFiles
   readonly logFolder: LogFolder
-  readonly network: PeerNetwork & { accept(socket: Socket, first: Uint8Array, arrivedMs: number): void }
-  readonly takeStream: TakeStream<Socket>
+  readonly network: PeerNetwork & { accept(stream: IncomingStream, first: Uint8Array, arrivedMs: number): void }
+  /** The data port. */
+  readonly server: StreamServer
   readonly traffic: Traffic
   readonly complaints: Complaints
   readonly openEngine: (options: EngineOptions) => Engine
@@ -103,7 +103,7 @@ export class StorageNode implements DataService, AdminService {
     this.world = world
     this.volume = volume
     this.bootNonce = world.randomHex(8)
-    this.store = new TopologyStore(world.stateFiles, config.clusterId, (what, fields) => world.log.warn(fields, what))
+    this.store = new TopologyStore(world.stateFiles, world.clock, config.clusterId, (what, fields) => world.log.warn(fields, what))
     this.server = this.makeServer()
     this.budget = divideMemory(config.memoryBytes, config.versionCacheBytes)
     this.startedMs = world.clock.nowMs()
@@ -131,8 +131,9 @@ export class StorageNode implements DataService, AdminService {
       submit: (request) => this.submit(request),
       traffic: world.traffic,
       complain: (source, what, fields) => world.complaints.report(source, what, fields),
-      takeStream: world.takeStream,
-      onPeer: (socket, first, arrivedMs) => world.network.accept(socket, first, arrivedMs),
+      clock: world.clock,
+      server: world.server,
+      onPeer: (stream, first, arrivedMs) => world.network.accept(stream, first, arrivedMs),
     })
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTopology } from '@thermocline/protocol'
+import { osClock } from '../../io/os/clock.ts'
 import { TOPOLOGY_FILE, TopologyStore } from './topology-store.ts'
 
 const CLUSTER_ID = 'ab'.repeat(16)
@@ -17,7 +18,7 @@ test('a damaged topology is reported and counts as none: it can be written again
   }
   const warnings: string[] = []
   const load = async (): Promise<TopologyStore> => {
-    const store = new TopologyStore(files, CLUSTER_ID, (what) => warnings.push(what))
+    const store = new TopologyStore(files, osClock, CLUSTER_ID, (what) => warnings.push(what))
     await store.load()
     return store
   }

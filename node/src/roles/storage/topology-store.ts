@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { canonicalTopology, parseTopology, ThermoclineError, type Topology } from '@thermocline/protocol'
-import type { StateFiles } from '../../io/ports.ts'
+import type { Clock, StateFiles } from '../../io/ports.ts'
 
 export const TOPOLOGY_FILE = 'topology.json'
 /** Watchers that wait at once; more are answered at once, as if their time were up. */
@@ -12,14 +12,16 @@ const MAX_WATCHERS = 16_384
 
 export class TopologyStore {
   private readonly files: StateFiles
+  private readonly clock: Clock
   private readonly clusterId: string
   private readonly warn: (what: string, fields: Record<string, unknown>) => void
   private readonly watchers = new Set<() => void>()
   private saving: Promise<void> = Promise.resolve()
   current: Topology | undefined
 
-  constructor(files: StateFiles, clusterId: string, warn: (what: string, fields: Record<string, unknown>) => void) {
+  constructor(files: StateFiles, clock: Clock, clusterId: string, warn: (what: string, fields: Record<string, unknown>) => void) {
     this.files = files
+    this.clock = clock
     this.clusterId = clusterId
     this.warn = warn
   }
@@ -77,7 +79,7 @@ export class TopologyStore {
     if (waitMs <= 0 || signal?.aborted === true || this.watchers.size >= MAX_WATCHERS) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       const finish = (topology: Topology | undefined): void => {
-        clearTimeout(timer)
+        cancel()
         this.watchers.delete(wake)
         signal?.removeEventListener('abort', abort)
         resolve(topology)
@@ -86,7 +88,7 @@ export class TopologyStore {
         if (this.epoch > known) finish(this.current)
       }
       const abort = (): void => finish(undefined)
-      const timer = setTimeout(abort, waitMs)
+      const cancel = this.clock.after(waitMs, abort)
       this.watchers.add(wake)
       signal?.addEventListener('abort', abort)
     })

@@ -1,0 +1,5 @@
+/** For nodes and the simulator, not for users: the world that a client lives in can be handed in. */
+export { connectIn } from './client.ts'
+export { osClock } from './os/clock.ts'
+export { osWorld } from './os/world.ts'
+export type { ClientWorld } from './world.ts'
