@@ -1,10 +1,9 @@
 /**
- * One TCP connection to one replica: hello, then requests in and answers out. Calls are queued; `flush`, once per tick of
+ * One connection to one replica: hello, then requests in and answers out. Calls are queued; `flush`, once per tick of
  * the event loop, encodes all that fit the in-flight bounds straight into one buffer of frames and writes it with one
- * call to the socket. Answers are matched by correlation number, in any order. A connection never retries: whatever ends
+ * call to the stream. Answers are matched by correlation number, in any order. A connection never retries: whatever ends
  * it hands its open calls back.
  */
-import { connect, type Socket } from 'node:net'
 import {
   ByteReader,
   ByteWriter,
@@ -28,16 +27,9 @@ import {
   writeHello,
 } from '@thermocline/protocol'
 import { type Call, Phase } from './call.ts'
-import {
-  CONNECT_TIMEOUT_MS,
-  FRAME_TARGET_BYTES,
-  MAX_IN_FLIGHT_BYTES,
-  MAX_IN_FLIGHT_REQUESTS,
-  READ_BUFFER_BYTES,
-  WRITER_BYTES,
-} from './constants.ts'
+import { CONNECT_TIMEOUT_MS, FRAME_TARGET_BYTES, MAX_IN_FLIGHT_BYTES, MAX_IN_FLIGHT_REQUESTS, WRITER_BYTES } from './constants.ts'
 import { OpenRequests } from './open-requests.ts'
-import type { ClientWorld } from './world.ts'
+import type { ClientStream, ClientWorld } from './world.ts'
 
 export interface ConnectionEvents {
   /** helloOk has come. Return a reason to refuse the other side. */
@@ -65,11 +57,9 @@ export interface ConnectionOptions {
 }
 
 /**
- * What all connections of the process share: a chunk is taken in to its end when it is read, and frames go to the socket when
+ * What all connections of the process share: a chunk is taken in to its end when it is read, and frames go to the stream when
  * they are written. With buffers of its own each of thousands of connections would find cold memory whenever its turn comes.
  */
-const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
-const readBytes = new Uint8Array(readBuffer.buffer, readBuffer.byteOffset, readBuffer.length)
 const frameReader = new ByteReader()
 let writer = new ByteWriter(WRITER_BYTES)
 
@@ -80,7 +70,7 @@ export class Connection {
   dirty: boolean = false
   private readonly events: ConnectionEvents
   private readonly options: ConnectionOptions
-  private readonly socket: Socket
+  private readonly stream: ClientStream
   private readonly decoder: FrameDecoder
   private readonly clock: Clock
   /** Of the time that the hello may take. */
@@ -97,16 +87,11 @@ export class Connection {
     this.clock = options.world.clock
     this.lastReceivedMs = this.clock.nowMs()
     this.decoder = new FrameDecoder(frameReader, (type, reader) => this.onFrame(type, reader))
-    this.socket = connect({
-      host: options.host,
-      port: options.port,
-      noDelay: true,
-      keepAlive: true,
-      onread: { buffer: readBuffer, callback: (bytesRead) => this.onBytes(readBytes.subarray(0, bytesRead)) },
+    this.stream = options.world.openStream(options.host, options.port, {
+      onOpen: () => this.sayHello(),
+      onData: (bytes) => this.onBytes(bytes),
+      onClose: (reason, cause) => this.end('unavailable', reason, cause),
     })
-    this.socket.once('connect', () => this.sayHello())
-    this.socket.once('error', (error) => this.end('unavailable', error.message, error))
-    this.socket.once('close', () => this.end('unavailable', 'the other side closed the connection'))
     this.cancelTimeout = this.clock.after(CONNECT_TIMEOUT_MS, () => this.end('unavailable', `no hello within ${CONNECT_TIMEOUT_MS} ms`))
   }
 
@@ -181,9 +166,9 @@ export class Connection {
   }
 
   private write(): void {
-    this.socket.write(writer.written())
-    // Bytes that the kernel did not take at once are kept by the socket: they must not be written over.
-    if (this.socket.writableLength > 0) writer = new ByteWriter(WRITER_BYTES)
+    this.stream.write(writer.written())
+    // Bytes that the kernel did not take at once are kept by the stream: they must not be written over.
+    if (this.stream.unsentBytes > 0) writer = new ByteWriter(WRITER_BYTES)
   }
 
   private sayHello(): void {
@@ -193,8 +178,8 @@ export class Connection {
     this.write()
   }
 
-  private onBytes(chunk: Uint8Array): boolean {
-    if (this.state === 'closed') return false
+  private onBytes(chunk: Uint8Array): void {
+    if (this.state === 'closed') return
     this.lastReceivedMs = this.clock.nowMs()
     try {
       this.decoder.push(chunk)
@@ -204,11 +189,6 @@ export class Connection {
         this.end('wrong_role', 'this port speaks HTTP; clients use the data port, which `thermocline status` and `up` show', error)
       } else this.end('bad_frame', `the replica sent a malformed frame: ${error.message}`, error)
     }
-    return this.isOpen()
-  }
-
-  private isOpen(): boolean {
-    return this.state !== 'closed'
   }
 
   private onFrame(type: number, reader: ByteReader): void {
@@ -271,8 +251,7 @@ export class Connection {
       writer.reset()
       writeGoodbye(writer, code, message)
       this.write()
-      this.socket.destroySoon()
-      this.socket.unref()
+      this.stream.closeSoon()
     }
     this.end(code, message)
   }
@@ -281,8 +260,7 @@ export class Connection {
     if (this.state === 'closed') return
     this.state = 'closed'
     this.cancelTimeout()
-    this.socket.on('error', () => {})
-    if (!this.socket.writableEnded) this.socket.destroy()
+    this.stream.close()
     const calls = new Set<Call>()
     for (const call of this.pending.takeAll()) if (call.connection === this && call.phase === Phase.sent) calls.add(call)
     for (const call of this.queue.slice(this.queueHead)) if (call.connection === this && call.phase === Phase.queued) calls.add(call)

@@ -33,9 +33,6 @@ export const FRAME_TARGET_BYTES = 1024 * 1024
 /** Calls that one client may have open; one more is refused as `overloaded`. */
 export const MAX_OPEN_CALLS = 262_144
 
-/** Read buffer of all connections; frames that do not fit are assembled apart. */
-export const READ_BUFFER_BYTES = 128 * 1024
-
 /** What the buffer that frames are written into begins with. */
 export const WRITER_BYTES = 16 * 1024
 

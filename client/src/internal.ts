@@ -2,4 +2,4 @@
 export { connectIn } from './client.ts'
 export { osClock } from './os/clock.ts'
 export { osWorld } from './os/world.ts'
-export type { ClientWorld } from './world.ts'
+export type { ClientStream, ClientStreamEvents, ClientWorld } from './world.ts'
