@@ -11,8 +11,10 @@ import { Traffic } from '../src/doors/traffic.ts'
 import { osClock } from '../src/io/os/clock.ts'
 import { TcpServer } from '../src/io/os/tcp-server.ts'
 import { MEMORY_NODE_TRAFFIC, readMemoryConfig } from '../src/roles/memory/config.ts'
+import { fetchHotPagesBy } from '../src/roles/memory/hot-pages.ts'
 import { createMemoryHttp } from '../src/roles/memory/http.ts'
 import { MemoryNode } from '../src/roles/memory/memory-node.ts'
+import { openTier } from '../src/tier/tier.ts'
 
 const NOTHING_HELD = 2 ** 48 - 1
 /** Restore generation and patience come before the number of items. */
@@ -51,6 +53,8 @@ const log = pino({ level: config.logLevel })
 const world = {
   clock: osClock,
   server: new TcpServer(),
+  openTier,
+  fetchHotPages: fetchHotPagesBy(osClock),
   traffic: new Traffic(MEMORY_NODE_TRAFFIC),
   complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),
   randomHex: (bytes: number) => randomBytes(bytes).toString('hex'),

@@ -26,10 +26,12 @@ import { divideMemory } from './memory-budget.ts'
 import { claimedReplica } from './paxos/frames.ts'
 import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
 import { MEMORY_FLAGS, MEMORY_NODE_TRAFFIC, readMemoryConfig } from './roles/memory/config.ts'
+import { fetchHotPagesBy } from './roles/memory/hot-pages.ts'
 import { createMemoryHttp } from './roles/memory/http.ts'
 import { MemoryNode } from './roles/memory/memory-node.ts'
 import { ForeignVolume } from './roles/storage/foreign-volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
+import { openTier } from './tier/tier.ts'
 
 const LOCK_FILE = 'LOCK'
 /** EX_TEMPFAIL of sysexits: start it again. */
@@ -61,6 +63,8 @@ async function serveMemory(): Promise<void> {
     clock: osClock,
     randomHex,
     server: new TcpServer(),
+    openTier,
+    fetchHotPages: fetchHotPagesBy(osClock),
     connect,
     traffic: new Traffic(MEMORY_NODE_TRAFFIC),
     complaints: new Complaints((what, fields) => log.warn(fields, what), osClock.every),

@@ -48,7 +48,7 @@ export const NODE_FOLDERS: Readonly<Record<string, readonly string[]>> = {
   tier: [],
   'roles/memory': ['.', 'doors', 'tier', 'server', 'admin', 'kv', 'io'],
   'roles/storage': ['.', 'doors', 'paxos', 'kv', 'engine', 'replica', 'server', 'admin', 'io'],
-  '.': ['doors', 'paxos', 'wal', 'engine', 'replica', 'admin', 'io', 'io/os', 'roles/storage', 'roles/memory'],
+  '.': ['doors', 'paxos', 'wal', 'engine', 'tier', 'replica', 'admin', 'io', 'io/os', 'roles/storage', 'roles/memory'],
 }
 
 /** What is decided without IO: no `node:` module, no clock, no chance, no environment, no logger. */

@@ -1,22 +1,25 @@
 /** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
-import { type Incarnation, replicaOrder, ThermoclineError } from '@thermocline/protocol'
+import { type Clock, type Incarnation, replicaOrder, ThermoclineError } from '@thermocline/protocol'
+import { Traffic, type TrafficLimits } from '../../src/doors/traffic.ts'
 import { type Engine, openEngine } from '../../src/engine/mod.ts'
-import type { Clock } from '../../src/io/ports.ts'
 import { joinGroup } from '../../src/replica/join.ts'
 import { Replica } from '../../src/replica/replica.ts'
 import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
+import { openDataPorts } from './data-ports.ts'
 import type { DiskCopy } from './disk.ts'
 import { HASH_KEY } from './hash-key.ts'
 import type { MemoryFleet } from './memory-fleet.ts'
 import type { SimNetwork } from './network.ts'
+import { processClock } from './process-clock.ts'
 import type { Scheduler } from './scheduler.ts'
 import { DeferredReads, exceptRotten, simEngine } from './sim-engine.ts'
+import { drawStreamHabits, type Host, SimStreams, type StreamHabits } from './streams.ts'
+import { CLUSTER_ID, SLICE_MS, storageName, Topologies } from './topologies.ts'
 import { SimVolume } from './volume.ts'
 import type { Life, Watch } from './watch.ts'
 
-export const CLUSTER_ID = 'c0ffee'.padEnd(32, '0')
-export const SLICE_MS = 1000
-const EPOCH_MS = 1_700_000_000_000
+/** When a run begins, by clocks that are right. */
+export const EPOCH_MS = 1_700_000_000_000
 
 export interface ClusterOptions {
   readonly replicaCount: number
@@ -34,6 +37,10 @@ export interface ClusterOptions {
   readonly versionCacheBytes: number
   /** Every replica takes itself for the best of every block, so that all of them propose. */
   readonly isSelfFirst: boolean
+  /** Of each node's data port. */
+  readonly traffic: TrafficLimits
+  /** Drawn, if it is not given. */
+  readonly streamHabits?: StreamHabits
 }
 
 class Machine {
@@ -48,8 +55,10 @@ class Machine {
   /** Something on its disk is not as it was written. */
   isDamaged = false
   life: Life | undefined
-  /** Wall clocks are wrong, each by its own amount. */
-  readonly wallSkewMs: number
+  /** Of the process: what clients are connected to. */
+  host: Host | undefined
+  /** Wall clocks are wrong, each by its own amount, which changes when one is set. */
+  wallSkewMs: number
 
   constructor(scheduler: Scheduler, number: number, namedNonce?: string) {
     this.number = number
@@ -81,6 +90,9 @@ export class Cluster {
   }
   readonly engineHits = { misses: 0, wrongCopies: 0, deferredValidations: 0, staleFills: 0 }
   private readonly deferred: DeferredReads
+  /** Between clients and data ports. */
+  readonly streams: SimStreams
+  readonly topologies: Topologies
   /** Not every seed has a memory tier. */
   memory: MemoryFleet | undefined
   /** Of all lives: what an ended process would have left to the system to free. */
@@ -94,6 +106,8 @@ export class Cluster {
     this.watch = watch
     this.options = options
     this.deferred = new DeferredReads(scheduler)
+    this.streams = new SimStreams(scheduler, options.streamHabits ?? drawStreamHabits(scheduler.random))
+    this.topologies = new Topologies(scheduler, options.replicaCount)
     for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler, replica))
   }
 
@@ -135,6 +149,21 @@ export class Cluster {
     const found = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
     if (!life.isAlive) return undefined
     const network = this.network.port(number, options.replicaCount, isAlive)
+    const clock = this.clock(machine, life)
+    const host = { name: storageName(number), isAlive }
+    machine.host = host
+    await openDataPorts({
+      host,
+      number,
+      streams: this.streams,
+      topologies: this.topologies,
+      clock,
+      traffic: new Traffic(options.traffic),
+      volume: () => life.found ?? found,
+      replica: () => life.replica,
+      complain: (what, fields) => watch.warned(what, fields),
+    })
+    if (!life.isAlive) return undefined
     const isNamed = (replica: number, { number, nonce }: Incarnation): boolean =>
       number === 0 && this.machines[replica]?.namedNonce === nonce
     const joined = await joinGroup(found, {
@@ -179,7 +208,7 @@ export class Cluster {
       bootNonce: scheduler.random.hex(8),
       replicaCount: options.replicaCount,
       engine,
-      clock: this.clock(machine, life),
+      clock,
       random: () => scheduler.random.next(),
       randomHex: (bytes) => scheduler.random.hex(bytes),
       logFolder,
@@ -238,46 +267,12 @@ export class Cluster {
 
   private clock(machine: Machine, life: Life): Clock {
     const { scheduler } = this
-    const guarded = (run: () => void) => () => {
-      if (!life.isAlive) return
-      try {
-        run()
-      } catch (error) {
-        this.watch.failed(life, error as Error)
-      }
-      scheduler.hasReactions = true
-    }
-    return {
-      nowMs: () => scheduler.nowMs,
-      wallMs: () => Math.floor(EPOCH_MS + machine.wallSkewMs + scheduler.nowMs),
-      soon: (run) => scheduler.at(scheduler.random.between(0.005, 0.05), guarded(run)),
-      after: (delayMs, run) => {
-        let isCancelled = false
-        const due = guarded(run)
-        scheduler.at(delayMs, () => {
-          if (!isCancelled) due()
-        })
-        return () => {
-          isCancelled = true
-        }
-      },
-      every: (everyMs, run) => {
-        let isStopped = false
-        const next = (): void =>
-          scheduler.at(
-            everyMs,
-            guarded(() => {
-              if (isStopped) return
-              run()
-              next()
-            }),
-          )
-        next()
-        return () => {
-          isStopped = true
-        }
-      },
-    }
+    return processClock({
+      scheduler,
+      isAlive: () => life.isAlive,
+      wallMs: () => EPOCH_MS + machine.wallSkewMs + scheduler.nowMs,
+      onError: (error) => this.watch.failed(life, error),
+    })
   }
 
   /** The volume cannot go on as it is: the next process takes a new incarnation. */
@@ -387,6 +382,7 @@ export class Cluster {
     this.watch.crashed(life.volume)
     life.volume.disk.crash()
     this.network.dropAll(machine.place)
+    if (machine.host !== undefined) this.streams.dropAll(machine.host)
     this.hits.crashes++
     if (this.isZombie(machine)) this.zombies.splice(this.zombies.indexOf(machine), 1)
   }
@@ -394,6 +390,7 @@ export class Cluster {
   /** All disks work. */
   mend(): void {
     for (const { volume } of [...this.machines, ...this.zombies]) volume.disk.mend()
+    this.streams.mend()
   }
 
   /** A new process starts on the machine after at most `downMs`, unless one did before. */

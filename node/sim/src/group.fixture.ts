@@ -44,6 +44,7 @@ export class Group {
       missProbability: 0,
       versionCacheBytes: 1 << 16,
       isSelfFirst: false,
+      traffic: { unfinishedBytes: 1 << 20, untakenBytes: 1 << 20, connections: 64 },
       ...(wrapEngine === undefined ? {} : { wrapEngine }),
     })
   }

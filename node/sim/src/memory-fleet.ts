@@ -5,62 +5,65 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Cluster } from './cluster.ts'
+import type { Topology } from '@thermocline/protocol'
+import { type Cluster, EPOCH_MS } from './cluster.ts'
 import { type MemoryHits, MemoryMachine } from './memory-machine.ts'
 import type { Scheduler } from './scheduler.ts'
-import { type SimTopology, Topologies } from './topologies.ts'
-import { ValidationLinks } from './validation-links.ts'
+import { memoryAddress, type Plan, type Topologies } from './topologies.ts'
 
-export const MACHINES = 3
-const MOST_GROUPS = 2
+const GROUPS = 2
+const MACHINES_PER_GROUP = 2
 /** A machine that a new topology no longer names ends within this. */
 const END_MS = 400
 const BEGIN_MS = 100
 const DOWN_MS = 60
+/** Of the clients' wall clock, records below are the storage tier's: the ids of the run are of the first seconds after 1970. */
+const SPLITS_MS = [512, 1024]
 
 export class MemoryFleet {
-  readonly topologies: Topologies
-  readonly links: ValidationLinks
   readonly hits: MemoryHits & { topologies: number; added: number; removed: number } = {
-    reads: 0,
     restarts: 0,
     keptFiles: 0,
     torn: 0,
-    lost: 0,
-    lateAnswers: 0,
-    answersToTheDead: 0,
-    askedAgain: 0,
     unchanged: 0,
     again: 0,
     later: 0,
-    patientAnswers: 0,
+    failed: 0,
     prefetched: 0,
     topologies: 0,
     added: 0,
     removed: 0,
   }
   private readonly scheduler: Scheduler
+  private readonly topologies: Topologies
   private readonly folder = mkdtempSync(join(tmpdir(), 'thermocline-sim-'))
-  private readonly machines: readonly MemoryMachine[]
+  readonly machines: readonly MemoryMachine[]
   private readonly crashEveryMs: number
   private readonly changeEveryMs: number
   private isQuiet = false
 
-  constructor(scheduler: Scheduler, cluster: Cluster, sliceMs: number) {
+  constructor(
+    scheduler: Scheduler,
+    cluster: Cluster,
+    onError: (error: Error) => void,
+    complain: (what: string, fields: Record<string, unknown>) => void,
+  ) {
     const { random } = scheduler
+    const { streams, topologies, options } = cluster
+    const { replicaCount, traffic } = options
     this.scheduler = scheduler
-    this.links = new ValidationLinks(scheduler, cluster)
+    this.topologies = topologies
     this.crashEveryMs = random.pick([100, 400, 100_000])
     this.changeEveryMs = random.pick([60, 400, 100_000])
     const timeoutMs = random.pick([100, 300, 1500])
-    const { folder, links, hits } = this
-    const { replicaCount } = cluster.options
-    this.machines = Array.from(
-      { length: MACHINES },
-      (_, number) => new MemoryMachine({ scheduler, number, folder, sliceMs, replicaCount, links, timeoutMs, hits }),
-    )
-    this.topologies = new Topologies(scheduler, { epoch: 1, storageGroups: 1, groups: [[0]], ratio: 0.8, split: 0n })
-    for (const machine of this.machines) this.topologies.follow((topology) => machine.install(topology))
+    const { folder, hits } = this
+    const at = (address: string): MemoryMachine | undefined =>
+      this.machines.find(({ group, number }) => memoryAddress(group, number) === address)
+    this.machines = Array.from({ length: GROUPS * MACHINES_PER_GROUP }, (_, place) => {
+      const [group, number] = [place % GROUPS, Math.floor(place / GROUPS)]
+      return new MemoryMachine({ scheduler, streams, group, number, folder, replicaCount, traffic, timeoutMs, hits, at, onError, complain })
+    })
+    topologies.publish({ storageGroups: 1, memory: { groups: [[0]], ratioPercent: 80, newerThanMs: 0, warmUpMs: 0 } })
     this.machines[0]?.start()
     this.planCrash()
     this.planChange()
@@ -70,6 +73,7 @@ export class MemoryFleet {
     const { scheduler, machines } = this
     const { random } = scheduler
     scheduler.at(random.between(0.2, 1.8) * this.crashEveryMs, () => {
+      if (this.isQuiet) return
       const running = machines.filter(({ isRunning }) => isRunning)
       if (running.length > 0) this.crash(random.pick(running))
       this.planCrash()
@@ -77,72 +81,52 @@ export class MemoryFleet {
   }
 
   private crash(machine: MemoryMachine): void {
-    const number = this.machines.indexOf(machine)
     machine.crash()
     this.scheduler.at(this.scheduler.random.between(1, DOWN_MS), () => {
-      if (!machine.isRunning && isNamed(this.topologies.current, number)) machine.start()
+      if (!machine.isRunning && isNamed(this.topologies.current, machine)) machine.start()
     })
   }
 
   private planChange(): void {
     const { scheduler } = this
     scheduler.at(scheduler.random.between(0.2, 1.8) * this.changeEveryMs, () => {
-      if (!this.isQuiet) this.change()
+      if (this.isQuiet) return
+      this.change()
       this.planChange()
     })
   }
 
   private change(): void {
-    const { topologies, machines, scheduler, hits } = this
+    const { topologies, scheduler, hits } = this
     const { random } = scheduler
-    const next = this.nextTopology()
-    topologies.publish(next)
+    topologies.publish(this.nextPlan())
     hits.topologies++
-    for (const [number, machine] of machines.entries()) {
-      const begins = isNamed(next, number)
+    for (const machine of this.machines) {
+      const begins = isNamed(topologies.current, machine)
       scheduler.at(random.between(0, begins ? BEGIN_MS : END_MS), () => {
         // What a later one says holds.
-        if (isNamed(topologies.current, number) !== begins || machine.isRunning === begins) return
+        if (isNamed(topologies.current, machine) !== begins || machine.isRunning === begins) return
         hits[begins ? 'added' : 'removed']++
-        if (!begins) machine.crash()
-        else {
-          machine.start()
-          this.warm(machine, next)
-        }
+        if (begins) machine.start()
+        else machine.crash()
       })
     }
   }
 
-  private warm(machine: MemoryMachine, { groups }: SimTopology): void {
-    const number = this.machines.indexOf(machine)
-    const group = groups.findIndex((machines) => machines.includes(number))
-    for (const peer of this.machines) if (peer !== machine) machine.prefetch(peer, groups.length, group)
-  }
-
-  private nextTopology(): SimTopology {
-    const { random } = this.scheduler
-    const groups: number[][] = Array.from({ length: 1 + random.below(MOST_GROUPS) }, () => [])
-    for (let number = 0; number < MACHINES; number++) if (random.chance(0.85)) random.pick(groups).push(number)
+  private nextPlan(): Plan {
+    const { scheduler } = this
+    const { random } = scheduler
+    const groups = Array.from({ length: 1 + random.below(GROUPS) }, (_, group) =>
+      this.machines.filter((machine) => machine.group === group && random.chance(0.8)).map(({ number }) => number),
+    )
+    const newerThanMs = random.chance(0.7) ? 0 : Math.floor(EPOCH_MS + scheduler.nowMs - random.pick(SPLITS_MS))
     return {
-      epoch: this.topologies.current.epoch + 1,
       storageGroups: random.pick([1, 1, 2, 3]),
-      groups,
-      ratio: random.pick([0, 0.5, 1, 1, 1]),
-      split: random.pick([0n, 0n, 0n, 0n, 1n << 25n, 1n << 26n]),
+      memory: { groups, ratioPercent: random.pick([0, 50, 100, 100, 100]), newerThanMs, warmUpMs: random.pick([0, 200]) },
     }
   }
 
-  /** A client's read, to a machine that it took from a topology. */
-  submit(machine: number, operation: number, body: Uint8Array, onAnswer: (error: number, body: Uint8Array) => void): void {
-    this.machines[machine]?.submit(operation, body, onAnswer)
-  }
-
-  /** Everything between memory and storage arrives. */
-  mend(): void {
-    this.links.mend()
-  }
-
-  /** The topology stays as it is. */
+  /** The topology stays as it is, and no machine dies. */
   calm(): void {
     this.isQuiet = true
   }
@@ -158,6 +142,7 @@ export class MemoryFleet {
   }
 }
 
-function isNamed({ groups }: SimTopology, number: number): boolean {
-  return groups.some((group) => group.includes(number))
+/** Does the topology send reads to the machine? */
+function isNamed({ memory }: Topology, { group, number }: MemoryMachine): boolean {
+  return memory?.groups[group]?.some(({ data }) => data === memoryAddress(group, number)) === true
 }

@@ -1,6 +1,6 @@
 /** One seed: a cluster, clients and faults for a while; then no faults, and everything must come together. */
 import type { Replica } from '../../src/replica/replica.ts'
-import { Cluster, SLICE_MS } from './cluster.ts'
+import { Cluster } from './cluster.ts'
 import { drawClientFaults } from './faults/client-faults.ts'
 import { drawFrameFaults } from './faults/frame-faults.ts'
 import { FAULTS, FaultInjector, MEMORY_FAULTS } from './faults/injector.ts'
@@ -9,6 +9,7 @@ import { Liar } from './liar.ts'
 import { MemoryFleet } from './memory-fleet.ts'
 import { SimNetwork } from './network.ts'
 import { Scheduler } from './scheduler.ts'
+import { SLICE_MS } from './topologies.ts'
 import { Violation } from './violation.ts'
 import { Watch } from './watch.ts'
 import { Client } from './workload.ts'
@@ -61,9 +62,12 @@ class Run {
     this.faultyMs = random.pick([600, 1000, 1500, 3000])
     this.network = new SimNetwork(scheduler, drawFrameFaults(random, seed))
     this.watch = new Watch(replicaCount)
+    const segmentBytes = random.pick([4 * 1024, 8 * 1024, 64 * 1024])
+    // One write of the log has to fit a segment.
+    const longBytes = segmentBytes / 16
     this.cluster = new Cluster(scheduler, this.network, this.watch, {
       replicaCount,
-      segmentBytes: random.pick([4 * 1024, 8 * 1024, 64 * 1024]),
+      segmentBytes,
       retainSegments: random.pick([0, 1, 4]),
       memtableBytes: random.pick([2 * 1024, 8 * 1024, 256 * 1024]),
       maxAnswers: random.pick([64, 256, 4000]),
@@ -72,13 +76,20 @@ class Run {
       missProbability: random.pick([0, 0.02, 0.3]),
       versionCacheBytes: seed % 4 === 0 ? TINY_VERSION_CACHE_BYTES : VERSION_CACHE_BYTES,
       isSelfFirst: random.chance(0.2),
+      traffic: { unfinishedBytes: 1024 * 1024, untakenBytes: 1024 * 1024, connections: 64 },
     })
+    const onViolation = (error: Error): void => this.watch.misled(error)
     // By the number, so that what a seed without one does stays as it is.
-    if (seed % 2 === 0) this.cluster.memory = new MemoryFleet(scheduler, this.cluster, SLICE_MS)
+    if (seed % 2 === 0)
+      this.cluster.memory = new MemoryFleet(scheduler, this.cluster, onViolation, (what, fields) => this.watch.warned(what, fields))
     const series = Array.from({ length: 1 + random.below(4) }, (_, i) => `s${random.below(1000)}-${i}`)
-    const habits = drawClientFaults(random)
+    const faults = drawClientFaults(random)
     const count = 2 + random.below(6)
-    this.clients = Array.from({ length: count }, (_, i) => new Client(i, scheduler, this.cluster, this.watch.history, habits, series))
+    this.clients = Array.from(
+      { length: count },
+      (_, i) =>
+        new Client({ name: i, scheduler, cluster: this.cluster, history: this.watch.history, faults, series, longBytes, onViolation }),
+    )
     if (seed % 7 === 2) this.liar = new Liar(scheduler, this.cluster, random.below(replicaCount))
     this.watch.hasLiar = this.liar !== undefined
     const lists = this.cluster.memory === undefined ? [FAULTS] : [FAULTS, MEMORY_FAULTS]
@@ -137,6 +148,7 @@ class Run {
   }
 
   close(): Promise<void> {
+    for (const client of this.clients) client.close()
     return this.cluster.close()
   }
 
@@ -151,7 +163,7 @@ class Run {
       ['paxos', cluster.branches],
       ['lie', { ...this.liar?.hits }],
       ['memory', { ...cluster.memory?.hits }],
-      ['validation', cluster.memory?.links.hits ?? {}],
+      ['stream', cluster.streams.hits],
       ...cluster.machines.map(({ volume }) => ['disk', volume.disk.hits] as const),
       ...clients.map(({ outcomes }) => ['client', outcomes] as const),
     ]

@@ -35,7 +35,8 @@ export class Scheduler {
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
     for (;;) {
       const event = this.queue.first
-      if (event === undefined || event.atMs > untilMs || isDone()) break
+      if (event !== undefined && isDone()) return
+      if (event === undefined || event.atMs > untilMs) break
       this.queue.pop()
       this.nowMs = event.atMs
       this.events++
@@ -43,7 +44,7 @@ export class Scheduler {
       event.run()
       if (this.hasReactions) await this.settle()
     }
-    if (this.nowMs < untilMs && !isDone()) this.nowMs = untilMs
+    this.nowMs = Math.max(this.nowMs, untilMs)
   }
 
   /** Lets all reactions to resolved promises run. */

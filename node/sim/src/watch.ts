@@ -281,6 +281,11 @@ export class Watch {
     this.show((invariant) => invariant.onRejected?.(number, message))
   }
 
+  /** A client was told what cannot be, or has failed by itself. */
+  misled(error: Error): void {
+    this.failure ??= error
+  }
+
   failed({ number }: Life, error: Error): void {
     this.show((invariant) => invariant.onFailure?.(number, error))
   }

@@ -1,458 +1,446 @@
 /**
- * Clients of a simulated cluster: closed loops over few records of few series, so that they collide. They do what the
- * client library does: stamp once, retry the same request elsewhere after a time-out, and give up at a deadline; and,
- * as the seed has it, what it would not (faults/client-faults.ts).
+ * Clients of a simulated cluster: the library as it is, over streams that split and delay what is sent, and beside it, as the seed has
+ * it, what the library would not do (faults/client-faults.ts). Each client runs a few loops, so that requests travel together.
  */
-import { ByteWriter, blockOf, Condition, ERRORS, encodeSeries, errorCodeOf, Operation, placementOf, WriteKind } from '@thermocline/protocol'
-import { type Caller, NodeRequest } from '../../src/doors/node-request.ts'
-import { getRequest, type ModelBlock, readScan, scanRequest } from '../../src/engine/model.ts'
-import type { Cluster } from './cluster.ts'
+import { type Client as Library, ThermoclineError } from '@thermocline/client'
+import { type Call, type ClientWorld, connectIn } from '@thermocline/client/internal'
+import {
+  ByteReader,
+  ByteWriter,
+  blockOf,
+  Condition,
+  ERRORS,
+  encodeSeries,
+  errorCodeOf,
+  formatRecordId,
+  Operation,
+  parseRecordId,
+  type RecordId,
+  WriteKind,
+  type WriteOp,
+  writeWriteBody,
+} from '@thermocline/protocol'
+import type { ModelBlock, ModelRecord } from '../../src/engine/model.ts'
+import { followCalls } from './client-watch.ts'
+import { type Cluster, EPOCH_MS } from './cluster.ts'
 import type { ClientFaults } from './faults/client-faults.ts'
-import type { HistoryRecord, ReadRecord, WriteRecord } from './history.ts'
+import type { HistoryRecord, WriteRecord } from './history.ts'
+import { bigOf, drawId, drawRange, drawSlices, drawWrite } from './operations.ts'
+import { processClock } from './process-clock.ts'
+import { RawRequests } from './raw-requests.ts'
 import type { Scheduler } from './scheduler.ts'
-import type { SimTopology } from './topologies.ts'
+import { storageAddress } from './topologies.ts'
+import { recordOf, takeAnswer, type Write, WriteAttempts } from './write-attempts.ts'
 
 const ATTEMPT_MS = 250
 const DEADLINE_MS = 2500
-/** A caller that takes the first answer for final waits this long for it. */
-const SOLE_ATTEMPT_MS = 1000
-/** How often a caller takes the first answer to a write for final, a refusal too. */
-const SOLE_ATTEMPTS = 0.3
+/** Callers in a hurry: what they are told at their deadline must be true, too. */
+const SHORT_DEADLINES_MS = [20, 120]
+const HURRIED = 0.1
+const CONNECT_MS = 10_000
+/** How long what was sent past the library is waited for. */
+const RAW_MS = 1000
+/** How many writes are sent once, past the library, and whatever is answered is final: a refusal, too. */
+const SOLE_ATTEMPTS = 0.06
+const REQUEST_ID_BYTES = 16
 
-/** A machine of the memory tier, in place of a replica's number: −1 and below. */
-const FIRST_MACHINE = -1
-/** How often a read that a memory machine did not answer is tried at another one before the storage tier. */
-const MEMORY_AGAIN = 0.3
+/** What a library tells of a record. */
+type Found = { readonly id: string; readonly version: number; readonly value: Uint8Array } | undefined
 
-/** How many of the reads ask for the whole series, where there is a memory tier. */
-const MEMORY_SCANS = 0.3
-/** Records of a series: two to a page. */
-const IDS = 4
-const idOf = (number: number): bigint => BigInt(number) << 25n
-
-/** A read as it is routed: by its block, and the lowest id that it asks for. */
-interface Route {
-  readonly block: number
-  readonly fromId: bigint
+export interface ClientOptions {
+  readonly name: number
+  readonly scheduler: Scheduler
+  readonly cluster: Cluster
+  readonly history: HistoryRecord[]
+  readonly faults: ClientFaults
+  readonly series: readonly string[]
+  readonly longBytes: number
+  /** Something was told that cannot be. */
+  readonly onViolation: (error: Error) => void
 }
 
-interface Op {
-  readonly kind: number
-  readonly condition: number
-  readonly version: number
-  readonly id: bigint
-  readonly value: string
+/** An operation under way, with the calls that the library makes of it. */
+interface Running {
+  readonly calls: Call[]
+  readonly write?: WriteAttempts
 }
 
 export class Client {
-  private readonly name: number
+  private readonly options: ClientOptions
   private readonly scheduler: Scheduler
-  private readonly cluster: Cluster
-  private readonly history: HistoryRecord[]
-  private readonly faults: ClientFaults
-  private readonly series: readonly string[]
-  private readonly stamps = new Map<number, number>()
+  private readonly raw: RawRequests
+  private readonly wallSkewMs: number
+  private readonly loops: number
+  private library: Library | undefined
+  /** While the library begins an operation: its calls are that operation's. */
+  private beginning: Running | undefined
+  private readonly runningOf = new WeakMap<Call, Running>()
+  /** Of the answer that a call ended with. */
+  private readonly indexOf = new WeakMap<Call, number>()
+  private readonly memoryAsked = new WeakSet<Call>()
   private counter = 0
+  /** Operations and requests past the library that are not over. */
+  private open = 0
   isStopped = false
-  private isWaiting = false
-  /** Late retries under way or planned. */
-  private late = 0
-  /** Not always the newest. */
-  private topology: SimTopology | undefined
   finished = 0
   readonly outcomes: Record<string, number> = {}
 
-  constructor(
-    name: number,
-    scheduler: Scheduler,
-    cluster: Cluster,
-    history: HistoryRecord[],
-    faults: ClientFaults,
-    series: readonly string[],
-  ) {
-    this.name = name
+  constructor(options: ClientOptions) {
+    const { scheduler, cluster } = options
+    this.options = options
     this.scheduler = scheduler
-    this.cluster = cluster
-    this.history = history
-    this.faults = faults
-    this.series = series
+    this.raw = new RawRequests(scheduler, cluster)
+    this.wallSkewMs = scheduler.random.between(-500, 500)
+    this.loops = 1 + scheduler.random.below(3)
   }
 
   run(): void {
-    this.cluster.memory?.topologies.follow((topology) => {
-      this.topology = topology
-    })
-    this.scheduler.at(this.scheduler.random.between(0, 20), () => this.next())
+    this.scheduler.at(this.scheduler.random.between(0, 20), () => void this.connect())
   }
 
   get isIdle(): boolean {
-    return this.isStopped && !this.isWaiting && this.late === 0
+    return this.isStopped && this.open === 0
   }
 
-  private next(): void {
-    this.isWaiting = !this.isStopped
-    if (this.isStopped) return
-    const { random } = this.scheduler
-    const series = random.pick(this.series)
-    if (random.chance(0.45)) this.read(series, idOf(random.below(IDS)))
-    else this.write(series, this.randomOps())
+  close(): void {
+    this.library?.close()
   }
 
-  private randomOps(): Op[] {
-    const { random } = this.scheduler
-    const kind = random.chance(0.12) ? WriteKind.append : random.chance(0.2) ? WriteKind.delete : WriteKind.put
-    const count = kind === WriteKind.put && random.chance(0.15) ? 2 : 1
-    const first = random.below(IDS)
-    return Array.from({ length: count }, (_, i) => {
-      const condition =
-        kind === WriteKind.append ? Condition.none : random.pick([Condition.none, Condition.none, Condition.ifAbsent, Condition.ifVersion])
-      return {
-        kind,
-        condition,
-        version: condition === Condition.ifVersion ? random.below(30) : 0,
-        id: kind === WriteKind.append ? 0n : idOf((first + i) % IDS),
-        value: kind === WriteKind.delete ? '' : `${this.name}.${this.counter}.${i}${'x'.repeat(random.below(60))}`,
-      }
+  private world(): ClientWorld {
+    const { scheduler, options } = this
+    const { random } = scheduler
+    const host = { name: `client-${options.name}`, isAlive: () => true }
+    const clock = processClock({
+      scheduler,
+      isAlive: host.isAlive,
+      wallMs: () => EPOCH_MS + this.wallSkewMs + scheduler.nowMs,
+      onError: options.onViolation,
     })
+    return {
+      clock,
+      random: random.next,
+      randomBytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
+      openStream: (name, port, events) => options.cluster.streams.open(host, `${name}:${port}`, events),
+    }
+  }
+
+  private async connect(): Promise<void> {
+    const { cluster, name } = this.options
+    const endpoints = [...cluster.machines.keys()].map((replica) => storageAddress(0, replica))
+    const world = this.world()
+    while (this.library === undefined && !this.isStopped) {
+      try {
+        this.library = await connectIn(world, {
+          endpoints,
+          attemptTimeoutMs: ATTEMPT_MS,
+          defaultTimeoutMs: DEADLINE_MS,
+          connectTimeoutMs: CONNECT_MS,
+          name: `client ${name}`,
+        })
+      } catch (error) {
+        if (!(error instanceof ThermoclineError) || error.code !== 'unavailable') return this.options.onViolation(error as Error)
+        this.note('connect failed')
+      }
+    }
+    if (this.library === undefined) return
+    this.follow(this.library)
+    for (let loop = 0; loop < this.loops; loop++) void this.loop(this.library)
+  }
+
+  private follow(library: Library): void {
+    followCalls(library, {
+      onStart: (call) => {
+        if (this.beginning === undefined) return
+        this.beginning.calls.push(call)
+        this.runningOf.set(call, this.beginning)
+      },
+      onSent: (call, body) => {
+        if (call.memoryTried >= 0) this.memoryAsked.add(call)
+        const write = this.runningOf.get(call)?.write
+        if (write === undefined) return
+        write.onSent(body)
+        this.fanOut(write)
+      },
+      onAnswer: (call, error, index) => {
+        this.runningOf.get(call)?.write?.onAnswer(error, index, this.scheduler.nowMs)
+        if (error === 0) this.indexOf.set(call, index)
+      },
+    })
+  }
+
+  private async loop(library: Library): Promise<void> {
+    const { random } = this.scheduler
+    while (!this.isStopped) {
+      this.open++
+      try {
+        await this.operate(library)
+      } catch (error) {
+        this.options.onViolation(error as Error)
+      }
+      this.open--
+      this.finished++
+      // Loops that pause for nothing begin together what was answered together.
+      const pauseMs = random.chance(0.2) ? 0 : random.between(0, 10)
+      await new Promise<void>((resolve) => {
+        this.scheduler.at(pauseMs, () => {
+          resolve()
+          this.scheduler.hasReactions = true
+        })
+      })
+    }
+  }
+
+  private operate(library: Library): Promise<void> {
+    const { random } = this.scheduler
+    const series = random.pick(this.options.series)
+    const kind = random.next()
+    if (kind < 0.3) return this.get(library, series)
+    if (kind < 0.38) return this.batchGet(library)
+    if (kind < 0.46) return this.scan(library, series)
+    if (kind < 0.5) return this.pageVersions(library, series)
+    return random.chance(SOLE_ATTEMPTS) ? this.writeOnce(series) : this.write(library, series)
   }
 
   private note(outcome: string): void {
     this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1
   }
 
-  private done(outcome: string): void {
-    this.finished++
-    this.note(outcome)
-    this.scheduler.at(this.scheduler.random.between(0, 10), () => this.next())
-  }
-
-  private replica(): number {
-    return this.scheduler.random.below(this.cluster.machines.length)
-  }
-
-  /** Sends to a replica; the answer comes once, or not at all. Takes the way there and back. */
-  private send(replica: number, operation: number, body: Uint8Array, onAnswer: (error: number, body: Uint8Array) => void): void {
-    const { scheduler, cluster } = this
-    const { random } = scheduler
-    if (replica <= FIRST_MACHINE) {
-      scheduler.at(random.between(0.1, 2), () => cluster.memory?.submit(FIRST_MACHINE - replica, operation, body.slice(), onAnswer))
-      return
-    }
-    const life = random.pick(cluster.livesOf(replica))
-    scheduler.at(random.between(0.1, 2), () => {
-      if (life?.replica === undefined || !life.isAlive) {
-        onAnswer(ERRORS.unavailable.number, new Uint8Array(14))
-        return
-      }
-      const reply = (_token: number, error: number, answer: Uint8Array): void => {
-        const copy = answer.slice()
-        scheduler.at(random.between(0.1, 2), () => onAnswer(error, copy))
-      }
-      const caller: Caller = { door: 'client', source: 'the workload', reply }
-      life.replica.requests.submit(new NodeRequest(caller, 0, operation, body.slice(), ATTEMPT_MS * 2))
-      scheduler.hasReactions = true
-    })
-  }
-
-  private read(series: string, id: bigint): void {
+  private timing(): { timeoutMs?: number } {
     const { random } = this.scheduler
-    if (this.cluster.memory !== undefined && random.chance(MEMORY_SCANS)) {
-      this.scan(series)
+    return random.chance(HURRIED) ? { timeoutMs: random.pick(SHORT_DEADLINES_MS) } : {}
+  }
+
+  /** Lets the library begin an operation; which calls that makes is known when this returns. */
+  private begin<T>(running: Running, run: () => Promise<T>): Promise<T> {
+    this.beginning = running
+    try {
+      return run()
+    } finally {
+      this.beginning = undefined
+    }
+  }
+
+  // ── Reads ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reads, and notes what was read, call by call. */
+  private async read<T>(
+    name: string,
+    run: () => Promise<T>,
+    mismatchOf: (found: T, position: number) => (model: ModelBlock) => string | undefined,
+  ): Promise<void> {
+    const startMs = this.scheduler.nowMs
+    const running: Running = { calls: [] }
+    let found: T
+    try {
+      found = await this.begin(running, run)
+    } catch (error) {
+      if (!(error instanceof ThermoclineError) || error.code === 'bad_frame' || error.code === 'invalid_argument') throw error
+      this.note('read failed')
       return
     }
-    const block = blockOf(encodeSeries(series))
-    const startMs = this.scheduler.nowMs
-    this.attempts(
-      startMs,
-      ATTEMPT_MS,
-      Operation.get,
-      () => getRequest(series, [id]),
-      (error, body) => {
-        if (error !== 0) return false
-        const view = new DataView(body.buffer, body.byteOffset)
-        const version = u48(view, 6)
-        const length = view.getUint32(12, true)
-        const record: ReadRecord = {
-          kind: 'read',
-          block,
-          startMs,
-          endMs: this.scheduler.nowMs,
-          index: u48(view, 0),
-          series,
-          id,
-          version,
-          value: version === 0 ? undefined : Buffer.from(body.subarray(16, 16 + length)).toString(),
-        }
-        this.history.push(record)
-        this.noteIndex(block, record.index)
-        this.done('read')
-        return true
-      },
-      () => this.done('read failed'),
-      { block, fromId: id },
-    )
-  }
-
-  /** All of a series, newest first: as many reads as there may be records, at one index. */
-  private scan(series: string): void {
-    const block = blockOf(encodeSeries(series))
-    const startMs = this.scheduler.nowMs
-    this.attempts(
-      startMs,
-      ATTEMPT_MS,
-      Operation.scan,
-      () => scanRequest(series, 0n, idOf(IDS), IDS, true),
-      (error, body) => {
-        if (error !== 0) return false
-        const { index, records, more, next } = readScan(body)
-        for (let number = 0; number < IDS; number++) {
-          const id = idOf(number)
-          // Where the chunk ended nothing was said.
-          if (more && id <= next) continue
-          const found = records.find((record) => record.id === id)
-          this.history.push({
-            kind: 'read',
-            block,
-            startMs,
-            endMs: this.scheduler.nowMs,
-            index,
-            series,
-            id,
-            version: found?.version ?? 0,
-            value: found === undefined ? undefined : Buffer.from(found.value).toString(),
-          })
-        }
-        this.noteIndex(block, index)
-        this.done('scanned')
-        return true
-      },
-      () => this.done('read failed'),
-      { block, fromId: 0n },
-    )
-  }
-
-  private write(series: string, ops: Op[]): void {
-    const block = blockOf(encodeSeries(series))
-    const startMs = this.scheduler.nowMs
-    const stamp = this.stamps.get(block)
-    if (stamp === undefined || this.scheduler.random.chance(0.02)) {
-      this.fetchStamp(block, startMs, () => this.writeStamped(series, block, ops, startMs))
-    } else this.writeStamped(series, block, ops, startMs)
-  }
-
-  private fetchStamp(block: number, startMs: number, then: () => void): void {
-    const body = new Uint8Array([1, 0, block & 255, block >> 8])
-    this.attempts(
-      startMs,
-      ATTEMPT_MS,
-      Operation.stamps,
-      () => body,
-      (error, answer) => {
-        if (error !== 0) return false
-        this.noteIndex(block, u48(new DataView(answer.buffer, answer.byteOffset), 0))
-        then()
-        return true
-      },
-      () => this.done('no stamp'),
-    )
-  }
-
-  private noteIndex(block: number, index: number): void {
-    this.stamps.set(block, Math.max(this.stamps.get(block) ?? 0, index))
-  }
-
-  private writeStamped(series: string, block: number, ops: Op[], startMs: number): void {
-    const requestId = new Uint8Array(16)
-    new DataView(requestId.buffer).setUint32(0, this.name + 1)
-    new DataView(requestId.buffer).setUint32(12, ++this.counter)
-    const stamp = this.stamps.get(block) ?? 0
-    const record: WriteRecord = {
-      kind: 'write',
-      block,
-      requestId: Buffer.from(requestId).toString('hex'),
-      startMs,
-      endMs: Number.POSITIVE_INFINITY,
-      index: 0,
-      outcome: 'maybe',
-      error: 0,
-      answers: [],
-      expected: (model) => expectedOutcome(model, series, ops),
+    const endMs = this.scheduler.nowMs
+    for (const [position, call] of running.calls.entries()) {
+      const index = this.indexOf.get(call) as number
+      this.options.history.push({ kind: 'read', block: call.block, startMs, endMs, index, mismatch: mismatchOf(found, position) })
+      if (this.memoryAsked.has(call)) this.note(call.memoryTried >= 0 ? `${name} from memory` : `${name} past memory`)
     }
-    this.history.push(record)
-    const request = encode(requestId, stamp, series, ops)
-    let isUnresolved = false
-    let sent = 0
-    const isSole = this.scheduler.random.chance(SOLE_ATTEMPTS)
-    this.attempts(
-      startMs,
-      isSole ? SOLE_ATTEMPT_MS : ATTEMPT_MS,
-      Operation.write,
-      () => {
-        sent++
-        return request
-      },
-      (error, body) => {
-        if (this.takeAnswer(record, error, body)) {
-          this.done(error === 0 ? 'written' : 'condition failed')
-          this.retryLate(record, request)
-          return true
-        }
-        if (error === ERRORS.unknown.number || error === ERRORS.deadline_exceeded.number) isUnresolved = true
-        if (error === ERRORS.expired.number || error === ERRORS.bad_stamp.number) {
-          record.outcome = sent === 1 && !isUnresolved ? 'not' : 'maybe'
-          record.error = error
-          this.done('expired')
-          this.retryLate(record, request)
-          return true
-        }
-        if (!isSole || sent > 1) return false
-        record.outcome = ERRORS[errorCodeOf(error)].outcome
-        record.error = error
-        this.done(record.outcome === 'not' ? 'refused' : 'unknown')
-        this.retryLate(record, request)
-        return true
-      },
-      (sentAndLost) => {
-        record.outcome = sentAndLost || isUnresolved ? 'maybe' : 'not'
-        this.done(record.outcome === 'not' ? 'refused' : 'unknown')
-        this.retryLate(record, request)
+    this.note(name)
+  }
+
+  private get(library: Library, series: string): Promise<void> {
+    const id = drawId(this.scheduler.random)
+    const run = (): Promise<Found> => library.get(series, id, this.timing())
+    return this.read('read', run, (found) => (model) => differenceOf(series, id, found, model))
+  }
+
+  /** Of all series: the ids of each are read at one moment. */
+  private batchGet(library: Library): Promise<void> {
+    const { random } = this.scheduler
+    const keys = Array.from({ length: 1 + random.below(12) }, () => ({ series: random.pick(this.options.series), id: drawId(random) }))
+    const names = [...new Set(keys.map(({ series }) => series))]
+    return this.read(
+      'read many',
+      () => library.batchGet(keys, this.timing()),
+      (found, position) => (model) => {
+        const differences = keys.map(({ series, id }, at) =>
+          series === names[position] ? differenceOf(series, id, found[at], model) : undefined,
+        )
+        return differences.find((difference) => difference !== undefined)
       },
     )
   }
 
-  /** True if the answer says what became of the write. */
-  private takeAnswer(record: WriteRecord, error: number, body: Uint8Array): boolean {
-    if (error !== 0 && error !== ERRORS.precondition_failed.number) return false
-    const index = u48(new DataView(body.buffer, body.byteOffset), 0)
-    record.answers.push({ index, error })
-    this.noteIndex(record.block, index)
-    if (record.index > 0) return true
-    record.endMs = this.scheduler.nowMs
-    record.index = index
-    record.error = error
-    return true
+  private scan(library: Library, series: string): Promise<void> {
+    const range = drawRange(this.scheduler.random)
+    const [from, to] = [bigOf(range.from), bigOf(range.to)]
+    return this.read(
+      'scanned',
+      () => library.scanPage(series, { ...range, ...this.timing() }),
+      ({ records, continuation }) =>
+        (model) => {
+          const all = model.scan(series, from, to, range.reverse)
+          if (records.length > range.limit) return `${series}: ${records.length} records were scanned, more than ${range.limit}`
+          if (continuation === undefined && records.length !== all.length)
+            return `${series}: all ${records.length} records from ${from} to ${to} were scanned; there are ${all.length}`
+          for (const [at, record] of records.entries()) {
+            const there = all[at]
+            const isSame = there !== undefined && bigOf(parseRecordId(record.id)) === there.id && sameAs(record, there)
+            if (!isSame) return `${series}: ${say(record)} was scanned at place ${at}; there is ${sayModel(there)}`
+          }
+          return undefined
+        },
+    )
+  }
+
+  private pageVersions(library: Library, series: string): Promise<void> {
+    const slices = drawSlices(this.scheduler.random)
+    return this.read(
+      'pages',
+      () => library.pageVersions(series, slices, this.timing()),
+      ({ versions }) =>
+        (model) => {
+          const wrong = slices.findIndex((slice, at) => versions[at] !== model.pageVersion(series, slice))
+          if (wrong < 0) return undefined
+          const slice = slices[wrong] as number
+          return `${series}: page ${slice} was told to have version ${versions[wrong]}; it has ${model.pageVersion(series, slice)}`
+        },
+    )
+  }
+
+  // ── Writes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private drawWrite(series: string): Write {
+    const ops = drawWrite(this.scheduler.random, `${this.options.name}.${++this.counter}`, this.options.longBytes)
+    return { series, block: blockOf(encodeSeries(series)), ops, startMs: this.scheduler.nowMs }
+  }
+
+  private async write(library: Library, series: string): Promise<void> {
+    const drawn = this.drawWrite(series)
+    const write = new WriteAttempts(drawn, this.options.history)
+    try {
+      const { version } = await this.begin({ calls: [], write }, () => this.send(library, drawn))
+      write.onDone(version)
+      this.note('written')
+    } catch (error) {
+      if (!(error instanceof ThermoclineError) || error.code === 'bad_frame' || error.code === 'invalid_argument') throw error
+      this.note(write.onFailed(error))
+      if (error.code === 'expired' || error.message.includes('an earlier attempt is unresolved')) this.note('expired')
+    }
+    if (write.record !== undefined) this.retryLate(write.record, write.body)
+  }
+
+  private send(library: Library, { series, ops }: Write): Promise<{ version: number }> {
+    const timing = this.timing()
+    const [op] = ops as readonly [WriteOp]
+    if (ops.length > 1) return library.batchWrite(series, ops.map(batchOp), timing)
+    if (op.kind === WriteKind.append) return library.append(series, op.value, timing)
+    const conditions = { ...conditionsOf(op), ...timing }
+    return op.kind === WriteKind.put ? library.put(series, op.id, op.value, conditions) : library.delete(series, op.id, conditions)
+  }
+
+  /** The seed may have every replica get the request that is being sent to one. */
+  private fanOut(write: WriteAttempts): void {
+    const { faults, cluster } = this.options
+    const { record, body } = write
+    if (record === undefined || !this.scheduler.random.chance(faults.fanOut)) return
+    this.note('fan-out')
+    write.wasSentByOthers = true
+    for (const replica of cluster.machines.keys()) this.sendRaw(replica, record, body)
   }
 
   /** The seed may have the finished write sent once more: what it came to must not change. */
-  private retryLate(record: WriteRecord, request: Uint8Array): void {
+  private retryLate(record: WriteRecord, body: Uint8Array): void {
+    const { faults } = this.options
     const { random } = this.scheduler
-    if (!random.chance(this.faults.lateRetry)) return
-    this.late++
-    this.scheduler.at(random.between(1, this.faults.lateRetryMs), () => {
+    if (!random.chance(faults.lateRetry)) return
+    this.open++
+    this.scheduler.at(random.between(1, faults.lateRetryMs), () => {
+      this.open--
       // What was refused may be taken on now.
       if (record.index === 0) record.outcome = 'maybe'
-      const isOver = this.once(() => {
-        this.late--
-      })
-      this.scheduler.at(ATTEMPT_MS * 3, isOver)
-      this.send(this.replica(), Operation.write, request, (error, body) => {
-        this.note(this.takeAnswer(record, error, body) ? 'late retry answered' : `late retry ${errorCodeOf(error)}`)
-        isOver()
-      })
+      this.sendRaw(this.raw.anyReplica(), record, body, (error, isAnswered) =>
+        this.note(isAnswered ? 'late retry answered' : `late retry ${errorCodeOf(error)}`),
+      )
     })
   }
 
-  private once(run: () => void): () => void {
-    let isDone = false
-    return () => {
-      if (!isDone) run()
-      isDone = true
-    }
-  }
-
-  /** Attempts at random replicas until one is final or the deadline is over. A late answer of an old attempt counts too. */
-  private attempts(
-    startMs: number,
-    attemptMs: number,
-    operation: number,
-    body: () => Uint8Array,
-    onAnswer: (error: number, body: Uint8Array) => boolean,
-    onDeadline: (sentAndLost: boolean) => void,
-    route?: Route,
-  ): void {
+  private sendRaw(replica: number, record: WriteRecord, body: Uint8Array, onAnswer?: (error: number, isAnswered: boolean) => void): void {
+    this.open++
     let isOver = false
-    let lost = 0
-    let triedMemory = false
-    const attempt = (): void => {
-      if (isOver) return
-      if (this.scheduler.nowMs - startMs > DEADLINE_MS) {
-        isOver = true
-        onDeadline(lost > 0)
-        return
-      }
-      let isAnswered = false
-      const again = this.once(attempt)
-      for (const replica of this.targets(operation, route, triedMemory)) {
-        lost++
-        if (replica <= FIRST_MACHINE) triedMemory = true
-        const isPastMemory = triedMemory && replica > FIRST_MACHINE
-        this.send(replica, operation, body(), (error, answer) => {
-          isAnswered = true
-          lost--
-          if (isOver) return
-          if (onAnswer(error, answer)) {
-            isOver = true
-            if (isPastMemory) this.note(operation === Operation.scan ? 'scanned past memory' : 'read past memory')
-          } else this.scheduler.at(this.scheduler.random.between(1, 40), again)
-        })
-      }
-      this.scheduler.at(attemptMs, () => {
-        if (!isAnswered) again()
-      })
+    const end = (): void => {
+      if (!isOver) this.open--
+      isOver = true
     }
-    attempt()
+    this.scheduler.at(RAW_MS, end)
+    this.raw.send(replica, Operation.write, body, (error, answer) => {
+      const isAnswered = takeAnswer(record, error, new ByteReader(answer).u48(), this.scheduler.nowMs)
+      if (!isOver) onAnswer?.(error, isAnswered)
+      end()
+    })
   }
 
-  /** One replica, a memory machine for some reads, or all replicas at once. */
-  private targets(operation: number, route: Route | undefined, triedMemory: boolean): number[] {
-    const machine = route === undefined ? undefined : this.memoryMachine(route, triedMemory)
-    if (machine !== undefined) return [FIRST_MACHINE - machine]
-    if (operation === Operation.scan) return [this.replica()]
-    if (!this.scheduler.random.chance(this.faults.fanOut)) return [this.replica()]
-    this.note('fan-out')
-    return [...this.cluster.machines.keys()]
-  }
-
-  /** By the topology that this client knows; whether the machine is there is another matter. */
-  private memoryMachine({ block, fromId }: Route, triedMemory: boolean): number | undefined {
-    const { topology } = this
-    const { random } = this.scheduler
-    if (topology === undefined || fromId < topology.split || !random.chance(triedMemory ? MEMORY_AGAIN : topology.ratio)) return undefined
-    const machines = topology.groups[placementOf(topology.groups.length).owner[block] as number] as readonly number[]
-    return machines.length === 0 ? undefined : random.pick(machines)
+  /** One attempt, under a stamp that may be old; the first answer is final, a refusal, too. */
+  private writeOnce(series: string): Promise<void> {
+    const drawn = this.drawWrite(series)
+    const { dispatcher } = this.library as unknown as { dispatcher: { stamps: { of(block: number): number } } }
+    const requestId = new Uint8Array(REQUEST_ID_BYTES)
+    const view = new DataView(requestId.buffer)
+    view.setUint32(0, this.options.name + 1)
+    view.setUint32(12, this.counter)
+    const writer = new ByteWriter(256)
+    writeWriteBody(writer, requestId, Math.max(0, dispatcher.stamps.of(drawn.block)), encodeSeries(series), drawn.ops)
+    const body = writer.copy()
+    const record = recordOf(drawn, body)
+    this.options.history.push(record)
+    return new Promise((resolve) => {
+      const end = (outcome: string): void => {
+        this.note(outcome)
+        resolve()
+        this.scheduler.hasReactions = true
+        this.retryLate(record, body)
+      }
+      let isOver = false
+      this.scheduler.at(RAW_MS, () => {
+        if (!isOver) end('unknown')
+        isOver = true
+      })
+      this.raw.send(this.raw.anyReplica(), Operation.write, body, (error, answer) => {
+        const isAnswered = takeAnswer(record, error, new ByteReader(answer).u48(), this.scheduler.nowMs)
+        if (isOver) return
+        isOver = true
+        if (isAnswered) return end(error === 0 ? 'written' : 'condition failed')
+        record.outcome = ERRORS[errorCodeOf(error)].outcome
+        record.error = error
+        end(record.outcome === 'not' ? 'refused' : 'unknown')
+      })
+    })
   }
 }
 
-function u48(view: DataView, at: number): number {
-  return view.getUint16(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true)
+function batchOp({ kind, id, value, ...op }: WriteOp): Parameters<Library['batchWrite']>[1][number] {
+  if (kind === WriteKind.delete) return { type: 'delete', id }
+  return { type: 'put', id, value, ...conditionsOf({ kind, id, value, ...op }) }
 }
 
-function expectedOutcome(model: ModelBlock, series: string, ops: readonly Op[]): number {
-  for (const op of ops) {
-    const record = model.get(series, op.id)
-    if (op.condition === Condition.ifAbsent && record !== undefined) return ERRORS.precondition_failed.number
-    if (op.condition === Condition.ifVersion && (record?.version ?? 0) !== op.version) return ERRORS.precondition_failed.number
-  }
-  return 0
+function conditionsOf({ condition, version }: WriteOp): { ifAbsent?: boolean; ifVersion?: number } {
+  if (condition === Condition.ifVersion) return { ifVersion: version }
+  return condition === Condition.ifAbsent ? { ifAbsent: true } : {}
 }
 
-function encode(requestId: Uint8Array, stamp: number, series: string, ops: readonly Op[]): Uint8Array {
-  const w = new ByteWriter(256)
-  const name = encodeSeries(series)
-  w.put(requestId)
-  w.u48(stamp)
-  w.u16(name.length)
-  w.put(name)
-  w.u16(ops.length)
-  for (const op of ops) {
-    w.u8(op.kind)
-    w.u8(op.condition)
-    w.u48(op.version)
-    const at = w.claim(8)
-    w.view.setBigUint64(at, op.id)
-    const value = new TextEncoder().encode(op.value)
-    w.u32(value.length)
-    w.put(value)
-  }
-  return w.copy()
+function differenceOf(series: string, id: RecordId, found: Found, model: ModelBlock): string | undefined {
+  const there = model.get(series, bigOf(id))
+  if (sameAs(found, there)) return undefined
+  return `${series} ${formatRecordId(id)} was read as ${say(found)}; there is ${sayModel(there)}`
 }
+
+function sameAs(found: Found, there: ModelRecord | undefined): boolean {
+  if (found === undefined || there === undefined) return found === undefined && there === undefined
+  return found.version === there.version && Buffer.compare(found.value, there.value) === 0
+}
+
+const textOf = (value: Uint8Array): string => Buffer.from(value.subarray(0, 40)).toString()
+const say = (found: Found): string => (found === undefined ? 'none' : `${found.id} of version ${found.version}, ${textOf(found.value)}`)
+const sayModel = (there: ModelRecord | undefined): string =>
+  there === undefined
+    ? 'none'
+    : `${formatRecordId({ ms: Number(there.id >> 16n), seq: Number(there.id & 0xffffn) })} of version ${there.version}, ${textOf(there.value)}`

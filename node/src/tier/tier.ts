@@ -121,3 +121,5 @@ export class Tier {
     native.tierClose(this.id)
   }
 }
+
+export const openTier = (options: NativeTierOptions): Tier => new Tier(options)

@@ -44,7 +44,6 @@ export class World {
   pause(forMs: number): void {
     this.cluster.mend()
     this.network.cut.clear()
-    this.cluster.memory?.mend()
     this.pausedUntilMs = this.scheduler.nowMs + forMs
   }
 
@@ -82,6 +81,5 @@ export class World {
   mend(): void {
     this.network.mend()
     this.cluster.mend()
-    this.cluster.memory?.mend()
   }
 }

@@ -20,6 +20,8 @@ import { rolledBackVolume } from './rolled-back-volume.ts'
 import { rottenBlock } from './rotten-block.ts'
 import { slowDisk } from './slow-disk.ts'
 import { stalledDisk } from './stalled-disk.ts'
+import { streamCut } from './stream-cut.ts'
+import { streamReset } from './stream-reset.ts'
 import { swizzle } from './swizzle.ts'
 import { wipedDisk } from './wiped-disk.ts'
 import { zombie } from './zombie.ts'
@@ -42,6 +44,8 @@ export const FAULTS: readonly Fault[] = [
   rolledBackVolume,
   corruptSector,
   rottenBlock,
+  streamReset,
+  streamCut,
 ]
 
 /** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */

@@ -45,13 +45,8 @@ export class Linearizable implements Invariant {
   onState(block: number, model: ModelBlock): void {
     for (; this.reads[this.next]?.index === model.index; this.next++) {
       const read = this.reads[this.next] as ReadRecord
-      const record = model.get(read.series, read.id)
-      const value = record === undefined ? undefined : Buffer.from(record.value).toString()
-      if ((record?.version ?? 0) === read.version && value === read.value) continue
-      throw new Violation(
-        this.name,
-        `block ${block} at index ${read.index}: ${read.series} ${read.id} was read as version ${read.version} ${read.value}; it is version ${record?.version ?? 0} ${value}`,
-      )
+      const mismatch = read.mismatch(model)
+      if (mismatch !== undefined) throw new Violation(this.name, `block ${block} at index ${read.index}: ${mismatch}`)
     }
   }
 }

@@ -32,6 +32,7 @@ import { RoundZeroHolder } from './round-zero-holder.ts'
 import { ServesWhatIsChosen } from './serves-what-is-chosen.ts'
 import { ServesWhatItSawChosen } from './serves-what-it-saw-chosen.ts'
 import { SetsAsideWhatIsWrong } from './sets-aside-what-is-wrong.ts'
+import { ToldAsAnswered } from './told-as-answered.ts'
 import { VotersAreRemembered } from './voters-are-remembered.ts'
 import { VotesAreDurable } from './votes-are-durable.ts'
 
@@ -42,6 +43,7 @@ export function allInvariants(ledger: BallotLedger, processes: ProcessTable): In
     new LogKeepsUnflushed(ledger),
     new NoReplacedVoteCounted(),
     new VotesAreDurable(),
+    new ToldAsAnswered(),
     new VotersAreRemembered(),
     new BarrierNamesDurably(),
     new ServesWhatIsChosen(ledger),

@@ -38,7 +38,6 @@ ${ENQUEUE}`,
   }
 ${JOIN}`,
     caughtBy: ['linearizable'],
-    seed: 70,
     why: '⚖17: a request is answered by a validation that began before it came',
   },
   {
@@ -87,27 +86,7 @@ ${JOIN}`,
     find: '    if (!failed && unchanged) {\n      for (uint32_t i = 0; i < item_.pages; i++) engine_',
     replace: '    if (!failed && (unchanged || true)) {\n      for (uint32_t i = 0; i < item_.pages; i++) engine_',
     caughtBy: ['linearizable'],
-    seed: 4,
     why: '⚖14: what a read from disk found is taken for the newest, although its block has moved on meanwhile',
-  },
-  {
-    name: 'late-answer-for-a-newer',
-    file: '../../native/src/memory_tier_answers.cc',
-    find: '  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);\n',
-    replace: `  for (const Waiter& waiter : validation->waiters) refuse(waiter, error, argument, message);
-  if (begun_.empty()) nextValidation_ = number;
-`,
-    caughtBy: ['linearizable', 'no-crash'],
-    seed: 42,
-    why: '⚖17: a validation takes the number of one that was given up, whose answer comes late',
-  },
-  {
-    name: 'answer-of-the-process-before',
-    file: '../sim/src/memory-machine.ts',
-    find: 'return life !== this.life || this.tier === undefined',
-    replace: 'return this.tier === undefined',
-    caughtBy: ['linearizable', 'no-crash'],
-    why: '⚖17: a connection outlives its process, and the next one, which counts its validations anew, takes the answers for its own',
   },
   {
     name: 'validations-of-a-former-group-lost',

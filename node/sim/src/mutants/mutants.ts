@@ -1,8 +1,10 @@
 /** The planted bugs that the simulator must catch. */
 import type { Mutant } from '@thermocline/simulation'
+import { CLIENT_MUTANTS } from './client-mutants.ts'
 import { MEMORY_MUTANTS } from './memory-mutants.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  ...CLIENT_MUTANTS,
   ...MEMORY_MUTANTS,
   {
     name: 'own-accept-before-sync',

@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { osClock } from '../../io/os/clock.ts'
-import { fetchHotPages, NotNow } from './hot-pages.ts'
+import { fetchHotPagesBy, NotNow } from './hot-pages.ts'
 
 const servers: Server[] = []
 after(() => {
@@ -24,7 +24,7 @@ async function peer(listener: RequestListener): Promise<string> {
 }
 
 const fetchFrom = (http: string, position: number) =>
-  fetchHotPages(osClock, http, { owner: 'o', asker: 'a', groups: 1, group: 0, ring: 0, position }, new AbortController().signal)
+  fetchHotPagesBy(osClock)(http, { owner: 'o', asker: 'a', groups: 1, group: 0, ring: 0, position }, new AbortController().signal)
 
 function piece(position: bigint, bytes: number): Uint8Array {
   const body = new Uint8Array(8 + bytes)

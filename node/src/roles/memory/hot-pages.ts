@@ -11,6 +11,7 @@ import { failures } from '../../admin/mod.ts'
 import { abortAfter } from '../../io/abort-after.ts'
 import type { Clock } from '../../io/ports.ts'
 import { RINGS, type Tier } from '../../tier/tier.ts'
+import type { MemoryWorld } from './world.ts'
 
 export const HOT_PAGES_PATH = '/v1/cache/pages'
 const POSITION_BYTES = 8
@@ -74,13 +75,15 @@ export interface HotPages {
 /** The peer does not answer, and may later. */
 export class NotNow extends Error {}
 
-/** A piece of a peer's ring. @throws NotNow; Error if the peer has nothing for this cache. */
-export async function fetchHotPages(clock: Clock, http: string, query: HotPagesQuery, signal: AbortSignal): Promise<HotPages> {
-  const timeout = abortAfter(clock, FETCH_TIMEOUT_MS)
-  try {
-    return await fetchPiece(http, query, AbortSignal.any([signal, timeout.signal]))
-  } finally {
-    timeout.cancel()
+/** Fetches pieces of peers' rings over HTTP, each within a while (`MemoryWorld.fetchHotPages`). */
+export function fetchHotPagesBy(clock: Clock): MemoryWorld['fetchHotPages'] {
+  return async (http, query, signal) => {
+    const timeout = abortAfter(clock, FETCH_TIMEOUT_MS)
+    try {
+      return await fetchPiece(http, query, AbortSignal.any([signal, timeout.signal]))
+    } finally {
+      timeout.cancel()
+    }
   }
 }
 

@@ -17,8 +17,10 @@ import { OsStateFiles } from '../../io/os/state-files.ts'
 import { TcpServer } from '../../io/os/tcp-server.ts'
 import { claimedReplica } from '../../paxos/frames.ts'
 import { openVolume } from '../../replica/volume.ts'
+import { openTier } from '../../tier/tier.ts'
 import { StorageNode } from '../storage/storage-node.ts'
 import { readMemoryConfig } from './config.ts'
+import { fetchHotPagesBy } from './hot-pages.ts'
 import { createMemoryHttp } from './http.ts'
 import { MemoryNode } from './memory-node.ts'
 import { MEMORY_METRICS, MEMORY_PREFIX, VALIDATION_SECONDS } from './metric-table.ts'
@@ -132,7 +134,16 @@ before(async () => {
   storage = await startStorage()
   const flags = ['--role', 'memory', '--cluster', CLUSTER_ID, '--storage', storage.dataAddress]
   const config = readMemoryConfig([...flags, '--listen', '127.0.0.1:0', '--cache', '32MiB', '--cache-dir', ''], {})
-  memory = new MemoryNode(config, { clock: osClock, randomHex, server: new TcpServer(), ...quietDoors(), connect, log })
+  memory = new MemoryNode(config, {
+    clock: osClock,
+    randomHex,
+    server: new TcpServer(),
+    openTier,
+    fetchHotPages: fetchHotPagesBy(osClock),
+    ...quietDoors(),
+    connect,
+    log,
+  })
   http = await createMemoryHttp(memory, config, quietDoors())
   memory.httpAddress = await http.listen('127.0.0.1:0')
   url = `http://${memory.httpAddress}`

@@ -13,7 +13,9 @@ import { osClock } from '../../io/os/clock.ts'
 import { TcpServer } from '../../io/os/tcp-server.ts'
 import { FUZZ_SEED, mutate, random } from '../../server/hostile-bytes.fixture.ts'
 import { helloBytes, requestsFrame, writeRequest } from '../../server/raw-client.fixture.ts'
+import { openTier } from '../../tier/tier.ts'
 import { readMemoryConfig } from './config.ts'
+import { fetchHotPagesBy } from './hot-pages.ts'
 import { MemoryNode } from './memory-node.ts'
 
 const CLUSTER_ID = 'ab'.repeat(16)
@@ -56,6 +58,8 @@ async function start(nowMs = osClock.nowMs): Promise<MemoryNode> {
     clock: { ...osClock, nowMs },
     randomHex: (bytes) => '1'.repeat(2 * bytes),
     server: new TcpServer(),
+    openTier,
+    fetchHotPages: fetchHotPagesBy(osClock),
     ...quietDoors(),
     connect: () => Promise.resolve(storage as Client),
     log: { info: ignore, warn: ignore },

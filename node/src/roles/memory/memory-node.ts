@@ -28,7 +28,8 @@ import { abortAfter } from '../../io/abort-after.ts'
 import { writeFailure } from '../../kv/answers.ts'
 import type { Connection } from '../../server/connection.ts'
 import { DataServer } from '../../server/data-server.ts'
-import { LANES, Tier } from '../../tier/tier.ts'
+import { answerTopology } from '../../server/topology-answer.ts'
+import { LANES, type Tier } from '../../tier/tier.ts'
 import type { MemoryConfig } from './config.ts'
 import { ValidationLane } from './validation-lane.ts'
 import { ValidationTimes } from './validation-times.ts'
@@ -38,7 +39,6 @@ import type { MemoryWorld } from './world.ts'
 const VALIDATE_TIMEOUT_MS = 4000
 const CONNECT_TIMEOUT_MS = 10_000
 const CONNECT_AGAIN_MS = 500
-const MAX_TOPOLOGY_WAIT_MS = 60_000
 /** Beyond, whoever would wait for a newer topology is told at once that there is none. */
 const MAX_WATCHERS = 4096
 /** In a validation's body: generation, patience and count come before the block of the first series. */
@@ -200,7 +200,7 @@ export class MemoryNode {
   private open(topology: Topology): Tier {
     const { clusterId, group, machine, cacheBytes, cacheDir } = this.config
     const name = `${cacheFilePrefix(clusterId)}m${group}-${machine}.pages`
-    return new Tier({
+    return this.world.openTier({
       path: cacheDir === undefined ? undefined : join(cacheDir, name),
       owner: this.ownerOf(topology),
       cacheBytes,
@@ -276,25 +276,11 @@ export class MemoryNode {
   /** What the tier does not take. */
   private submit(request: NodeRequest): void {
     const { operation } = request
-    if (operation === Operation.topology) this.answerTopology(request)
+    if (operation === Operation.topology) answerTopology(request, (epoch, waitMs) => this.watchTopology(epoch, waitMs, this.stopped.signal))
     else if (operation === Operation.get || operation === Operation.scan) {
       this.refusedUntaken++
       request.reply(ERRORS.unavailable.number, writeFailure(0, 0, `the memory node is ${this.state}`))
     } else request.reply(ERRORS.wrong_role.number, writeFailure(0, 0, 'the memory tier answers gets and scans alone'))
-  }
-
-  private answerTopology(request: NodeRequest): void {
-    const { body } = request
-    if (body.length !== 8) {
-      request.reply(ERRORS.invalid_argument.number, writeFailure(0, 0, `topology: the body has ${body.length} bytes; expected 8`))
-      return
-    }
-    const view = new DataView(body.buffer, body.byteOffset, 8)
-    const known = view.getUint32(0, true)
-    const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
-    void this.watchTopology(known, waitMs, this.stopped.signal).then((topology) =>
-      request.reply(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))),
-    )
   }
 
   /** Resolves when an epoch above that is in force, or with undefined after `waitMs` or on abort. */

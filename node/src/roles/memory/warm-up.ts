@@ -7,7 +7,7 @@
  */
 import { abortAfter } from '../../io/abort-after.ts'
 import { RINGS, type Tier } from '../../tier/tier.ts'
-import { fetchHotPages, type HotPagesQuery, NotNow } from './hot-pages.ts'
+import { type HotPagesQuery, NotNow } from './hot-pages.ts'
 import type { MemoryWorld } from './world.ts'
 
 /** Whatever peers have, reads go to this node by then. */
@@ -105,7 +105,7 @@ export class WarmUp {
   private async takeRing(tier: Tier, peer: string, query: HotPagesQuery, signal: AbortSignal): Promise<void> {
     let { position } = query
     do {
-      const piece = await fetchHotPages(this.world.clock, peer, { ...query, position }, signal)
+      const piece = await this.world.fetchHotPages(peer, { ...query, position }, signal)
       this.pages += tier.putHot(piece.pages, Math.floor(this.world.clock.wallMs() / 1000))
       this.bytes += piece.pages.length
       position = piece.position

@@ -33,6 +33,7 @@ import { Replica } from '../../replica/replica.ts'
 import { refuse } from '../../replica/requests.ts'
 import { saveVolume, type Volume } from '../../replica/volume.ts'
 import { DataServer } from '../../server/data-server.ts'
+import { answerTopology, MAX_TOPOLOGY_WAIT_MS } from '../../server/topology-answer.ts'
 import { VERSION } from '../../version.ts'
 import { describeReplica } from './status.ts'
 import { TopologyStore } from './topology-store.ts'
@@ -42,7 +43,6 @@ const MAX_WAITING_WRITES = 65_536
 const MAX_WAITING_READS = 65_536
 /** Time that requests under way get to finish at a stop. */
 const DRAIN_MS = 3000
-const MAX_TOPOLOGY_WAIT_MS = 60_000
 /** Whose messages broke the protocol, in complaints: a message does not say by which address it came. */
 const PEERS = 'peers'
 /** What fails again at every attempt is reported once in this time. */
@@ -342,22 +342,9 @@ export class StorageNode implements DataService, AdminService {
   // ── Requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   submit(request: NodeRequest): void {
-    if (request.operation === Operation.topology) this.answerTopology(request)
+    if (request.operation === Operation.topology) answerTopology(request, (epoch, waitMs) => this.store.watch(epoch, waitMs, undefined))
     else if (this.replica === undefined) refuse(request, 'unavailable', 0, `the node is ${this.state}: ${this.reason ?? ''}`)
     else this.replica.requests.submit(request)
-  }
-
-  private answerTopology(request: NodeRequest): void {
-    const { body } = request
-    if (body.length !== 8) {
-      refuse(request, 'invalid_argument', 0, `topology: the body has ${body.length} bytes; expected 8`)
-      return
-    }
-    const view = new DataView(body.buffer, body.byteOffset, 8)
-    const waitMs = Math.min(view.getUint32(4, true), MAX_TOPOLOGY_WAIT_MS)
-    void this.store
-      .watch(view.getUint32(0, true), waitMs, undefined)
-      .then((topology) => request.reply(0, topology === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(topology))))
   }
 
   digests(): BlockDigest[] {
