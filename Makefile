@@ -24,8 +24,8 @@ check: setup ## formatting, lint, types, house rules, generated files; writes no
 fix: setup ## format, and write the generated files
 	@scripts/fix.sh
 
-sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [CHECKPOINT=FILE]
-	@scripts/with-lock.sh sim node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+sim: setup ## the simulator: make sim SEEDS=500 [FROM=1] [BOUNDS=small] [CHECKPOINT=FILE]
+	@scripts/with-lock.sh sim node --disable-warning=ExperimentalWarning node/sim/src/main.ts --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) $(if $(BOUNDS),--bounds $(BOUNDS)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 mutants: setup ## planted bugs: the simulator must catch each of them
 	@scripts/with-lock.sh mutants node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts

@@ -1,10 +1,11 @@
 /**
  * `make sim`: runs seeds one after the other; a failing one prints how to run it again. A run of many seeds also fails if
- * it never met a fault or branch that it is there to try. With --checkpoint a run that was ended goes on where it was.
+ * it never met a fault or branch that it is there to try. With --checkpoint a run that was ended goes on where it was. With
+ * `--bounds small` all bounds are at an extreme (small-bounds.ts).
  */
 import { parseArgs } from 'node:util'
-import { ENOUGH_SEEDS, neverMet } from './required-hits.ts'
-import { runSeed, type SeedResult } from './run-seed.ts'
+import type { SeedResult } from './run-seed.ts'
+import { plantSmallBounds } from './small-bounds.ts'
 import { addResult, openTally, saveTally } from './tally.ts'
 
 /** Seeds between two lines of progress, and between two checkpoints. */
@@ -18,8 +19,14 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     checkpoint: { type: 'string' },
     verbose: { type: 'boolean', default: false },
+    bounds: { type: 'string', default: 'real' },
   },
 })
+if (values.bounds !== 'real' && values.bounds !== 'small') throw new Error(`--bounds: ${values.bounds} is neither real nor small`)
+if (values.bounds === 'small') plantSmallBounds()
+// What is planted changes what is loaded after it.
+const { runSeed } = await import('./run-seed.ts')
+const { ENOUGH_SEEDS, neverMet } = await import('./required-hits.ts')
 const from = Number(values.from)
 const count = Number(values.seeds)
 const tally = openTally(values.checkpoint, from)
@@ -49,7 +56,7 @@ function report(result: SeedResult): void {
     `seed ${result.seed} FAILED at ${result.simulatedMs.toFixed(1)} simulated ms (trace ${result.traceHash.toString(16)}): ${result.error?.message}`,
   )
   if (failureCount() <= STACKS) console.log(result.error?.stack)
-  console.log(`  again: make sim SEEDS=1 FROM=${result.seed}`)
+  console.log(`  again: make sim SEEDS=1 FROM=${result.seed}${values.bounds === 'small' ? ' BOUNDS=small' : ''}`)
 }
 
 times.sort((a, b) => a - b)

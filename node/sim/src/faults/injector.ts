@@ -3,6 +3,7 @@
 import type { Cluster } from '../cluster.ts'
 import type { SimNetwork } from '../network.ts'
 import type { Scheduler } from '../scheduler.ts'
+import { clockStep } from './clock-step.ts'
 import { corruptSector } from './corrupt-sector.ts'
 import { crash } from './crash.ts'
 import { crashAll } from './crash-all.ts'
@@ -46,6 +47,7 @@ export const FAULTS: readonly Fault[] = [
   rottenBlock,
   streamReset,
   streamCut,
+  clockStep,
 ]
 
 /** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */
