@@ -24,6 +24,7 @@ import { readTokenFile } from './io/os/token-file.ts'
 import { logOutput } from './log-output.ts'
 import { divideMemory } from './memory-budget.ts'
 import { claimedReplica } from './paxos/frames.ts'
+import { openReplica } from './replica/replica.ts'
 import { openVolume, parseVolume, VOLUME_FILE, type Volume } from './replica/volume.ts'
 import { MEMORY_FLAGS, MEMORY_NODE_TRAFFIC, readMemoryConfig } from './roles/memory/config.ts'
 import { fetchHotPagesBy } from './roles/memory/hot-pages.ts'
@@ -111,6 +112,7 @@ async function serve(): Promise<void> {
     network: new OsPeerNetwork({ replica: config.replica, traffic, complaints, claimedReplica }),
     server: new TcpServer(),
     openEngine,
+    openReplica,
     log,
     dropEngine: (path: string) => rm(path, { recursive: true, force: true }),
     restart: (reason: string) => {

@@ -21,6 +21,7 @@ import { OsPeerNetwork } from './io/os/peer-network.ts'
 import { OsStateFiles } from './io/os/state-files.ts'
 import { TcpServer } from './io/os/tcp-server.ts'
 import { claimedReplica } from './paxos/frames.ts'
+import { openReplica } from './replica/replica.ts'
 import { openVolume } from './replica/volume.ts'
 import { StorageNode } from './roles/storage/storage-node.ts'
 
@@ -117,6 +118,7 @@ class SmallNode {
           positions = engine.positions()
           return engine
         },
+        openReplica,
         dropEngine: (path) => rm(path, { recursive: true, force: true }),
         log: { info: ignore, warn: ignore, error: ignore },
         restart: (reason) => end(`the volume has to rejoin: ${reason}`),

@@ -1,11 +1,15 @@
-/** A simulated group: machines with volumes that survive, and processes on them that do not. The replicas are the real ones. */
-import { type Clock, type Incarnation, replicaOrder, ThermoclineError } from '@thermocline/protocol'
+/** A simulated group: machines with volumes that survive, and processes on them that do not. The nodes are the real ones. */
+import type { Clock } from '@thermocline/protocol'
+import type { NodeConfig } from '../../src/config.ts'
+import { Complaints } from '../../src/doors/complaints.ts'
 import { Traffic, type TrafficLimits } from '../../src/doors/traffic.ts'
-import { type Engine, openEngine } from '../../src/engine/mod.ts'
-import { joinGroup } from '../../src/replica/join.ts'
+import { type Engine, type EngineOptions, openEngine } from '../../src/engine/mod.ts'
+import type { IncomingStream } from '../../src/io/ports.ts'
 import { Replica } from '../../src/replica/replica.ts'
-import { openVolume, saveVolume, type Volume } from '../../src/replica/volume.ts'
-import { openDataPorts } from './data-ports.ts'
+import type { ReplicaOptions } from '../../src/replica/replica-options.ts'
+import { openVolume } from '../../src/replica/volume.ts'
+import { type NodeWorld, StorageNode } from '../../src/roles/storage/storage-node.ts'
+import { openOtherGroups } from './data-ports.ts'
 import type { DiskCopy } from './disk.ts'
 import { HASH_KEY } from './hash-key.ts'
 import type { MemoryFleet } from './memory-fleet.ts'
@@ -14,12 +18,28 @@ import { processClock } from './process-clock.ts'
 import type { Scheduler } from './scheduler.ts'
 import { DeferredReads, exceptRotten, simEngine } from './sim-engine.ts'
 import { drawStreamHabits, type Host, SimStreams, type StreamHabits } from './streams.ts'
-import { CLUSTER_ID, SLICE_MS, storageName, Topologies } from './topologies.ts'
+import { CLUSTER_ID, SLICE_MS, storageAddress, storageName, Topologies } from './topologies.ts'
 import { SimVolume } from './volume.ts'
 import type { Life, Watch } from './watch.ts'
 
 /** When a run begins, by clocks that are right. */
 export const EPOCH_MS = 1_700_000_000_000
+
+/** Of every node, where the seed does not say otherwise. */
+const CONFIG: Omit<NodeConfig, 'replica' | 'listen' | 'http' | 'segmentBytes' | 'auditMs'> = {
+  role: 'storage',
+  dataDir: '',
+  group: 0,
+  clusterId: CLUSTER_ID,
+  allowHosts: [],
+  memoryBytes: 0,
+  logBytes: 0,
+  tokenFile: undefined,
+  foreignVolume: 'refuse',
+  versionCacheDir: undefined,
+  versionCacheBytes: undefined,
+  logLevel: 'info',
+}
 
 export interface ClusterOptions {
   readonly replicaCount: number
@@ -107,8 +127,11 @@ export class Cluster {
     this.options = options
     this.deferred = new DeferredReads(scheduler)
     this.streams = new SimStreams(scheduler, options.streamHabits ?? drawStreamHabits(scheduler.random))
-    this.topologies = new Topologies(scheduler, options.replicaCount)
     for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler, replica))
+    this.topologies = new Topologies(
+      scheduler,
+      this.machines.map(({ namedNonce }) => namedNonce),
+    )
   }
 
   get replicas(): (Replica | undefined)[] {
@@ -119,117 +142,116 @@ export class Cluster {
     for (const [replica, machine] of this.machines.entries()) if (machine.life === undefined) void this.start(replica)
   }
 
-  /** Starts a process on the machine's volume. Resolves when it serves; never, if it crashes before. */
+  /** Starts a process on the machine's volume; it serves in its own time, unless it crashes before. */
   async start(number: number): Promise<void> {
     const machine = this.machines[number] as Machine
+    const isAlive = (): boolean => life.isAlive
+    const host = { name: storageName(number), isAlive }
     const life: Life = { number, volume: machine.volume, found: undefined, isAlive: true, rotten: new Set(), replica: undefined }
     machine.life = life
+    machine.host = host
     try {
-      const replica = await this.open(life, machine)
-      await replica?.start()
-      if (!life.isAlive || replica === undefined) return
-      this.watch.serving(life, replica)
-      life.replica = replica
-      this.hits.restarts++
-      if (replica.replayed.cutTail) this.hits.cutTails++
+      const { logFolder, stateFiles } = life.volume.disk.open(isAlive)
+      const { freshNonce } = life.volume
+      life.found = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
+      const clock = this.clock(machine, life)
+      const world = this.worldOf(machine, life, { clock, host, logFolder, stateFiles })
+      const node = new StorageNode(this.configOf(number), world, life.found)
+      await openOtherGroups({ ...world, host, number, streams: this.streams, volume: life.found, node })
+      await node.start()
+      this.topologies.follow((topology) => {
+        // What goes wrong then is told by `fatal`.
+        if (life.isAlive) node.installTopology(topology).catch(() => {})
+      })
     } catch (error) {
-      if (!life.isAlive) return
-      if (isFailedSync(error)) this.endAfterFailedSync(machine)
-      else if (machine.isDamaged && isCorrupt(error)) void this.orderRejoin(life, machine, error.message)
-      else this.watch.refusedStart(life, error as Error)
+      if (life.isAlive) this.ended(life, machine, error as Error)
     }
   }
 
-  private async open(life: Life, machine: Machine): Promise<Replica | undefined> {
+  private configOf(replica: number): NodeConfig {
+    const { segmentBytes, auditMs } = this.options
+    const address = storageAddress(0, replica)
+    return { ...CONFIG, replica, listen: address, http: address, segmentBytes, auditMs }
+  }
+
+  private worldOf(machine: Machine, life: Life, own: Pick<NodeWorld, 'clock' | 'logFolder' | 'stateFiles'> & { host: Host }): NodeWorld {
     const { scheduler, options, watch } = this
-    const { number, volume } = life
-    const isAlive = (): boolean => life.isAlive
-    const { logFolder, stateFiles } = volume.disk.open(isAlive)
-    const { freshNonce } = volume
-    const found = await openVolume(stateFiles, { clusterId: CLUSTER_ID, group: 0, replica: number, freshNonce })
-    if (!life.isAlive) return undefined
-    const network = this.network.port(number, options.replicaCount, isAlive)
-    const clock = this.clock(machine, life)
-    const host = { name: storageName(number), isAlive }
-    machine.host = host
-    await openDataPorts({
-      host,
-      number,
-      streams: this.streams,
-      topologies: this.topologies,
-      clock,
+    const { random } = scheduler
+    const port = this.network.port(life.number, options.replicaCount, () => life.isAlive)
+    const warn = (what: string, fields: Record<string, unknown>): void => {
+      if (what.startsWith('a block is set aside')) watch.setAside(life, fields.block as number)
+      watch.warned(what, fields)
+    }
+    const world: NodeWorld & { table?: Engine } = {
+      ...own,
+      random: random.next,
+      randomHex: (bytes) => random.hex(bytes),
+      network: Object.assign(port, { accept: (stream: IncomingStream) => stream.close() }),
+      server: this.streams.server(own.host),
       traffic: new Traffic(options.traffic),
-      volume: () => life.found ?? found,
-      replica: () => life.replica,
-      complain: (what, fields) => watch.warned(what, fields),
-    })
-    if (!life.isAlive) return undefined
-    const isNamed = (replica: number, { number, nonce }: Incarnation): boolean =>
-      number === 0 && this.machines[replica]?.namedNonce === nonce
-    const joined = await joinGroup(found, {
-      files: stateFiles,
-      logFolder,
-      network,
-      replicaCount: options.replicaCount,
-      randomHex: (bytes) => scheduler.random.hex(bytes),
-      isNamed,
+      complaints: new Complaints(warn, own.clock.every),
+      openEngine: (given) => {
+        world.table = this.openTable(life, given)
+        return this.wrapTable(life, world.table)
+      },
+      openReplica: (given) => this.openReplica(machine, life, given, world.table as Engine),
       dropEngine: () => Promise.reject(new Error('the simulated engine is not damaged')),
-      onWaiting: () => this.forget(life, machine),
-    })
-    if (!life.isAlive) return undefined
-    life.found = joined
+      log: { info: () => {}, warn: (fields, what) => warn(what, fields), error: () => {} },
+      restart: (reason) => this.rejoins(life, machine, reason),
+      fatal: (error) => this.ended(life, machine, error),
+    }
+    return world
+  }
+
+  private openTable({ volume }: Life, { incarnation }: EngineOptions): Engine {
+    const { memtableBytes, versionCacheBytes } = this.options
     const table = openEngine(
       {
         sliceDurationMs: SLICE_MS,
-        memtableBytes: options.memtableBytes,
+        memtableBytes,
         blockCacheBytes: 0,
-        versionCacheBytes: options.versionCacheBytes,
-        incarnation: `${number}:${joined.incarnation.nonce}`,
+        versionCacheBytes,
+        incarnation,
         verifyOldRecords: true,
         hashKey: HASH_KEY,
       },
       volume.store,
     )
     this.engines.push(table)
-    const wrapped = options.wrapEngine?.(table, number) ?? table
-    const engine = simEngine(wrapped, {
+    return table
+  }
+
+  private wrapTable(life: Life, table: Engine): Engine {
+    const { scheduler, options } = this
+    return simEngine(options.wrapEngine?.(table, life.number) ?? table, {
       scheduler,
-      disk: volume.disk,
-      store: volume.store,
+      disk: life.volume.disk,
+      store: life.volume.store,
       deferred: this.deferred,
       missProbability: options.missProbability,
-      isAlive,
-      willCompare: (block) => !made.rejoin.isPromoted(block),
+      isAlive: () => life.isAlive,
+      willCompare: (block) => life.made?.rejoin.isPromoted(block) !== true,
       rotten: life.rotten,
       hits: this.engineHits,
     })
-    const made: Replica = new Replica({
-      volume: joined,
-      bootNonce: scheduler.random.hex(8),
-      replicaCount: options.replicaCount,
-      engine,
-      clock,
-      random: () => scheduler.random.next(),
-      randomHex: (bytes) => scheduler.random.hex(bytes),
-      logFolder,
-      network,
-      segmentBytes: options.segmentBytes,
+  }
+
+  /** The node's replica, with the bounds of the seed; the watch sees all that it does. */
+  private openReplica(machine: Machine, life: Life, given: ReplicaOptions, table: Engine): Replica {
+    const { options, watch } = this
+    const { volume, engine } = given
+    // As long as it has no other incarnation, nothing that it voted is void.
+    if (volume.incarnation.nonce !== life.found?.incarnation.nonce) this.forget(life, machine)
+    life.found = volume
+    const made = new Replica({
+      ...given,
       retainSegments: options.retainSegments,
       limits: { maxWrites: 1000, maxWriteBytes: 1e7, maxReads: 1000, maxReadBytes: 1e7 },
       maxAnswers: options.maxAnswers,
       answerAgeMs: options.answerAgeMs,
-      auditMs: options.auditMs,
-      priority: this.priority(number),
+      priority: options.isSelfFirst ? () => this.selfFirst(life.number) : given.priority,
+      // All groups that a topology may name are this one.
       owns: () => true,
-      epoch: () => 1,
-      isNamed,
-      onEpochSeen: () => {},
-      warn: (what, fields) => {
-        if (what.startsWith('a block is set aside')) watch.setAside(life, fields.block as number)
-        watch.warned(what, fields)
-      },
-      violated: (what) => watch.warned('a peer broke the protocol; its message was ignored', { what }),
-      fatal: (error) => this.ended(life, machine, error),
       onRejected: (message) => {
         if (this.isZombie(machine)) {
           this.hits.zombiesFound++
@@ -237,30 +259,52 @@ export class Cluster {
           return
         }
         if (machine.isVoter && !machine.isDamaged) watch.rejected(life, message)
-        void this.orderRejoin(life, machine, message)
+        life.isRejected = true
+        given.onRejected(message)
       },
-      onComplete: () => void this.endLearning(life, machine),
       observer: watch.observer(life, () => made, exceptRotten(engine, table, life.rotten)),
     })
+    life.made = made
+    const start = made.start.bind(made)
+    made.start = async () => {
+      await start()
+      watch.serving(life, made)
+      life.replica = made
+      this.hits.restarts++
+      if (made.replayed.cutTail) this.hits.cutTails++
+    }
+    const noteVoter = made.noteVoter.bind(made)
+    made.noteVoter = () => {
+      noteVoter()
+      machine.isVoter = true
+      this.hits.rejoined++
+    }
     watch.starting(life, made, engine)
     return made
   }
 
-  private priority(number: number): (block: number) => readonly number[] {
-    const { isSelfFirst, replicaCount } = this.options
-    if (!isSelfFirst) return (block) => replicaOrder(block % 60, replicaCount)
-    const order = [number, ...[...this.machines.keys()].filter((other) => other !== number)]
-    return () => order
+  private selfFirst(number: number): readonly number[] {
+    return [number, ...[...this.machines.keys()].filter((other) => other !== number)]
   }
 
-  /** The process has ended itself: after a failed sync it must, anything else is a bug. */
+  /** The process cannot go on: after a failed sync it must end; anything else is a bug, or a volume that it cannot start on. */
   private ended(life: Life, machine: Machine, error: Error): void {
-    if (isFailedSync(error)) this.endAfterFailedSync(machine)
+    if (!life.isAlive) return
+    if (isFailedSync(error)) {
+      this.hits.fatalSyncs++
+      this.endAndRestart(machine)
+    } else if (life.replica === undefined) this.watch.refusedStart(life, error)
     else this.watch.failed(life, error)
   }
 
-  private endAfterFailedSync(machine: Machine): void {
-    this.hits.fatalSyncs++
+  /** The process ends itself so that the next one takes a new incarnation: that is durable. */
+  private rejoins(life: Life, machine: Machine, reason: string): void {
+    if (!life.isAlive) return
+    if (life.isRejected !== true && !machine.isDamaged) this.watch.refusedStart(life, new Error(reason))
+    this.endAndRestart(machine)
+  }
+
+  private endAndRestart(machine: Machine): void {
     this.end(machine)
     if (!this.isZombie(machine)) this.restartWithin(machine.number, 600)
   }
@@ -275,16 +319,6 @@ export class Cluster {
     })
   }
 
-  /** The volume cannot go on as it is: the next process takes a new incarnation. */
-  private async orderRejoin(life: Life, machine: Machine, reason: string): Promise<void> {
-    const { stateFiles } = life.volume.disk.open(() => life.isAlive)
-    if (life.found === undefined) return
-    await saveVolume(stateFiles, { ...life.found, rejoin: { reason, dropEngine: false } })
-    if (!life.isAlive) return
-    this.end(machine)
-    if (!this.isZombie(machine)) this.restartWithin(machine.number, 600)
-  }
-
   /** The volume is to learn anew: what it voted counts no more, as if it were another. */
   private forget(life: Life, machine: Machine): void {
     this.hits.rejoins++
@@ -293,15 +327,6 @@ export class Cluster {
     this.watch.crashed(life.volume)
     machine.volume = new SimVolume(this.scheduler, life.volume)
     life.volume = machine.volume
-  }
-
-  private async endLearning(life: Life, machine: Machine): Promise<void> {
-    const { stateFiles } = life.volume.disk.open(() => life.isAlive)
-    await saveVolume(stateFiles, { ...(life.found as Volume), standing: 'voter' })
-    if (!life.isAlive) return
-    life.replica?.noteVoter()
-    machine.isVoter = true
-    this.hits.rejoined++
   }
 
   /** The machine loses its disk; its next process finds an empty one. */
@@ -425,10 +450,6 @@ export class Cluster {
     }
     for (const [name, value] of Object.entries(all)) this.branches[name] = (this.branches[name] ?? 0) + value
   }
-}
-
-function isCorrupt(error: unknown): error is ThermoclineError {
-  return error instanceof ThermoclineError && error.code === 'corrupt'
 }
 
 function isFailedSync(error: unknown): boolean {

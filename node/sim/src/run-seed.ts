@@ -1,4 +1,6 @@
 /** One seed: a cluster, clients and faults for a while; then no faults, and everything must come together. */
+import { MAX_SERIES_BYTES } from '@thermocline/protocol'
+import type { Random } from '@thermocline/simulation'
 import type { Replica } from '../../src/replica/replica.ts'
 import { Cluster } from './cluster.ts'
 import { drawClientFaults } from './faults/client-faults.ts'
@@ -29,11 +31,18 @@ const VERSION_CACHE_BYTES = 16 * 1024
 /** One row. */
 const TINY_VERSION_CACHE_BYTES = 192
 const CONVERGE_MS = 30_000
+/** How many series have the longest name that there may be. */
+const LONG_NAMES = 0.05
 const FORGET_MS = 2000
 /** In which all blocks are compared. */
 const AUDIT_MS = 1500
 /** How often the end of a run is looked for. */
 const CHECK_MS = 50
+
+function nameOf(random: Random, number: number): string {
+  const name = `s${random.below(1000)}-${number}`
+  return random.chance(LONG_NAMES) ? name.padEnd(MAX_SERIES_BYTES, 'x') : name
+}
 
 export async function runSeed(seed: number): Promise<SeedResult> {
   const run = new Run(seed)
@@ -82,7 +91,7 @@ class Run {
     // By the number, so that what a seed without one does stays as it is.
     if (seed % 2 === 0)
       this.cluster.memory = new MemoryFleet(scheduler, this.cluster, onViolation, (what, fields) => this.watch.warned(what, fields))
-    const series = Array.from({ length: 1 + random.below(4) }, (_, i) => `s${random.below(1000)}-${i}`)
+    const series = Array.from({ length: 1 + random.below(4) }, (_, i) => nameOf(random, i))
     const faults = drawClientFaults(random)
     const count = 2 + random.below(6)
     this.clients = Array.from(

@@ -32,13 +32,14 @@ export interface Plan {
 
 export class Topologies {
   private readonly scheduler: Scheduler
-  private readonly replicaCount: number
+  private readonly nonces: readonly string[]
   private readonly followers: ((topology: Topology) => void)[] = []
   private newest: Topology
 
-  constructor(scheduler: Scheduler, replicaCount: number) {
+  /** @param nonces of the volumes that fill the slots. */
+  constructor(scheduler: Scheduler, nonces: readonly string[]) {
     this.scheduler = scheduler
-    this.replicaCount = replicaCount
+    this.nonces = nonces
     this.newest = this.documentOf({ storageGroups: 1 }, 1)
   }
 
@@ -68,7 +69,6 @@ export class Topologies {
   }
 
   private documentOf({ storageGroups, memory }: Plan, epoch: number): Topology {
-    const incarnation = { number: 0, nonce: '0'.repeat(16) }
     return {
       formatVersion: 1,
       clusterId: CLUSTER_ID,
@@ -77,9 +77,9 @@ export class Topologies {
       restoreGeneration: 0,
       groups: Array.from({ length: storageGroups }, (_, group) => ({
         group,
-        replicas: Array.from({ length: this.replicaCount }, (_, replica) => {
+        replicas: this.nonces.map((nonce, replica) => {
           const data = storageAddress(group, replica)
-          return { replica, data, http: data, zone: '', incarnation }
+          return { replica, data, http: data, zone: '', incarnation: { number: 0, nonce } }
         }),
       })),
       ...(memory === undefined

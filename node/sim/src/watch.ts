@@ -27,8 +27,12 @@ export interface Life {
   isAlive: boolean
   /** Blocks whose content is wrong in this process. */
   readonly rotten: Set<number>
+  /** Undefined until its node opens it. */
+  made?: Replica
   /** Undefined until it serves. */
   replica: Replica | undefined
+  /** A peer has told it that its volume must not vote. */
+  isRejected?: boolean
 }
 
 /** A process of one life as a ref of the run's table. */

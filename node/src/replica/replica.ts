@@ -579,3 +579,5 @@ export class Replica {
     this.soon()
   }
 }
+
+export const openReplica = (options: ReplicaOptions): Replica => new Replica(options)

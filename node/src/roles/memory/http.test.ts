@@ -16,6 +16,7 @@ import { OsPeerNetwork } from '../../io/os/peer-network.ts'
 import { OsStateFiles } from '../../io/os/state-files.ts'
 import { TcpServer } from '../../io/os/tcp-server.ts'
 import { claimedReplica } from '../../paxos/frames.ts'
+import { openReplica } from '../../replica/replica.ts'
 import { openVolume } from '../../replica/volume.ts'
 import { openTier } from '../../tier/tier.ts'
 import { StorageNode } from '../storage/storage-node.ts'
@@ -91,6 +92,7 @@ async function startStorage(): Promise<StorageNode> {
       network: new OsPeerNetwork({ replica: 0, ...doors, claimedReplica }),
       ...doors,
       openEngine,
+      openReplica,
       dropEngine: () => Promise.resolve(),
       log,
       restart: fail,

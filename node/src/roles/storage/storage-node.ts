@@ -29,7 +29,8 @@ import type { Engine, EngineOptions } from '../../engine/port.ts'
 import type { Clock, IncomingStream, LogFolder, PeerNetwork, StateFiles, StreamServer } from '../../io/ports.ts'
 import { divideMemory, type MemoryBudget } from '../../memory-budget.ts'
 import { joinGroup } from '../../replica/join.ts'
-import { Replica } from '../../replica/replica.ts'
+import type { Replica } from '../../replica/replica.ts'
+import type { ReplicaOptions } from '../../replica/replica-options.ts'
 import { refuse } from '../../replica/requests.ts'
 import { saveVolume, type Volume } from '../../replica/volume.ts'
 import { DataServer } from '../../server/data-server.ts'
@@ -61,6 +62,7 @@ export interface NodeWorld {
   readonly traffic: Traffic
   readonly complaints: Complaints
   readonly openEngine: (options: EngineOptions) => Engine
+  readonly openReplica: (options: ReplicaOptions) => Replica
   /** Removes the engine's folder. */
   readonly dropEngine: (path: string) => Promise<void>
   readonly log: Logger
@@ -305,7 +307,7 @@ export class StorageNode implements DataService, AdminService {
 
   private makeReplica(engine: Engine, replicaCount: number): Replica {
     const { config, world, budget, volume } = this
-    return new Replica({
+    return world.openReplica({
       volume,
       bootNonce: this.bootNonce,
       replicaCount,
