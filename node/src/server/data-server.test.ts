@@ -128,8 +128,9 @@ test('before its hello a client can announce no large frame', async (context) =>
 })
 
 test('a client that takes nothing of its answers is cut off; one that takes some is not', async (context) => {
-  const port = await startServer(context)
+  // Before the server: what its clock begins is ended there, too.
   context.mock.timers.enable({ apis: ['setInterval'] })
+  const port = await startServer(context)
   const [stuck, slow] = await Promise.all([greeted(context, port), greeted(context, port)])
   const closed = once(stuck, 'close')
   for (const socket of [stuck, slow]) {
