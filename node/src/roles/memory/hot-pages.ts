@@ -78,11 +78,11 @@ export class NotNow extends Error {}
 /** Fetches pieces of peers' rings over HTTP, each within a while (`MemoryWorld.fetchHotPages`). */
 export function fetchHotPagesBy(clock: Clock): MemoryWorld['fetchHotPages'] {
   return async (http, query, signal) => {
-    const timeout = abortAfter(clock, FETCH_TIMEOUT_MS)
+    const bounded = abortAfter(clock, FETCH_TIMEOUT_MS, signal)
     try {
-      return await fetchPiece(http, query, AbortSignal.any([signal, timeout.signal]))
+      return await fetchPiece(http, query, bounded.signal)
     } finally {
-      timeout.cancel()
+      bounded.cancel()
     }
   }
 }

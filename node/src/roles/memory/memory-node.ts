@@ -287,13 +287,12 @@ export class MemoryNode {
   async watchTopology(epoch: number, waitMs: number, aborted: AbortSignal): Promise<Topology | undefined> {
     if ((this.current?.epoch ?? 0) > epoch) return this.current
     if (this.client === undefined || this.watchers >= MAX_WATCHERS) return undefined
-    const timeout = abortAfter(this.world.clock, waitMs)
-    const signal = AbortSignal.any([timeout.signal, this.stopped.signal, aborted])
+    const { signal, cancel } = abortAfter(this.world.clock, waitMs, this.stopped.signal, aborted)
     this.watchers++
     try {
       for await (const topology of this.client.watchTopology({ signal })) if (topology.epoch > epoch) return topology
     } finally {
-      timeout.cancel()
+      cancel()
       this.watchers--
     }
     return undefined

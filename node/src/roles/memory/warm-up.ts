@@ -75,8 +75,7 @@ export class WarmUp {
     this.stage = 'prefetching'
     this.warmUpMs = warmUpMs
     const beganMs = clock.nowMs()
-    const timeout = abortAfter(clock, PREFETCH_MS)
-    const bounded = AbortSignal.any([signal, timeout.signal])
+    const { signal: bounded, cancel } = abortAfter(clock, PREFETCH_MS, signal)
     let asked = peers.map((http) => ({ http, failures: 0 }))
     for (let ring = 0; ring < RINGS && asked.length > 0 && !bounded.aborted; ) {
       const peer = asked[ring % asked.length] as { http: string; failures: number }
@@ -94,7 +93,7 @@ export class WarmUp {
         asked = asked.filter((one) => one !== peer)
       }
     }
-    timeout.cancel()
+    cancel()
     if (signal.aborted) return
     this.stage = 'ramping'
     this.fullAtMs = clock.nowMs() + warmUpMs
