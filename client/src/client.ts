@@ -253,8 +253,9 @@ export class Client {
   }
 
   /**
-   * One chunk of a scan: at most `limit` records, 10,000 or about 256 KiB, whatever comes first. A snapshot, linearizable.
-   * Pass the `continuation` with otherwise the same options to go on; that is a new read.
+   * One chunk of a scan: at most `limit` records, 10,000 or about 256 KiB, whatever comes first. A snapshot, linearizable. Where
+   * thousands of records were deleted it ends among them, and may have no records although there is a `continuation`. Pass that with
+   * otherwise the same options to go on; that is a new read.
    */
   async scanPage(series: string, options: ScanPageOptions = NO_OPTIONS): Promise<ScanPage> {
     const range = scanRange(options)

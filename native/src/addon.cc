@@ -39,6 +39,11 @@ std::string optionalText(napi_env env, napi_value options, const char* name) {
   return isUndefined(env, value) ? std::string() : js::toText(env, value, name);
 }
 
+static uint64_t optionalIndex(napi_env env, napi_value options, const char* name, uint64_t otherwise) {
+  const napi_value value = property(env, options, name);
+  return isUndefined(env, value) ? otherwise : js::toIndex(env, value, name);
+}
+
 std::optional<HashKey> optionalHashKey(napi_env env, napi_value options) {
   const napi_value value = property(env, options, "hashKey");
   if (isUndefined(env, value)) return std::nullopt;
@@ -75,6 +80,8 @@ EngineConfig configOf(napi_env env, napi_value options) {
   config.hashKey = optionalHashKey(env, options);
   const napi_value verify = property(env, options, "verifyOldRecords");
   if (!isUndefined(env, verify)) must(napi_get_value_bool(env, verify, &config.verifyOldRecords));
+  config.readSteps = optionalIndex(env, options, "readSteps", config.readSteps);
+  config.taskSteps = optionalIndex(env, options, "taskSteps", config.taskSteps);
   if (config.sliceDurationMs < 2 || config.sliceDurationMs > kSliceMask) {
     throw EngineError(ErrorKind::range, "ERR_OUT_OF_RANGE", "sliceDurationMs must be within 2 to 2^48 - 1");
   }

@@ -45,6 +45,14 @@ napi_value checkEntryOf(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value beginTurn(napi_env env, napi_callback_info info) {
+  return js::guarded(env, [&] {
+    const Arguments<1> arguments(env, info);
+    engineOf(env, arguments).beginTurn();
+    return js::undefined(env);
+  });
+}
+
 using ReadMethod = void (Engine::*)(uint16_t, std::string_view, Sink&);
 using TaskMethod = std::unique_ptr<Task> (Engine::*)(uint16_t, std::string_view);
 
@@ -126,6 +134,7 @@ void addReads(napi_env env, napi_value exports) {
       {"apply", apply},
       {"refusal", refusal},
       {"checkEntry", checkEntryOf},
+      {"beginTurn", beginTurn},
       {"peek", read<&Engine::peek>},
       {"get", read<&Engine::get>},
       {"scan", read<&Engine::scan>},

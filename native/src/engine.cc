@@ -17,7 +17,8 @@ Engine::Engine(const EngineConfig& config, std::shared_ptr<SortedStore> store)
       blocks_(static_cast<BlockState**>(calloc(65536, sizeof(BlockState*))), free),
       versions_(config.versionCachePath, config.versionCacheBytes, config.incarnation, config.hashKey ? *config.hashKey : randomHashKey()),
       requests_(versions_.key()),
-      active_(std::make_shared<C0>()) {
+      active_(std::make_shared<C0>()),
+      turnSteps_(config.readSteps * kTurnReads) {
   if (blocks_ == nullptr) throw std::bad_alloc();
   load();
 }

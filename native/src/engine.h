@@ -12,6 +12,7 @@
 #include "c0.h"
 #include "recent_headers.h"
 #include "request_table.h"
+#include "steps.h"
 #include "store.h"
 #include "version_cache.h"
 
@@ -33,6 +34,9 @@ struct EngineConfig {
   std::optional<HashKey> hashKey;
   // Tests and the simulator: compare what entries ship of old records with what is stored.
   bool verifyOldRecords = false;
+  // What a read may step over, on the engine's thread and on another; tests and the simulator make it small.
+  uint64_t readSteps = kReadSteps;
+  uint64_t taskSteps = kTaskSteps;
 };
 
 struct BlockState {
@@ -63,6 +67,8 @@ struct ReadView {
   const Series* frozen = nullptr;
   const StoreSnapshot* snapshot = nullptr;
   ReadTier tier = ReadTier::disk;
+  // Not null where the read walks.
+  Steps* steps = nullptr;
   uint64_t appliedIndex = 0;
   HashKey digestKey;
   // A scan may not pass this id: the copy of the active component ends there.
@@ -105,7 +111,11 @@ class Engine {
   int64_t apply(const uint8_t* batch, size_t length, uint8_t* answers, size_t answersCapacity);
   const std::string& refusal() const { return refusal_; }
 
-  // The four reads write their answer to `out`; they throw NeedsIo when the tier forbids what they need.
+  // Reads of a turn share a bound on what they step over, which begins anew here.
+  void beginTurn() { turnSteps_ = Steps(config_.readSteps * kTurnReads); }
+
+  // The four reads write their answer to `out`; they throw NeedsIo when the tier forbids what they need, or when they have to step over
+  // too much.
   void peek(uint16_t block, std::string_view request, Sink& out);
   void get(uint16_t block, std::string_view request, Sink& out);
   void scan(uint16_t block, std::string_view request, Sink& out);
@@ -161,6 +171,7 @@ class Engine {
   friend class InstallEndTask;
   friend class PageVersionsTask;
   friend class ValidateTask;
+  friend class ReadSteps;
   friend struct OwnedView;
 
   BlockState& blockState(uint16_t block);
@@ -183,7 +194,7 @@ class Engine {
   Page& pageForApply(const SeriesRef& series, Series& into, uint64_t slice);
   void verifyOld(const SeriesRef& series, uint64_t id, bool exists, uint32_t size, uint64_t hash);
 
-  void validateItem(const SeriesRef& series, const uint8_t* held, uint32_t pages, bool sameGeneration, uint64_t applied, Sink& out);
+  void validateItem(const SeriesRef& series, const uint8_t* held, uint32_t pages, bool sameGeneration, uint64_t applied, Steps& steps, Sink& out);
 
   // A cut of the store that no ingest under way can change (RocksDB counts a table in before it can be seen, so a
   // snapshot taken in between would see it come): while one runs, the snapshot taken before it began.
@@ -202,7 +213,8 @@ class Engine {
   uint64_t sinceFirst(uint64_t ms) const { return firstMs_ && ms > *firstMs_ ? ms - *firstMs_ : 0; }
   SeriesRef seriesOf(std::string_view name, uint16_t block) const { return {name, block, versions_.key()}; }
   const Series* frozenSeries(const SeriesRef& series) const;
-  ReadView liveView(const SeriesRef& series) const;
+  ReadView liveView(const SeriesRef& series, Steps* steps = nullptr) const;
+  uint64_t allowedSteps(uint64_t most) const { return std::max(std::min(most, turnSteps_.left()), std::min(most, kLeastSteps)); }
 
   EngineConfig config_;
   std::shared_ptr<SortedStore> store_;
@@ -226,6 +238,7 @@ class Engine {
   std::shared_ptr<const StoreSnapshot> beforeIngest_;
   std::unordered_map<uint32_t, std::shared_ptr<Install>> installs_;
   uint32_t lastInstall_ = 0;
+  Steps turnSteps_;
   std::string key_;
   std::string row_;
 

@@ -159,16 +159,21 @@ class FlushTask final : public Task {
       state.answerRows.insert(state.answerRows.end(), answerRows_[i].begin(), answerRows_[i].end());
     }
     engine_.frozen_.reset();
-    leftovers = std::make_shared<Leftovers>(Leftovers{std::move(frozen_), std::move(engine_.recent_[1])});
+    leftovers = std::make_shared<Leftovers>(store_, std::move(frozen_), std::move(engine_.recent_[1]));
     engine_.recent_[1] = std::move(engine_.recent_[0]);
     engine_.recent_[0] = std::move(recent_);
     engine_.flushes_++;
   }
 
  private:
+  // The snapshot of the state before has gone by the time that these go, on another thread.
   struct Leftovers {
-    std::shared_ptr<const C0> component;
-    std::shared_ptr<const RecentHeaders> headers;
+    Leftovers(std::shared_ptr<SortedStore> flushed, std::shared_ptr<const C0> component, std::shared_ptr<const RecentHeaders> headers)
+        : store(std::move(flushed)), component(std::move(component)), headers(std::move(headers)) {}
+    ~Leftovers() { store->compactRemovals(); }
+    const std::shared_ptr<SortedStore> store;
+    const std::shared_ptr<const C0> component;
+    const std::shared_ptr<const RecentHeaders> headers;
   };
 
   Engine& engine_;

@@ -63,13 +63,13 @@ class MemoryStore final : public DeferringStore {
     return true;
   }
 
-  std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier) override {
+  std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier, uint64_t) override {
     return std::make_unique<MemoryIterator>(rowsOf(family, snapshot));
   }
 
   StoreIterator& ownIterator(Family family) override {
     std::unique_ptr<StoreIterator>& own = own_[static_cast<int>(family)];
-    own = iterate(family, nullptr, ReadTier::cached);
+    own = iterate(family, nullptr, ReadTier::cached, 0);
     return *own;
   }
   void dropIterators() override {
@@ -97,6 +97,7 @@ class MemoryStore final : public DeferringStore {
     work();
   }
 
+  void compactRemovals() override {}
   Pressure pressure() override { return {}; }
   void tidy() override {}
   void figures(const std::function<void(const std::string&, double)>& add) override {

@@ -23,6 +23,9 @@ MemoryTier::Served MemoryTier::validated(const SeriesRef& series, uint64_t slice
   if (ask == asks + count) return Served::again;
   if (ask->held == kLarge) return Served::notCached;
   if (ask->held == kGone || !cache_.find(pageKeyOf(series, slice), nowSeconds, held) || held.version != ask->held) return Served::again;
+  // Another validation was told meanwhile that it is large: which pages are depends on what has to be stepped over to read them, and not
+  // on their version alone.
+  if (held.kind == HeldKind::large) return Served::notCached;
   return Served::done;
 }
 

@@ -23,6 +23,9 @@ export interface NativeOptions {
   readonly hashKey?: Uint8Array | undefined
   /** Compare what entries ship of old records with what is stored, and throw on a difference. */
   readonly verifyOldRecords?: boolean | undefined
+  /** What a read may step over, on this thread and on another (steps.h has the defaults). */
+  readonly readSteps?: number | undefined
+  readonly taskSteps?: number | undefined
 }
 
 export interface NativeTierOptions {
@@ -103,6 +106,7 @@ export interface Native {
   refusal(engine: number): string
   /** What is wrong with entry `index` of a block; undefined: nothing. */
   checkEntry(block: number, index: number, entry: Uint8Array): string | undefined
+  beginTurn(engine: number): void
   peek: Read
   get: Read
   scan: Read

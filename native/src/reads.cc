@@ -54,8 +54,9 @@ const Series* Engine::frozenSeries(const SeriesRef& series) const {
   return frozen_->find(series);
 }
 
-ReadView Engine::liveView(const SeriesRef& series) const {
+ReadView Engine::liveView(const SeriesRef& series, Steps* steps) const {
   ReadView view;
+  view.steps = steps;
   view.active = active_->find(series);
   view.frozen = frozenSeries(series);
   view.tier = ReadTier::cached;
@@ -66,9 +67,10 @@ ReadView Engine::liveView(const SeriesRef& series) const {
 }
 
 OwnedView::OwnedView(const Engine& engine, const ReadView& live)
-    : view(live), store(engine.store_), snapshot_(engine.stableSnapshot()), frozen_(engine.frozen_) {
+    : steps(engine.config_.taskSteps), view(live), store(engine.store_), snapshot_(engine.stableSnapshot()), frozen_(engine.frozen_) {
   view.snapshot = snapshot_.get();
   view.tier = ReadTier::disk;
+  view.steps = &steps;
   view.active = nullptr;
 }
 
@@ -307,11 +309,14 @@ void Engine::pageVersions(uint16_t block, std::string_view request, Sink& out) {
   refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
   const ReadView view = liveView(series);
+  ReadSteps steps(*this, config_.readSteps);
   out.u48(view.appliedIndex);
   for (uint32_t i = 0; i < parsed.count; i++) {
     const uint64_t slice = loadU48(parsed.items + i * 6);
     uint64_t version = 0;
     if (!versions_.find(series, slice, version) || version > view.appliedIndex) {
+      if (steps.spent()) throw NeedsIo();
+      steps.take(1);
       PageHeader header;
       version = readPageHeader(*store_, view, series, slice, key_, row_, header) ? header.version : 0;
       versions_.put(series, slice, version);

@@ -6,6 +6,19 @@
 
 namespace thermocline {
 
+// What a read on the engine's thread may step over; what it has stepped over counts for the turn.
+class ReadSteps final : public Steps {
+ public:
+  ReadSteps(Engine& engine, uint64_t most) : Steps(engine.allowedSteps(most)), engine_(engine), allowed_(left()) {}
+  ~ReadSteps() { engine_.turnSteps_.take(allowed_ - left()); }
+  ReadSteps(const ReadSteps&) = delete;
+  ReadSteps& operator=(const ReadSteps&) = delete;
+
+ private:
+  Engine& engine_;
+  const uint64_t allowed_;
+};
+
 struct OwnedView {
   OwnedView(const Engine& engine, const ReadView& live);
 
@@ -15,6 +28,7 @@ struct OwnedView {
 
   size_t copiedBytes() const { return copy_ == nullptr ? 0 : copy_->bytes(); }
 
+  Steps steps;
   ReadView view;
   const std::shared_ptr<SortedStore> store;
 
@@ -25,10 +39,10 @@ struct OwnedView {
   BlockLog* log_ = nullptr;
 };
 
-// Every record of a page, oldest first.
-void eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
+// Every record of a page, oldest first. Returns false if the view's steps were spent before the end.
+bool eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
                 const std::function<void(uint64_t id, uint64_t version, std::string_view value)>& visit);
-// Every slice that the series has a page in, newest first, until `visit` returns false.
-void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t slice)>& visit);
+// Every slice that the series has a page in, newest first, until `visit` returns false. Returns as `eachRecord`.
+bool eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t slice)>& visit);
 
 }  // namespace thermocline

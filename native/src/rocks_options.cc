@@ -3,6 +3,9 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/rate_limiter.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+
+#include "removal_runs.h"
 
 namespace thermocline {
 namespace {
@@ -101,12 +104,18 @@ rocksdb::ColumnFamilyOptions familyOptions(Family family, const std::shared_ptr<
       break;
   }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  // A table that compaction leaves above the bottom is compacted on where removals are dense in it. Rows of `meta` are not walked over.
+  if (family != Family::meta) {
+    options.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(kRemovalWindow, kDenseRemovals));
+  }
   return options;
 }
 
 rocksdb::Options tableOptions(Family, const rocksdb::DBOptions& database, const rocksdb::ColumnFamilyOptions& family_options) {
   rocksdb::Options options(database, family_options);
   options.bottommost_compression = rocksdb::kDisableCompressionOption;
+  // What these collect of a table is lost when it is ingested: the ingest looks at its removals itself.
+  options.table_properties_collector_factories.clear();
   return options;
 }
 

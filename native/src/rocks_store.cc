@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/experimental.h>
+#include <rocksdb/perf_context.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
@@ -14,9 +16,12 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
+#include "removal_runs.h"
 #include "rocks_options.h"
 #include "rocks_tidy.h"
+#include "steps.h"
 
 namespace thermocline {
 namespace {
@@ -53,8 +58,9 @@ class RocksSnapshot final : public StoreSnapshot {
   const rocksdb::Snapshot* const snapshot;
 };
 
-rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier) {
+rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier, uint64_t mostSkipped = 0) {
   rocksdb::ReadOptions options;
+  options.max_skippable_internal_keys = mostSkipped;
   if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->snapshot;
   if (tier == ReadTier::cached) options.read_tier = rocksdb::kBlockCacheTier;
   if (tier == ReadTier::bulk) {
@@ -64,40 +70,57 @@ rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier) {
   return options;
 }
 
+// Rows that iterators of this thread have gone past without returning them, ever.
+uint64_t skippedByThread() {
+  const rocksdb::PerfContext& context = *rocksdb::get_perf_context();
+  return context.internal_key_skipped_count + context.internal_delete_skipped_count + context.internal_recent_skipped_count;
+}
+
 class RocksIterator final : public StoreIterator {
  public:
-  explicit RocksIterator(rocksdb::Iterator* it) : it_(it) {}
+  RocksIterator(rocksdb::Iterator* it, ReadTier tier) : it_(it), tier_(tier) {}
   // Moves to the newest state; cheap while no table came or went.
   void refresh() { check(it_->Refresh(), "refreshing an iterator"); }
   void seek(std::string_view key) override {
-    it_->Seek(sliceOf(key));
-    settle();
+    move([&] { it_->Seek(sliceOf(key)); });
   }
   void seekForPrev(std::string_view key) override {
-    it_->SeekForPrev(sliceOf(key));
-    settle();
+    move([&] { it_->SeekForPrev(sliceOf(key)); });
   }
   void next() override {
-    it_->Next();
-    settle();
+    move([&] { it_->Next(); });
   }
   void prev() override {
-    it_->Prev();
-    settle();
+    move([&] { it_->Prev(); });
   }
   bool valid() const override { return it_->Valid(); }
+  bool stopped() const override { return stopped_; }
+  std::string_view stoppedAt() const override { return stoppedAt_; }
+  uint64_t skipped() const override { return skipped_; }
   std::string_view key() const override { return viewOf(it_->key()); }
   std::string_view value() const override { return viewOf(it_->value()); }
 
  private:
-  void settle() const {
+  template <typename Call>
+  void move(Call call) {
+    const uint64_t before = skippedByThread();
+    call();
+    skipped_ = skippedByThread() - before;
+    stopped_ = false;
     if (it_->Valid()) return;
     const Status status = it_->status();
     if (status.ok()) return;
-    if (status.IsIncomplete()) throw NeedsIo();
-    throwStatus(status, "reading the engine's store");
+    if (!status.IsIncomplete()) throwStatus(status, "reading the engine's store");
+    // The disk is needed, or too many rows are in the way; either is for another thread.
+    if (tier_ == ReadTier::cached) throw NeedsIo();
+    check(it_->GetProperty("rocksdb.iterator.internal-key", &stoppedAt_), "asking an iterator where it stopped");
+    stopped_ = true;
   }
   const std::unique_ptr<rocksdb::Iterator> it_;
+  const ReadTier tier_;
+  uint64_t skipped_ = 0;
+  bool stopped_ = false;
+  std::string stoppedAt_;
 };
 
 // Makes the folder if there is none; its name is durable before anything in it is.
@@ -155,14 +178,15 @@ class RocksStore final : public SortedStore {
     throwStatus(status, "reading the engine's store");
   }
 
-  std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier) override {
-    return std::make_unique<RocksIterator>(db_->NewIterator(readOptions(snapshot, tier), handles_[static_cast<int>(family)]));
+  std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier, uint64_t mostSkipped) override {
+    return std::make_unique<RocksIterator>(db_->NewIterator(readOptions(snapshot, tier, mostSkipped), handles_[static_cast<int>(family)]), tier);
   }
 
   StoreIterator& ownIterator(Family family) override {
     const int at = static_cast<int>(family);
     if (own_[at] == nullptr) {
-      own_[at] = std::make_unique<RocksIterator>(db_->NewIterator(readOptions(nullptr, ReadTier::cached), handles_[at]));
+      const rocksdb::ReadOptions options = readOptions(nullptr, ReadTier::cached, kReadSteps);
+      own_[at] = std::make_unique<RocksIterator>(db_->NewIterator(options, handles_[at]), ReadTier::cached);
     } else {
       own_[at]->refresh();
     }
@@ -176,6 +200,22 @@ class RocksStore final : public SortedStore {
   std::unique_ptr<Ingest> ingest() override;
   bool immediate() const override { return false; }
 
+  // RocksDB marks what compaction has written, by the removals that it collects; of an ingested table it forgets them.
+  void compactRemovals() override {
+    std::array<std::vector<KeyRange>, kFamilyCount> noted;
+    {
+      const std::lock_guard<std::mutex> lock(removalsMutex_);
+      noted.swap(removals_);
+    }
+    for (int family = 0; family < kFamilyCount; family++) {
+      for (const KeyRange& range : noted[family]) {
+        const Slice first = sliceOf(range.first);
+        const Slice last = sliceOf(range.last);
+        // Where it cannot be, reads take the longer way.
+        rocksdb::experimental::SuggestCompactRange(db_.get(), handles_[family], &first, &last).PermitUncheckedError();
+      }
+    }
+  }
   Pressure pressure() override;
   void tidy() override;
   void figures(const std::function<void(const std::string&, double)>& add) override {
@@ -201,6 +241,12 @@ class RocksStore final : public SortedStore {
   }
 
   std::map<std::string, std::string> options() override;
+
+  void noteRemovals(Family family, const std::vector<KeyRange>& runs) {
+    const std::lock_guard<std::mutex> lock(removalsMutex_);
+    std::vector<KeyRange>& noted = removals_[static_cast<int>(family)];
+    noted.insert(noted.end(), runs.begin(), runs.end());
+  }
 
   const std::shared_ptr<rocksdb::DB>& db() const { return db_; }
   rocksdb::ColumnFamilyHandle* handle(int family) const { return handles_[family]; }
@@ -253,6 +299,9 @@ class RocksStore final : public SortedStore {
   // After the database, so that they go before it.
   std::array<std::unique_ptr<RocksIterator>, kFamilyCount> own_;
   std::atomic<uint64_t> tables_{0};
+  std::mutex removalsMutex_;
+  // Stretches of removals that are to be compacted.
+  std::array<std::vector<KeyRange>, kFamilyCount> removals_;
 };
 
 class RocksIngest final : public Ingest {
@@ -266,19 +315,19 @@ class RocksIngest final : public Ingest {
   }
 
   void put(Family family, std::string_view key, std::string_view value) override {
-    check(writerOf(rows_, family).Put(sliceOf(key), sliceOf(value)), "writing a table");
+    Table& table = tableOf(rows_, family);
+    check(table.writer->Put(sliceOf(key), sliceOf(value)), "writing a table");
+    table.removals.note(key, false);
   }
-  void remove(Family family, std::string_view key) override {
-    check(writerOf(rows_, family).Delete(sliceOf(key)), "writing a table");
-  }
+  void remove(Family family, std::string_view key) override { removeIn(rows_, family, key); }
   // Row by row, for range tombstones must not get into the store: above them, iterators of RocksDB 7.8 in the cached tier
   // may end with status ok before a table that is not in memory, instead of saying that it has to be read
   // (docs/decisions/0021-no-range-tombstones.md).
   void removeRange(Family family, std::string_view from, std::string_view to) override {
     std::unique_ptr<StoreIterator>& old = old_[static_cast<int>(family)];
-    if (old == nullptr) old = store_.iterate(family, nullptr, ReadTier::bulk);
+    if (old == nullptr) old = store_.iterate(family, nullptr, ReadTier::bulk, 0);
     for (old->seek(from); old->valid() && old->key() < to; old->next()) {
-      check(writerOf(removals_, family).Delete(sliceOf(old->key())), "writing a table");
+      removeIn(removals_, family, old->key());
     }
   }
   void endTable(Family family, uint64_t leastBytes) override {
@@ -309,7 +358,9 @@ class RocksIngest final : public Ingest {
       arg.options.write_global_seqno = false;
       args.push_back(std::move(arg));
     }
-    if (!args.empty()) check(store_.db()->IngestExternalFiles(args), "adding tables to the engine's store");
+    if (args.empty()) return;
+    check(store_.db()->IngestExternalFiles(args), "adding tables to the engine's store");
+    noteRemovals();
   }
 
  private:
@@ -317,6 +368,7 @@ class RocksIngest final : public Ingest {
     std::string path;
     // Null once the table is written.
     std::unique_ptr<rocksdb::SstFileWriter> writer;
+    RemovalRuns removals;
   };
 
   using Tables = std::array<std::vector<Table>, kFamilyCount>;
@@ -336,14 +388,28 @@ class RocksIngest final : public Ingest {
     table.writer.reset();
   }
 
-  rocksdb::SstFileWriter& writerOf(Tables& tables, Family family) {
+  void noteRemovals() {
+    for (Tables* tables : {&removals_, &rows_}) {
+      for (const Family family : {Family::pages, Family::records}) {
+        for (Table& table : (*tables)[static_cast<int>(family)]) store_.noteRemovals(family, table.removals.runs());
+      }
+    }
+  }
+
+  void removeIn(Tables& tables, Family family, std::string_view key) {
+    Table& table = tableOf(tables, family);
+    check(table.writer->Delete(sliceOf(key)), "writing a table");
+    table.removals.note(key, true);
+  }
+
+  Table& tableOf(Tables& tables, Family family) {
     const int at = static_cast<int>(family);
     std::vector<Table>& ofFamily = tables[at];
     if (ofFamily.empty() || ofFamily.back().writer == nullptr) {
-      ofFamily.push_back({store_.newTablePath(at), std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), store_.tableOptionsOf(at))});
+      ofFamily.push_back({store_.newTablePath(at), std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), store_.tableOptionsOf(at)), {}});
       check(ofFamily.back().writer->Open(ofFamily.back().path), "opening the table " + ofFamily.back().path);
     }
-    return *ofFamily.back().writer;
+    return ofFamily.back();
   }
 
   RocksStore& store_;

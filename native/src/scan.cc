@@ -6,13 +6,18 @@
 // are opened; and the header says how many records the store holds of a page, so that the walk stops at the last one
 // instead of stepping into a neighbouring block of the table. (The count is not trusted for pages in the frozen
 // component: their rows may just be arriving in the store.)
+//
+// A walk is bounded by what it steps over (steps.h). Where its steps are spent it stops, and `stoppedAt` is an id that nothing before
+// it, in the walk's direction, was missed of: a scan can go on from there. However few steps there are, it goes past one page or record.
 #include "reads.h"
 
 namespace thermocline {
 namespace {
 
-// Removals and pages a task copies at most; the scan then ends there with `more`.
-constexpr uint64_t kMostCopiedExtras = 4096;
+// Of a page's key, behind the name.
+constexpr size_t kSliceBytes = 6;
+
+enum class Walked { found, end, stopped };
 
 uint64_t firstIdOf(uint64_t slice, uint64_t durationMs) { return (slice * durationMs) << 16; }
 uint64_t lastIdOf(uint64_t slice, uint64_t durationMs) {
@@ -27,9 +32,20 @@ uint64_t recordLimit(const ScanRequest& request) {
 // The engine thread's iterator for live reads, one of its own for any other.
 StoreIterator& iteratorFor(SortedStore& store, const ReadView& view, Family family, std::unique_ptr<StoreIterator>& owned) {
   if (view.snapshot == nullptr && view.tier == ReadTier::cached) return store.ownIterator(family);
-  owned = store.iterate(family, view.snapshot, view.tier);
+  owned = store.iterate(family, view.snapshot, view.tier, std::max(view.steps->left(), kReadSteps));
   return *owned;
 }
+
+// Around a call of an iterator: what it skips beyond what lies beside any row is stepped over, even if it throws then.
+class Skipping {
+ public:
+  Skipping(const ReadView& view, const StoreIterator& rows) : view_(view), rows_(rows) {}
+  ~Skipping() { view_.steps->take(rows_.skipped() - std::min(rows_.skipped(), kFreeSkips)); }
+
+ private:
+  const ReadView& view_;
+  const StoreIterator& rows_;
+};
 
 // Walks the pages of one series in a component, in either direction.
 class PageCursor {
@@ -61,12 +77,13 @@ class PageCursor {
 class PageWalk {
  public:
   PageWalk(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t fromSlice, uint64_t toSlice, bool reverse)
-      : active_(view.active, fromSlice, toSlice, reverse), frozen_(view.frozen, fromSlice, toSlice, reverse), reverse_(reverse),
+      : view_(view), active_(view.active, fromSlice, toSlice, reverse), frozen_(view.frozen, fromSlice, toSlice, reverse), reverse_(reverse),
         lastSlice_(reverse ? fromSlice : toSlice) {
     pagePrefix(prefix_, series.block, series.name);
     std::string key;
     pageKey(key, series.block, series.name, reverse ? toSlice : fromSlice);
     rows_ = &iteratorFor(store, view, Family::pages, owned_);
+    const Skipping skipping(view, *rows_);
     if (reverse) {
       rows_->seek(key);
     } else {
@@ -74,12 +91,13 @@ class PageWalk {
     }
   }
 
-  // Moves to the next page that exists.
-  bool next() {
+  // Moves to the next page that exists; stopped, `slice` is the first that may have one.
+  Walked next() {
     for (;;) {
       stepPast();
-      const bool row = rowValid();
-      const uint64_t rowSlice = row ? sliceOfPageKey(rows_->key()) : 0;
+      const bool stopped = rows_->stopped() && inRange(rows_->stoppedAt());
+      const bool row = stopped || (rows_->valid() && inRange(rows_->key()));
+      const uint64_t rowSlice = row ? sliceOfPageKey(stopped ? rows_->stoppedAt() : rows_->key()) : 0;
       bool found = row;
       slice = rowSlice;
       for (const Page* page : {active_.page(), frozen_.page()}) {
@@ -88,7 +106,9 @@ class PageWalk {
           found = true;
         }
       }
-      if (!found) return false;
+      if (!found) return Walked::end;
+      if ((started_ && view_.steps->spent()) || (stopped && slice == rowSlice)) return Walked::stopped;
+      view_.steps->take(1);
       active = active_.page() != nullptr && active_.page()->slice == slice ? active_.page() : nullptr;
       frozen = frozen_.page() != nullptr && frozen_.page()->slice == slice ? frozen_.page() : nullptr;
       inStore = row && rowSlice == slice;
@@ -96,7 +116,7 @@ class PageWalk {
       const Page* newest = active != nullptr ? active : frozen;
       if (newest != nullptr && !newest->exists) continue;
       storedRecords = inStore ? decodePage(rows_->value()).count : 0;
-      return true;
+      return Walked::found;
     }
   }
 
@@ -107,9 +127,9 @@ class PageWalk {
   uint32_t storedRecords = 0;
 
  private:
-  bool rowValid() const {
-    if (!rows_->valid() || !startsWith(rows_->key(), prefix_)) return false;
-    const uint64_t at = sliceOfPageKey(rows_->key());
+  bool inRange(std::string_view key) const {
+    if (key.size() != prefix_.size() + kSliceBytes || !startsWith(key, prefix_)) return false;
+    const uint64_t at = sliceOfPageKey(key);
     return reverse_ ? at >= lastSlice_ : at <= lastSlice_;
   }
   void stepPast() {
@@ -117,6 +137,7 @@ class PageWalk {
     if (active != nullptr) active_.step();
     if (frozen != nullptr) frozen_.step();
     if (!inStore) return;
+    const Skipping skipping(view_, *rows_);
     if (reverse_) {
       rows_->next();
     } else {
@@ -124,6 +145,7 @@ class PageWalk {
     }
   }
 
+  const ReadView& view_;
   PageCursor active_;
   PageCursor frozen_;
   const bool reverse_;
@@ -154,6 +176,7 @@ class RecordWalk {
     recordPrefix(prefix_, page.slice, series_.block, series_.name);
     key_ = prefix_;
     appendU64(key_, request_.reverse ? request_.to : request_.from);
+    const Skipping skipping(view_, *rows_);
     if (request_.reverse) {
       rows_->seekForPrev(key_);
     } else {
@@ -161,30 +184,37 @@ class RecordWalk {
     }
   }
 
-  bool next() {
+  // Moves to the next record; stopped, `id` is the first that may be one.
+  Walked next() {
     for (;;) {
       stepPast();
-      const bool row = rowValid();
-      const uint64_t rowId = row ? loadU64BigEndian(rows_->key().data() + prefix_.size()) : 0;
+      const bool more = stored_ && storedLeft_ > 0;
+      const bool stopped = more && rows_->stopped() && inPage(rows_->stoppedAt());
+      const bool row = stopped || (more && rows_->valid() && inPage(rows_->key()));
+      const uint64_t rowId = row ? idOf(stopped ? rows_->stoppedAt() : rows_->key()) : 0;
       bool found = false;
       consider(row, rowId, found);
       consider(cursorValid(active_), active_.valid() ? active_.id() : 0, found);
       consider(cursorValid(frozen_), frozen_.valid() ? frozen_.id() : 0, found);
-      if (!found) return false;
+      if (!found) return Walked::end;
+      if ((emitted_ && view_.steps->spent()) || (stopped && rowId == id)) return Walked::stopped;
       emitted_ = true;
       fromStore_ = row && rowId == id;
       const bool inActive = cursorValid(active_) && active_.id() == id;
       const bool inFrozen = cursorValid(frozen_) && frozen_.id() == id;
       if (inActive || inFrozen) {
         const Blob& blob = inActive ? active_.blob() : frozen_.blob();
-        if (blob.removed()) continue;
+        if (blob.removed()) {
+          view_.steps->take(1);
+          continue;
+        }
         version = blob.version();
         value = blob.value();
       } else {
         value = recordValue(rows_->value());
         version = loadU48(rows_->value().data());
       }
-      return true;
+      return Walked::found;
     }
   }
 
@@ -195,10 +225,8 @@ class RecordWalk {
  private:
   bool inBounds(uint64_t at) const { return at >= request_.from && at <= request_.to; }
   bool cursorValid(const RecordCursor& cursor) const { return cursor.valid() && inBounds(cursor.id()); }
-  bool rowValid() const {
-    return stored_ && storedLeft_ > 0 && rows_->valid() && rows_->key().size() == prefix_.size() + 8 && startsWith(rows_->key(), prefix_) &&
-           inBounds(loadU64BigEndian(rows_->key().data() + prefix_.size()));
-  }
+  uint64_t idOf(std::string_view key) const { return loadU64BigEndian(key.data() + prefix_.size()); }
+  bool inPage(std::string_view key) const { return key.size() == prefix_.size() + 8 && startsWith(key, prefix_) && inBounds(idOf(key)); }
   void openCursor(RecordCursor& cursor, const Page* page) {
     if (request_.reverse) {
       cursor.seekForPrev(page, request_.to);
@@ -224,6 +252,7 @@ class RecordWalk {
     stepCursor(active_);
     stepCursor(frozen_);
     if (!fromStore_ || --storedLeft_ == 0) return;
+    const Skipping skipping(view_, *rows_);
     if (request_.reverse) {
       rows_->prev();
     } else {
@@ -253,16 +282,25 @@ class Walk {
  public:
   Walk(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t durationMs)
       : pages_(store, view, series, (request.from >> 16) / durationMs, (request.to >> 16) / durationMs, request.reverse),
-        record(store, view, series, request, durationMs) {}
+        record(store, view, series, request, durationMs), request_(request), durationMs_(durationMs) {}
 
-  bool next() {
+  Walked next() {
     for (;;) {
-      if (open_ && record.next()) return true;
-      open_ = pages_.next();
-      if (!open_) return false;
+      if (open_) {
+        const Walked walked = record.next();
+        if (walked == Walked::stopped) stoppedAt = record.id;
+        if (walked != Walked::end) return walked;
+      }
+      const Walked walked = pages_.next();
+      if (walked == Walked::stopped) stoppedAt = firstIn(pages_.slice);
+      open_ = walked == Walked::found;
+      if (!open_) return walked;
       record.open(pages_);
     }
   }
+
+  // Where it stopped.
+  uint64_t stoppedAt = 0;
 
  private:
   PageWalk pages_;
@@ -270,6 +308,15 @@ class Walk {
 
  public:
   RecordWalk record;
+
+ private:
+  // The slice's first id in the walk's direction; the range may begin within it.
+  uint64_t firstIn(uint64_t slice) const {
+    return request_.reverse ? std::min(lastIdOf(slice, durationMs_), request_.to) : std::max(firstIdOf(slice, durationMs_), request_.from);
+  }
+
+  const ScanRequest& request_;
+  const uint64_t durationMs_;
 };
 
 void answerScan(Walk& walk, const ReadView& view, const ScanRequest& request, Sink& out) {
@@ -289,21 +336,27 @@ void answerScan(Walk& walk, const ReadView& view, const ScanRequest& request, Si
   };
   const uint64_t limit = recordLimit(request);
   for (;;) {
-    bool found;
+    Walked walked;
     try {
-      found = walk.next();
+      walked = walk.next();
     } catch (const NeedsIo&) {
       // The records are there; only whether another one follows is not known without the disk.
       if (count < limit) throw;
       after(last);
       break;
     }
-    const uint64_t id = walk.record.id;
-    if (view.bounded && (!found || (request.reverse ? id < view.boundId : id > view.boundId))) {
+    const uint64_t id = walked == Walked::found ? walk.record.id : walk.stoppedAt;
+    if (view.bounded && (walked == Walked::end || (request.reverse ? id < view.boundId : id > view.boundId))) {
       after(view.boundId);
       break;
     }
-    if (!found) break;
+    if (walked == Walked::end) break;
+    if (walked == Walked::stopped) {
+      if (view.tier == ReadTier::cached && count < limit) throw NeedsIo();
+      more = true;
+      next = id;
+      break;
+    }
     const std::string_view value = walk.record.value;
     if (count == limit || (count > 0 && bytes + value.size() > kScanChunkBytes)) {
       more = true;
@@ -414,7 +467,7 @@ void runScan(SortedStore& store, const ReadView& view, const SeriesRef& series, 
   answerScan(walk, view, request, out);
 }
 
-void eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
+bool eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t sliceDurationMs,
                 const std::function<void(uint64_t, uint64_t, std::string_view)>& visit) {
   ScanRequest request;
   request.series = series.name;
@@ -422,13 +475,19 @@ void eachRecord(SortedStore& store, const ReadView& view, const SeriesRef& serie
   request.to = lastIdOf(slice, sliceDurationMs);
   request.reverse = false;
   Walk walk(store, view, series, request, sliceDurationMs);
-  while (walk.next()) visit(walk.record.id, walk.record.version, walk.record.value);
+  for (;;) {
+    const Walked walked = walk.next();
+    if (walked != Walked::found) return walked == Walked::end;
+    visit(walk.record.id, walk.record.version, walk.record.value);
+  }
 }
 
-void eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t)>& visit) {
+bool eachPage(SortedStore& store, const ReadView& view, const SeriesRef& series, const std::function<bool(uint64_t)>& visit) {
   PageWalk pages(store, view, series, 0, kSliceMask - 1, true);
-  while (pages.next()) {
-    if (!visit(pages.slice)) return;
+  for (;;) {
+    const Walked walked = pages.next();
+    if (walked != Walked::found) return walked == Walked::end;
+    if (!visit(pages.slice)) return true;
   }
 }
 
@@ -436,7 +495,8 @@ void Engine::scan(uint16_t block, std::string_view request, Sink& out) {
   const ScanRequest parsed = parseScan(request);
   refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
-  runScan(*store_, liveView(series), series, parsed, config_.sliceDurationMs, out);
+  ReadSteps steps(*this, config_.readSteps);
+  runScan(*store_, liveView(series, &steps), series, parsed, config_.sliceDurationMs, out);
 }
 
 std::unique_ptr<Task> Engine::scanTask(uint16_t block, std::string_view request) {

@@ -20,6 +20,8 @@ constexpr int kFamilyCount = 3;
 // `cached` reads answer from memory or throw NeedsIo; `bulk` reads leave the cache alone.
 enum class ReadTier { cached, disk, bulk };
 
+// An iterator that was given a bound on skipped rows may stop before it finds a row: it is not valid then but `stopped`, at the
+// key of a row that may be there. To go on from that key, inclusively, misses nothing.
 class StoreIterator {
  public:
   virtual ~StoreIterator() = default;
@@ -29,6 +31,10 @@ class StoreIterator {
   virtual void next() = 0;
   virtual void prev() = 0;
   virtual bool valid() const = 0;
+  virtual bool stopped() const { return false; }
+  virtual std::string_view stoppedAt() const { return {}; }
+  // Rows that the last call went past beside the one that it has found: removed ones, and older versions.
+  virtual uint64_t skipped() const { return 0; }
   virtual std::string_view key() const = 0;
   virtual std::string_view value() const = 0;
 };
@@ -67,9 +73,11 @@ class SortedStore {
   virtual ~SortedStore() = default;
   // False if absent. `snapshot` may be null: the newest state.
   virtual bool get(Family family, std::string_view key, const StoreSnapshot* snapshot, ReadTier tier, std::string& value) = 0;
-  virtual std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier) = 0;
+  // `mostSkipped` bounds what one call of it skips, 0 leaves it unbounded.
+  virtual std::unique_ptr<StoreIterator> iterate(Family family, const StoreSnapshot* snapshot, ReadTier tier, uint64_t mostSkipped = 0) = 0;
   // The engine thread's own iterator over the newest state, tier `cached`: making one costs more than seeking it. One
-  // per family, one use at a time; `dropIterators` lets go of the tables they pin.
+  // per family, one use at a time; `dropIterators` lets go of the tables they pin. A call that skips more than `kReadSteps` rows
+  // throws NeedsIo.
   virtual StoreIterator& ownIterator(Family family) = 0;
   virtual void dropIterators() = 0;
   virtual std::shared_ptr<const StoreSnapshot> snapshot() = 0;
@@ -79,6 +87,9 @@ class SortedStore {
   // True if the store has taken the work, to be done when it is told to; false if it is to be done now (see `DeferringStore`).
   virtual bool defers(std::function<void()>) { return false; }
   virtual Pressure pressure() = 0;
+  // Lets compaction begin where ingests have left stretches of removals, which reads have to step over until then. To be called once
+  // the state before the last ingest is no longer held: what a snapshot may see is not taken away. On any thread.
+  virtual void compactRemovals() = 0;
   // Merges runs of small tables that lie side by side in the bottom level, which compaction leaves alone, for they overlap nothing. On
   // any thread, beside everything else; takes as long as there is something to merge.
   virtual void tidy() = 0;

@@ -7,6 +7,9 @@
 //
 // A directory has no header: its version is any index since which no page of the series came or went. Apply notes each such
 // index in the version cache; where that has forgotten it, the applied index is one.
+//
+// Work is bounded by what is stepped over (steps.h): an item that would pass the bound on the engine's thread is answered as "later",
+// a page that passes it on another thread as large, for the storage tier's scans can end in between and a page cannot.
 #include "page_structure.h"
 #include "reads.h"
 
@@ -17,6 +20,8 @@ constexpr uint32_t kMostPages = 64;
 constexpr uint64_t kMostPageBytes = 64 * 1024;
 constexpr uint64_t kRecordHeadOnWire = 18;
 constexpr uint32_t kMostSlices = 4096;
+// One walk over a page costs so many times less for a record that the cache holds than a step may.
+constexpr uint32_t kHeldPerStep = 8;
 constexpr uint8_t kAnswered = 0;
 constexpr uint8_t kLater = 1;
 
@@ -58,13 +63,31 @@ uint64_t heldAt(const Item& item, uint32_t i) { return loadU48(item.held + i * 1
 
 bool isLarge(const PageHeader& header) { return header.bytes + header.count * kRecordHeadOnWire > kMostPageBytes; }
 
-void answerRecords(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t above, uint64_t durationMs,
+void answerLarge(uint64_t version, Sink& out) {
+  out.u8(static_cast<uint8_t>(Verdict::large));
+  out.u48(version);
+}
+
+// What has been put since `verdictAt` could not be finished: it gives way to the verdict that the page is large, or, on the engine's
+// thread, to another thread's answer.
+void answerStopped(const ReadView& view, size_t verdictAt, uint64_t version, Sink& out) {
+  if (view.tier == ReadTier::cached) throw NeedsIo();
+  out.truncate(verdictAt);
+  answerLarge(version, out);
+}
+
+// Returns false if the view's steps were spent before the end.
+bool answerRecords(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t slice, uint64_t above, uint64_t durationMs,
                    Sink& out) {
   const size_t countAt = out.length();
   out.u32(0);
   uint32_t count = 0;
-  eachRecord(store, view, series, slice, durationMs, [&](uint64_t id, uint64_t version, std::string_view value) {
-    if (version <= above) return;
+  uint32_t held = 0;
+  const bool whole = eachRecord(store, view, series, slice, durationMs, [&](uint64_t id, uint64_t version, std::string_view value) {
+    if (version <= above) {
+      if (view.tier == ReadTier::cached && ++held % kHeldPerStep == 0) view.steps->take(1);
+      return;
+    }
     out.id(id);
     out.u48(version);
     out.u32(static_cast<uint32_t>(value.size()));
@@ -74,6 +97,7 @@ void answerRecords(SortedStore& store, const ReadView& view, const SeriesRef& se
   uint8_t bytes[4];
   storeU32(bytes, count);
   out.patch(countAt, bytes, sizeof bytes);
+  return whole;
 }
 
 void answerDirectory(SortedStore& store, const ReadView& view, const SeriesRef& series, uint64_t version, Sink& out) {
@@ -83,16 +107,15 @@ void answerDirectory(SortedStore& store, const ReadView& view, const SeriesRef& 
   const size_t countAt = out.length();
   out.u32(0);
   uint32_t count = 0;
-  eachPage(store, view, series, [&](uint64_t slice) {
+  const bool whole = eachPage(store, view, series, [&](uint64_t slice) {
     if (++count > kMostSlices) return false;
     out.u48(slice);
     return true;
   });
+  if (!whole) return answerStopped(view, verdictAt, version, out);
   if (count > kMostSlices) {
     out.truncate(verdictAt);
-    out.u8(static_cast<uint8_t>(Verdict::large));
-    out.u48(version);
-    return;
+    return answerLarge(version, out);
   }
   uint8_t bytes[4];
   storeU32(bytes, count);
@@ -106,15 +129,12 @@ void answerPage(SortedStore& store, const ReadView& view, const SeriesRef& serie
     out.u8(static_cast<uint8_t>(Verdict::absent));
     return;
   }
-  if (isLarge(header)) {
-    out.u8(static_cast<uint8_t>(Verdict::large));
-    out.u48(header.version);
-    return;
-  }
+  if (isLarge(header)) return answerLarge(header.version, out);
+  const size_t verdictAt = out.length();
   const bool delta = held >= header.floor && held < header.version;
   out.u8(static_cast<uint8_t>(delta ? Verdict::records : Verdict::page));
   out.u48(header.version);
-  answerRecords(store, view, series, slice, delta ? held : 0, durationMs, out);
+  if (!answerRecords(store, view, series, slice, delta ? held : 0, durationMs, out)) answerStopped(view, verdictAt, header.version, out);
 }
 
 }  // namespace
@@ -127,6 +147,7 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
   const Head head = readHead(reader, restoreGeneration_);
   if (head.items != count) reader.throwMalformed("has another number of items than it says");
   out.u16(head.items);
+  ReadSteps steps(*this, config_.readSteps * kTurnReads);
   size_t cutBytes = 0;
   for (uint32_t i = 0; i < head.items; i++) {
     const Item item = readItem(reader);
@@ -146,7 +167,7 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
     }
     const size_t at = out.length();
     try {
-      validateItem(seriesOf(item.series, item.block), item.held, item.pages, head.sameGeneration, applied, out);
+      validateItem(seriesOf(item.series, item.block), item.held, item.pages, head.sameGeneration, applied, steps, out);
     } catch (const NeedsIo&) {
       out.truncate(at);
       out.u8(kLater);
@@ -162,7 +183,8 @@ void Engine::validate(std::string_view request, const double* needs, size_t coun
   reader.finish();
 }
 
-void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t pages, bool sameGeneration, uint64_t applied, Sink& out) {
+void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t pages, bool sameGeneration, uint64_t applied, Steps& steps,
+                          Sink& out) {
   out.u8(kAnswered);
   out.u48(applied);
   std::optional<ReadView> view;
@@ -171,7 +193,9 @@ void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t
     const uint64_t heldVersion = sameGeneration ? loadU48(held + 6) : kNothingHeld;
     uint64_t version = 0;
     if (!versions_.find(series, slice, version) || version > applied) {
-      if (!view) view = liveView(series);
+      if (!view) view = liveView(series, &steps);
+      if (steps.spent()) throw NeedsIo();
+      steps.take(1);
       if (slice == kDirectorySlice) {
         version = applied;
       } else {
@@ -185,7 +209,7 @@ void Engine::validateItem(const SeriesRef& series, const uint8_t* held, uint32_t
     } else if (version == 0 && slice != kDirectorySlice) {
       out.u8(static_cast<uint8_t>(Verdict::absent));
     } else {
-      if (!view) view = liveView(series);
+      if (!view) view = liveView(series, &steps);
       if (slice == kDirectorySlice) {
         answerDirectory(*store_, *view, series, version, out);
       } else {
@@ -203,12 +227,14 @@ class ValidateTask final : public Task {
     engine.refuseInstalling(item_.block);
     const ReadView live = engine.liveView(series_);
     owned_ = std::make_unique<OwnedView>(engine, live);
+    tooLong_.resize(item_.pages);
     if (live.active == nullptr) return;
     for (uint32_t i = 0; i < item_.pages; i++) {
       if (sliceAt(item_, i) == kDirectorySlice) {
-        for (uint32_t at = 0; at < live.active->pageCount; at++) owned_->copyPage(series_, *live.active->pages[at]);
+        tooLong_[i] = live.active->pageCount > kMostSlices;
+        for (uint32_t at = 0; at < live.active->pageCount && !tooLong_[i]; at++) owned_->copyPage(series_, *live.active->pages[at]);
       } else if (const Page* page = C0::findPage(*live.active, sliceAt(item_, i))) {
-        copyWhole(*page);
+        tooLong_[i] = !copyWhole(*page);
       }
     }
   }
@@ -224,13 +250,18 @@ class ValidateTask final : public Task {
       const uint64_t slice = sliceAt(item_, i);
       const uint64_t held = sameGeneration_ ? heldAt(item_, i) : kNothingHeld;
       PageHeader header;
+      // What one page has spent is not to make all others large.
+      owned_->steps = Steps(std::max(owned_->steps.left(), engine_.config_.readSteps));
       if (slice == kDirectorySlice) {
         versions_.push_back(owned_->view.appliedIndex);
-        answerDirectory(*owned_->store, owned_->view, series_, versions_.back(), out);
+        if (tooLong_[i]) answerLarge(versions_.back(), out);
+        else answerDirectory(*owned_->store, owned_->view, series_, versions_.back(), out);
       } else if (readPageHeader(*owned_->store, owned_->view, series_, slice, key, row, header)) {
         versions_.push_back(header.version);
         if (held == header.version) {
           out.u8(static_cast<uint8_t>(Verdict::unchanged));
+        } else if (tooLong_[i]) {
+          answerLarge(header.version, out);
         } else {
           answerPage(*owned_->store, owned_->view, series_, slice, held, engine_.config_.sliceDurationMs, key, row, out);
         }
@@ -262,12 +293,17 @@ class ValidateTask final : public Task {
     return item;
   }
 
-  void copyWhole(const Page& page) {
+  // Returns false if the removals among its records, and those of the pages before, are too many to be copied.
+  bool copyWhole(const Page& page) {
     Page* copied = owned_->copyPage(series_, page);
     // Of a large one the header says all that is asked.
-    if (page.exists && isLarge(page.header)) return;
+    if (page.exists && isLarge(page.header)) return true;
     RecordCursor cursor;
-    for (cursor.seek(&page, 0); cursor.valid(); cursor.next()) owned_->copyRecord(*copied, cursor.id(), cursor.blob());
+    for (cursor.seek(&page, 0); page.exists && cursor.valid(); cursor.next()) {
+      if (cursor.blob().removed() && ++copiedRemovals_ > kMostCopiedExtras) return false;
+      owned_->copyRecord(*copied, cursor.id(), cursor.blob());
+    }
+    return true;
   }
 
   Engine& engine_;
@@ -278,6 +314,9 @@ class ValidateTask final : public Task {
   const uint32_t generation_;
   std::unique_ptr<OwnedView> owned_;
   std::vector<uint64_t> versions_;
+  uint64_t copiedRemovals_ = 0;
+  // Pages that are not copied whole.
+  std::vector<bool> tooLong_;
 };
 
 std::unique_ptr<Task> Engine::validateTask(std::string_view request) { return std::make_unique<ValidateTask>(*this, request); }

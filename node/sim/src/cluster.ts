@@ -40,6 +40,8 @@ const CONFIG: Omit<NodeConfig, 'replica' | 'listen' | 'http' | 'segmentBytes' | 
   versionCacheBytes: undefined,
   logLevel: 'info',
 }
+/** Reads stop at the second removal: a series of the workload has few records. */
+const FEW_STEPS = { readSteps: 1, taskSteps: 2 }
 
 export interface ClusterOptions {
   readonly replicaCount: number
@@ -214,6 +216,7 @@ export class Cluster {
         incarnation,
         verifyOldRecords: true,
         hashKey: HASH_KEY,
+        ...FEW_STEPS,
       },
       volume.store,
     )

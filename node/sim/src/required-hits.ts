@@ -37,6 +37,7 @@ const BRANCHES = [
   'client.unknown',
   'client.refused',
   'client.scanned',
+  'client.scanned in part',
   'client.read past memory',
   'client.scanned past memory',
   'client.read many',

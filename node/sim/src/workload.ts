@@ -276,8 +276,9 @@ export class Client {
     return this.read(
       'scanned',
       () => library.scanPage(series, { ...range, ...this.timing() }),
-      ({ records, continuation }) =>
-        (model) => {
+      ({ records, continuation }) => {
+        if (continuation !== undefined && records.length < range.limit) this.note('scanned in part')
+        return (model) => {
           const all = model.scan(series, from, to, range.reverse)
           if (records.length > range.limit) return `${series}: ${records.length} records were scanned, more than ${range.limit}`
           if (continuation === undefined && records.length !== all.length)
@@ -288,7 +289,8 @@ export class Client {
             if (!isSame) return `${series}: ${say(record)} was scanned at place ${at}; there is ${sayModel(there)}`
           }
           return undefined
-        },
+        }
+      },
     )
   }
 

@@ -91,6 +91,10 @@ class NativeEngine implements Engine {
     return native.refusal(this.id)
   }
 
+  beginTurn(): void {
+    native.beginTurn(this.id)
+  }
+
   peek(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array): number {
     return native.peek(this.id, block, request, offset, length, out, 0)
   }
@@ -292,6 +296,9 @@ export interface OpenOptions extends EngineOptions {
   readonly verifyOldRecords?: boolean
   /** 16 bytes under which names and request ids are hashed: for the simulation, whose runs a seed repeats. Else they are random. */
   readonly hashKey?: Uint8Array
+  /** What a read may step over on this thread and on another (native/src/steps.h): for tests and simulation, which make it small. */
+  readonly readSteps?: number
+  readonly taskSteps?: number
 }
 
 export type OpenedEngine = Engine & { storeOptions(): Readonly<Record<string, string>> }

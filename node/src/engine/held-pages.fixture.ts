@@ -8,6 +8,8 @@ export interface HeldPage {
   readonly records: ReadonlyMap<bigint, ModelRecord>
   /** Of a directory, newest first. */
   readonly slices: readonly number[]
+  /** Nothing was said but its version. */
+  readonly isLarge?: boolean
 }
 
 const ABSENT: HeldPage = { version: 0, records: new Map(), slices: [] }
@@ -75,7 +77,7 @@ export class HeldPages {
 
 function readPage(kind: number, slice: number, held: HeldPage | undefined, reader: ByteReader): HeldPage {
   const version = reader.u48()
-  if (kind === PageVerdict.large) return { ...ABSENT, version }
+  if (kind === PageVerdict.large) return { ...ABSENT, version, isLarge: true }
   const count = reader.u32()
   if (slice === DIRECTORY_SLICE) return { version, records: new Map(), slices: Array.from({ length: count }, () => reader.u48()) }
   const records = new Map(kind === PageVerdict.records ? held?.records : [])

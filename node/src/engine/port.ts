@@ -13,7 +13,7 @@
  * contradict the state) poisons the engine: it applies and flushes no more, and the process has to restart.
  */
 
-/** Returned by reads that the memory component and the block cache cannot answer; call the async twin. */
+/** Returned by reads that the memory component and the block cache cannot answer, or only by a long way over removals; call the async twin. */
 export const NEEDS_IO = -1
 
 export interface EngineOptions {
@@ -86,6 +86,9 @@ export interface Engine {
   /** Why the last batch was not applied to its end. */
   refusal(): string
 
+  /** A turn of the event loop begins: what reads may step over together, before they are sent to another thread, begins anew. */
+  beginTurn(): void
+
   /**
    * What a proposer must know to put one write (body of `Operation.write` at `request[offset, offset + length)`) into
    * an entry at the block's current applied index. Writes to `out`:
@@ -109,9 +112,9 @@ export interface Engine {
 
   /**
    * As `get`, for `Operation.scan`; ends the chunk at SCAN_CHUNK_BYTES and MAX_SCAN_RECORDS. A limit of 0 leaves it to
-   * these; from > to finds nothing. With `more`, `next` is the first id not returned, or, where finding that would cost
-   * a disk read or a long walk over removals, an id before it in the direction of the scan: going on from there misses
-   * and repeats nothing, but a chunk may be empty.
+   * these, or where it has stepped over too much; from > to finds nothing. With `more`, `next` is the first id not returned, or,
+   * where finding that would cost a disk read or a long walk over removals, an id before it in the direction of the scan: going on
+   * from there misses and repeats nothing, but a chunk may be empty.
    */
   scan(block: number, request: Uint8Array, offset: number, length: number, out: Uint8Array, outOffset: number): number
   scanAsync(block: number, request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
@@ -122,10 +125,10 @@ export interface Engine {
 
   /**
    * Answers the body of `Operation.validate`: item i is answered once its block has applied `needs[i]` entries, and by memory
-   * alone, as long as the answer is not too long for a frame; else, or with a negative need, its answer is "later". Returns the bytes written to `out`, or −2 − (bytes needed).
+   * alone, as long as the answer is not too long for a frame and nothing has to be stepped over for long; else, or with a negative need, its answer is "later". Returns the bytes written to `out`, or −2 − (bytes needed).
    */
   validate(request: Uint8Array, offset: number, length: number, needs: Float64Array, count: number, out: Uint8Array): number
-  /** As `validate`, of a body with one item, from disk; one consistent state of the block. */
+  /** As `validate`, of a body with one item, from disk; one consistent state of the block. A page that takes too many steps counts as large. */
   validateAsync(request: Uint8Array, offset: number, length: number): Promise<Uint8Array>
 
   /** Index of the last entry applied to the block, 0 if none. */

@@ -179,6 +179,7 @@ class Node {
       (read) => say(`  read ${read.block} answered at index ${this.core.block(read.block).chosen}`),
       (validation) => say(`  validation answered: ${validation.needs.join(' ')}`),
       (_read, message) => say(`  read failed: ${message}`),
+      () => true,
     )
     this.core.isActive = true
     this.core.setCountable((1 << count) - 1)

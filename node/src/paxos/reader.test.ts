@@ -27,6 +27,8 @@ function readerOfThree(): {
   /** Needs of each validation that was answered, or why it failed. */
   validated: (number[] | string)[]
   failed: Map<number, string>
+  /** How much more may be served. */
+  room: { left: number }
 } {
   const processes = new ProcessTable()
   const self = processes.intern({ group: 0, replica: 0, incarnation: { number: 0, nonce: '0'.repeat(16) }, boot: 1 })
@@ -52,6 +54,7 @@ function readerOfThree(): {
   const served: number[] = []
   const validated: (number[] | string)[] = []
   const failed = new Map<number, string>()
+  const room = { left: Number.POSITIVE_INFINITY }
   const reader = new Reader(
     core,
     { settle: () => {} } as unknown as Proposer,
@@ -66,8 +69,9 @@ function readerOfThree(): {
       if (read instanceof PendingRead) failed.set(read.block, message)
       else validated.push(message)
     },
+    () => room.left-- > 0,
   )
-  return { core, reader, served, validated, failed }
+  return { core, reader, served, validated, failed, room }
 }
 
 function submit(reader: Reader, block: number): void {
@@ -194,4 +198,34 @@ test('a replica that is there and does not answer holds up a doubtful read for a
   }
   reader.serveReady()
   assert.deepEqual(served, [VOTED])
+})
+
+test('what a turn has no room for is served in the next ones, in its order, and asks nobody to settle meanwhile', () => {
+  const { core, reader, served, validated, failed, room } = readerOfThree()
+  for (let i = 0; i < 5; i++) submit(reader, VOTED)
+  for (let i = 0; i < 3; i++) reader.submitValidation(new PendingValidation(Uint16Array.of(VOTED), ask(7, NOTHING, 1000), 1000))
+  reader.begin()
+  reader.onAnswerEnd(1, 1)
+  for (let turn = 0; turn < 4; turn++) {
+    room.left = 2
+    core.nowMs += 100
+    reader.sweep()
+    reader.begin()
+    assert.equal(reader.serveReady(), turn < 3, `turn ${turn}`)
+    assert.equal(served.length + validated.length, 2 * (turn + 1))
+    if (turn === 1) assert.ok(served.length > 0 && validated.length > 0, 'neither keeps the other from being served')
+  }
+  assert.equal(core.counters.rounds, 1)
+  assert.deepEqual([reader.queued, failed.size], [0, 0])
+
+  submit(reader, VOTED)
+  reader.submitValidation(new PendingValidation(Uint16Array.of(VOTED), ask(7, NOTHING, 1000), 1000))
+  reader.begin()
+  reader.onAnswerEnd(2, 2)
+  room.left = 0
+  assert.equal(reader.serveReady(), true)
+  core.nowMs = 1001
+  reader.sweep()
+  assert.equal(validated.at(-1), failed.get(VOTED))
+  assert.deepEqual([reader.queued, failed.size], [0, 1], 'they end at their deadline')
 })

@@ -53,6 +53,7 @@ export class Reader {
   private readonly serve: (read: PendingRead) => void
   private readonly fail: (read: PendingRead | PendingValidation, message: string) => void
   private readonly answer: (validation: PendingValidation) => void
+  private readonly hasRoom: () => boolean
 
   private pending: PendingRead[] = []
   private pendingValidations: PendingValidation[] = []
@@ -64,11 +65,12 @@ export class Reader {
   private readonly scarceRound: ReadRound
   private scarce: PendingRead[] = []
   private lastAsked = 0
-  /** Reads whose block has not applied far enough yet. */
+  /** Reads whose block has not applied far enough yet, or whose turn has not come. */
   private waiting: PendingRead[] = []
   /** Scarce reads whose block had no majority of voters among all who are there: they take a round after the next sweep. */
   private deferred: PendingRead[] = []
 
+  private servesReadsFirst = false
   private waitingProofs: Proof[] = []
 
   /** The answer being built for a peer's round. */
@@ -85,6 +87,8 @@ export class Reader {
     serve: (read: PendingRead) => void,
     answer: (validation: PendingValidation) => void,
     fail: (read: PendingRead | PendingValidation, message: string) => void,
+    /** True while this turn of the event loop may serve more. */
+    hasRoom: () => boolean,
   ) {
     this.core = core
     this.proposer = proposer
@@ -92,6 +96,7 @@ export class Reader {
     this.serve = serve
     this.answer = answer
     this.fail = fail
+    this.hasRoom = hasRoom
     this.round = new ReadRound(core)
     this.scarceRound = new ReadRound(core)
   }
@@ -291,20 +296,49 @@ export class Reader {
     this.waitingProofs = []
   }
 
-  /** Answers what may be answered; everything chosen has been applied before. */
-  serveReady(): void {
-    if (this.readyValidations.length > 0) {
-      const ready = this.readyValidations
-      this.readyValidations = []
-      for (const validation of ready) this.answer(validation)
+  /**
+   * Answers what may be answered, as long as there is room; everything chosen has been applied before.
+   * @returns true if some of it is left for the next turn.
+   */
+  serveReady(): boolean {
+    // In turns, so that neither takes all the room for ever.
+    this.servesReadsFirst = !this.servesReadsFirst
+    const isLeft = this.servesReadsFirst && this.serveReads()
+    const isValidationLeft = this.answerValidations()
+    const isReadLeft = this.servesReadsFirst ? isLeft : this.serveReads()
+    return isValidationLeft || isReadLeft
+  }
+
+  private answerValidations(): boolean {
+    if (this.readyValidations.length === 0) return false
+    const ready = this.readyValidations
+    this.readyValidations = []
+    for (const validation of ready) {
+      if (this.hasRoom()) this.answer(validation)
+      else this.readyValidations.push(validation)
     }
-    if (this.waiting.length === 0) return
+    return this.readyValidations.length > 0
+  }
+
+  private serveReads(): boolean {
+    if (this.waiting.length === 0) return false
     const waiting = this.waiting
     this.waiting = []
+    let isLeft = false
     for (const read of waiting) {
-      if (this.core.block(read.block).chosen >= read.need) this.serve(read)
-      else this.waiting.push(read)
+      const isReady = this.isApplied(read)
+      if (isReady && this.hasRoom()) {
+        this.serve(read)
+        continue
+      }
+      isLeft ||= isReady
+      this.waiting.push(read)
     }
+    return isLeft
+  }
+
+  private isApplied(read: PendingRead): boolean {
+    return this.core.block(read.block).chosen >= read.need
   }
 
   /** Deadlines, rounds without a majority, and open instances that reads wait for. */
@@ -315,6 +349,7 @@ export class Reader {
     this.deferred = []
     this.waiting = this.dropLate(this.waiting)
     this.pendingValidations = this.dropLateValidations(this.pendingValidations)
+    this.readyValidations = this.dropLateValidations(this.readyValidations)
     for (const round of [this.round, this.scarceRound]) {
       round.reads = this.dropLate(round.reads)
       round.validations = this.dropLateValidations(round.validations)
@@ -334,6 +369,7 @@ export class Reader {
 
   private askToSettle(read: PendingRead): void {
     const { core } = this
+    if (this.isApplied(read)) return
     const waited = core.nowMs - read.sinceMs
     if (waited >= READ_DOUBT_MS) {
       this.doubt(read)

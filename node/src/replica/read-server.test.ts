@@ -114,3 +114,32 @@ test('a get that asks for more than one answer holds is refused, from memory and
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('a turn has room for some megabytes of answers, and for a number of reads that are handed to other threads', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reads-'))
+  const options = { path: join(folder, 'e'), sliceDurationMs: 86_400_000, memtableBytes: 64 * MIB, blockCacheBytes: MIB }
+  const open = () => openEngine({ ...options, versionCacheBytes: 64 << 10, incarnation: 'x' })
+  try {
+    let engine = open()
+    await fill(engine)
+    const served = async (server: ReadServer): Promise<number> => {
+      const reads: Promise<unknown>[] = []
+      for (server.beginTurn(); server.hasRoom() && reads.length < 1000; ) reads.push(get(server, [ids[0] as bigint]))
+      await Promise.all(reads)
+      return reads.length
+    }
+    const hot = new ReadServer(engine)
+    for (let turn = 0; turn < 2; turn++) assert.equal(await served(hot), 2)
+    engine.rotate()
+    await engine.flush()
+    await engine.close()
+    engine = open()
+    const cold = new ReadServer(engine)
+    const handedOn = await served(cold)
+    // Some are answered from memory once others have brought the record there.
+    assert.ok(cold.fromDisk > 0 && handedOn < 256, `${handedOn} reads`)
+    await engine.close()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})

@@ -1,8 +1,12 @@
 /**
  * Answers validated reads from the engine: from memory at once, from disk by its async twin. Answers of hot reads go
  * through one reused buffer, which the target must copy before it returns.
+ *
+ * A turn of the event loop serves a bounded amount: what it answers is in memory twice until the sockets have taken it, and nothing
+ * else goes on meanwhile. The rest is served in the next turn.
  */
 import { ERRORS, Operation } from '@thermocline/protocol'
+import type { NodeRequest } from '../doors/node-request.ts'
 import { type Engine, NEEDS_IO } from '../engine/port.ts'
 import { writeFailure } from '../kv/answers.ts'
 import type { PendingRead } from '../paxos/pending-read.ts'
@@ -15,9 +19,17 @@ const LATER_BYTES = 3
 const INITIAL_BYTES = 256 * 1024
 /** Told to who is refused because too many reads are at the disk: some of them are done by then. */
 const RETRY_AFTER_MS = 50
+/** Bytes of answers that a turn makes: it ends with the one that passes it. */
+const TURN_BYTES = 2 * 1024 * 1024
+/** A byte of a request counts for so many: each of its ids or slices may cost a search. */
+const REQUEST_BYTE_WEIGHT = 16
+/** Counts for a read that goes to another thread: what is copied for it. */
+const HANDED_ON_BYTES = 16 * 1024
+
 export class ReadServer {
   private readonly engine: Engine
   private out = new Uint8Array(INITIAL_BYTES)
+  private turnBytes = 0
   /** Reads answered from memory, those that went to disk, and those of them that it failed. */
   hot = 0
   validations = 0
@@ -28,7 +40,18 @@ export class ReadServer {
     this.engine = engine
   }
 
+  beginTurn(): void {
+    this.engine.beginTurn()
+    this.turnBytes = 0
+  }
+
+  /** True while this turn may serve more. */
+  hasRoom(): boolean {
+    return this.turnBytes < TURN_BYTES
+  }
+
   serve(read: PendingRead): void {
+    this.turnBytes += read.request.body.length * REQUEST_BYTE_WEIGHT
     try {
       this.serveOne(read)
     } catch (error) {
@@ -46,8 +69,13 @@ export class ReadServer {
       this.readAsync(read)
       return
     }
+    this.replyNow(read.request, written)
+  }
+
+  private replyNow(request: NodeRequest, written: number): void {
     this.hot++
-    read.request.reply(0, this.out.subarray(0, written))
+    this.turnBytes += written
+    request.reply(0, this.out.subarray(0, written))
   }
 
   /** Answers of what can be told at once. */
@@ -58,6 +86,7 @@ export class ReadServer {
       return
     }
     this.validations++
+    this.turnBytes += written + request.body.length * REQUEST_BYTE_WEIGHT
     request.reply(0, this.out.subarray(0, written))
   }
 
@@ -68,8 +97,7 @@ export class ReadServer {
       return
     }
     if (written > LATER_BYTES) {
-      this.hot++
-      read.request.reply(0, this.out.subarray(0, written))
+      this.replyNow(read.request, written)
       return
     }
     const { body } = read.request
@@ -124,6 +152,7 @@ export class ReadServer {
 
   private settle(read: PendingRead, answer: Promise<Uint8Array>): void {
     this.fromDisk++
+    this.turnBytes += HANDED_ON_BYTES
     answer.then(
       (bytes) => read.request.reply(0, bytes),
       (error: unknown) => {

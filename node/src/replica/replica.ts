@@ -158,6 +158,7 @@ export class Replica {
       (read) => this.readServer.serve(read),
       (validation) => this.readServer.answer(validation),
       (read, message) => refuse(read.request, 'unavailable', 0, message),
+      () => this.readServer.hasRoom(),
     )
     this.applier = new Applier(this.core, engine, (state, reason) => this.setAside(state, reason), options.observer)
     this.forwarder = new Forwarder(
@@ -493,6 +494,7 @@ export class Replica {
     }
     this.isTurning = true
     this.options.engine.noteTime(this.now())
+    this.readServer.beginTurn()
     this.counters.turns++
     this.applier.run()
     this.proposer.advanceReady()
@@ -501,7 +503,7 @@ export class Replica {
     this.applier.run()
     this.rejoin.advance()
     this.audit.advance()
-    this.reader.serveReady()
+    if (this.reader.serveReady()) this.isTurnDue = true
     this.flusher.advance()
     this.copier.advance()
     this.copyServer.advance()

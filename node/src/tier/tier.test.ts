@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { ByteReader, ByteWriter, blockOf, ERRORS, encodeSeries, Operation, OpKind, placementOf } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, blockOf, ERRORS, encodeSeries, Operation, OpKind, PageVerdict, placementOf } from '@thermocline/protocol'
 import { Random } from '@thermocline/simulation'
 import { createMemoryStore, openEngine } from '../engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, ModelBlock, type ModelRecord, peek, readGet, readScan, scanRequest } from '../engine/model.ts'
@@ -244,6 +244,35 @@ test('pages beyond 64 KiB are the storage tier’s, and are asked about again on
   assert.equal((await run.ask(Operation.get, request)).error, 25)
   assert.equal((await run.ask(Operation.get, request)).error, 25)
   assert.equal(run.tier.stats().large, 1)
+  run.tier.close()
+})
+
+test('a page that another validation calls large at the same version is the storage tier’s, and not empty', async () => {
+  const run = new Run(7)
+  await run.write('alice', 1n << 16n, 5)
+  const body = getRequest('alice', [1n << 16n])
+  assert.equal((await run.ask(Operation.get, body)).error, 0)
+  const begin = (correlation: number): number => {
+    const frame = frameOf([{ correlation, operation: Operation.get, body }])
+    run.tier.take(1, frame, 0, frame.length, 1, 100)
+    return (run.tier.begin(0, Lane.held, 1) as { number: number }).number
+  }
+  const answerOf = (verdict: number): Uint8Array => {
+    const answer = new ByteWriter(64)
+    answer.u16(1)
+    answer.u8(0)
+    answer.u48(1)
+    answer.u8(verdict)
+    if (verdict === PageVerdict.large) answer.u48(1)
+    return answer.copy()
+  }
+  const [first, second] = [begin(100), begin(101)]
+  run.tier.finish(second, answerOf(PageVerdict.large), 100)
+  run.tier.finish(first, answerOf(PageVerdict.unchanged), 100)
+  assert.deepEqual(
+    responsesOf(run.tier).map(({ error }) => error),
+    [25, 25],
+  )
   run.tier.close()
 })
 

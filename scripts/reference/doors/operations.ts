@@ -35,7 +35,7 @@ export const OPERATIONS: Readonly<Record<keyof typeof Operation, Door>> = {
     from: `${CLIENT}; at a memory node, a client`,
     expected: `${VOTER}; at a memory node, of any block`,
     changes: NOTHING,
-    bounds: `${MAX_SCAN_RECORDS} records, ${SCAN_CHUNK_BYTES} bytes of values in one answer; ${READ_BOUNDS}`,
+    bounds: `${MAX_SCAN_RECORDS} records, ${SCAN_CHUNK_BYTES} bytes of values in one answer; it steps over 8192 removals; ${READ_BOUNDS}`,
   },
   stamps: {
     from: CLIENT,
@@ -59,6 +59,6 @@ export const OPERATIONS: Readonly<Record<keyof typeof Operation, Door>> = {
     from: 'a memory node, as a client',
     expected: `${VOTER}, for all its series`,
     changes: NOTHING,
-    bounds: `${MAX_VALIDATE_ITEMS} series of ${MAX_VALIDATE_PAGES} pages, 1 if patient; an answer of 6 MiB; ${READ_BOUNDS}`,
+    bounds: `${MAX_VALIDATE_ITEMS} series of ${MAX_VALIDATE_PAGES} pages, 1 if patient; an answer of 6 MiB; 2048 steps over removals and headers, 8192 if patient; ${READ_BOUNDS}`,
   },
 }
