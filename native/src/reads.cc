@@ -194,23 +194,37 @@ PeekRequest parsePeek(std::string_view request) {
   return parsed;
 }
 
-void answerPeek(SortedStore& store, const ReadView& view, const SeriesRef& series, const PeekRequest& request, uint64_t sliceDurationMs,
-                std::string& key, std::string& row, Sink& out) {
+// What a write is to know of the record that it replaces; all zeros where there is none.
+struct OldRecord {
+  bool exists = false;
+  uint64_t version = 0;
+  uint32_t size = 0;
+  uint64_t element = 0;
+};
+
+OldRecord oldRecordOf(const HashKey& digestKey, const Hash128& name, uint64_t id, uint64_t version, std::string_view value) {
+  return {true, version, static_cast<uint32_t>(value.size()), recordElement(digestKey, name, id, version, value)};
+}
+
+void writePeekHead(const PeekRequest& request, Sink& out) {
   constexpr uint8_t unknown[1 + kAnswerBytes] = {};
-  const Hash128 name = digestName(view.digestKey, series.name);
   out.put(unknown, sizeof unknown);
   out.u16(request.operations);
-  Reader reader(request.rest, "a write request");
-  for (uint32_t left = request.operations; left > 0; left--) {
-    const uint64_t id = nextPeekId(reader);
-    uint64_t version = 0;
-    std::string_view value;
-    const bool exists = readRecord(store, view, series, (id >> 16) / sliceDurationMs, id, key, row, version, value);
-    out.u8(exists ? 1 : 0);
-    out.u48(exists ? version : 0);
-    out.u32(exists ? static_cast<uint32_t>(value.size()) : 0);
-    out.u64(exists ? recordElement(view.digestKey, name, id, version, value) : 0);
-  }
+}
+
+void writeOldRecord(const OldRecord& old, Sink& out) {
+  out.u8(old.exists ? 1 : 0);
+  out.u48(old.version);
+  out.u32(old.size);
+  out.u64(old.element);
+}
+
+OldRecord readOldRecord(SortedStore& store, const ReadView& view, const SeriesRef& series, const Hash128& name, uint64_t slice, uint64_t id,
+                        std::string& key, std::string& row) {
+  uint64_t version = 0;
+  std::string_view value;
+  if (!readRecord(store, view, series, slice, id, key, row, version, value)) return {};
+  return oldRecordOf(view.digestKey, name, id, version, value);
 }
 
 // True if the request is answered already; the answer is then written, with no operations after it.
@@ -225,37 +239,83 @@ bool answerKnown(const RequestTable& requests, uint16_t block, const PeekRequest
   return true;
 }
 
-// A get or a peek on another thread. The request's bytes are its own.
-template <typename Request>
-class PointTask final : public Task {
+// A get on another thread. The request's bytes are its own.
+class GetTask final : public Task {
  public:
-  using Parse = Request (*)(std::string_view);
-  using Run = void (*)(SortedStore&, const ReadView&, const SeriesRef&, const Request&, uint64_t, std::string&, std::string&, Sink&);
-
-  PointTask(std::string_view bytes, uint16_t block, const HashKey& key, Parse parse, Run answer, uint64_t sliceDurationMs)
-      : bytes_(bytes), request(parse(bytes_)), series(request.series, block, key), answer_(answer), sliceDurationMs_(sliceDurationMs) {}
+  GetTask(std::string_view bytes, uint16_t block, const HashKey& key, uint64_t sliceDurationMs)
+      : bytes_(bytes), request(parseGet(bytes_)), series(request.series, block, key), sliceDurationMs_(sliceDurationMs) {}
 
   void run() override {
-    if (owned == nullptr) return;
     std::string key;
     std::string row;
     Sink out(result, kMostAnswerBytes);
-    answer_(*owned->store, owned->view, series, request, sliceDurationMs_, key, row, out);
+    answerGet(*owned->store, owned->view, series, request, sliceDurationMs_, key, row, out);
   }
   void finish(bool) override { owned.reset(); }
-  size_t heldBytes() const override { return bytes_.size() + (owned == nullptr ? 0 : owned->copiedBytes()); }
+  size_t heldBytes() const override { return bytes_.size() + owned->copiedBytes(); }
 
  private:
-  std::string bytes_;
+  const std::string bytes_;
 
  public:
-  const Request request;
+  const IdsRequest request;
   const SeriesRef series;
   std::unique_ptr<OwnedView> owned;
 
  private:
-  const Run answer_;
   const uint64_t sliceDurationMs_;
+};
+
+// A peek on another thread. Of what the active component holds it takes what is asked and no values, which may be large; the
+// rest is read from below.
+class PeekTask final : public Task {
+ public:
+  PeekTask(std::string_view bytes, uint16_t block, const HashKey& key, uint64_t sliceDurationMs)
+      : bytes_(bytes), request(parsePeek(bytes_)), series(request.series, block, key), sliceDurationMs_(sliceDurationMs) {}
+
+  void lookAtActive(const ReadView& live) {
+    name_ = digestName(live.digestKey, series.name);
+    Reader reader(request.rest, "a write request");
+    for (uint32_t left = request.operations; left > 0; left--) {
+      const uint64_t id = nextPeekId(reader);
+      bool nothingBelow = false;
+      const Blob* blob = findIn(live.active, (id >> 16) / sliceDurationMs_, id, nothingBelow);
+      const bool exists = blob != nullptr && !blob->removed();
+      known_.push_back({id, blob != nullptr || nothingBelow, exists ? oldRecordOf(live.digestKey, name_, id, blob->version(), blob->value()) : OldRecord{}});
+    }
+  }
+
+  // Without a view the request has its answer already.
+  void run() override {
+    if (owned == nullptr) return;
+    std::string key;
+    std::string row;
+    Sink out(result);
+    writePeekHead(request, out);
+    for (const Known& at : known_) {
+      writeOldRecord(at.isKnown ? at.old : readOldRecord(*owned->store, owned->view, series, name_, (at.id >> 16) / sliceDurationMs_, at.id, key, row), out);
+    }
+  }
+  void finish(bool) override { owned.reset(); }
+  size_t heldBytes() const override { return bytes_.size() + known_.size() * sizeof(Known); }
+
+ private:
+  struct Known {
+    uint64_t id;
+    bool isKnown;
+    OldRecord old;
+  };
+  const std::string bytes_;
+
+ public:
+  const PeekRequest request;
+  const SeriesRef series;
+  std::unique_ptr<OwnedView> owned;
+
+ private:
+  const uint64_t sliceDurationMs_;
+  Hash128 name_;
+  std::vector<Known> known_;
 };
 
 }  // namespace
@@ -268,7 +328,7 @@ void Engine::get(uint16_t block, std::string_view request, Sink& out) {
 }
 
 std::unique_ptr<Task> Engine::getTask(uint16_t block, std::string_view request) {
-  auto task = std::make_unique<PointTask<IdsRequest>>(request, block, versions_.key(), parseGet, answerGet, config_.sliceDurationMs);
+  auto task = std::make_unique<GetTask>(request, block, versions_.key(), config_.sliceDurationMs);
   refuseInstalling(block);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
@@ -286,21 +346,24 @@ void Engine::peek(uint16_t block, std::string_view request, Sink& out) {
   if (answerKnown(requests_, block, parsed, out)) return;
   refuseInstalling(block);
   const SeriesRef series = seriesOf(parsed.series, block);
-  answerPeek(*store_, liveView(series), series, parsed, config_.sliceDurationMs, key_, row_, out);
+  const ReadView view = liveView(series);
+  const Hash128 name = digestName(view.digestKey, series.name);
+  writePeekHead(parsed, out);
+  Reader reader(parsed.rest, "a write request");
+  for (uint32_t left = parsed.operations; left > 0; left--) {
+    const uint64_t id = nextPeekId(reader);
+    writeOldRecord(readOldRecord(*store_, view, series, name, sliceOf(id), id, key_, row_), out);
+  }
 }
 
 std::unique_ptr<Task> Engine::peekTask(uint16_t block, std::string_view request) {
-  auto task = std::make_unique<PointTask<PeekRequest>>(request, block, versions_.key(), parsePeek, answerPeek, config_.sliceDurationMs);
+  auto task = std::make_unique<PeekTask>(request, block, versions_.key(), config_.sliceDurationMs);
   Sink known(task->result);
   if (answerKnown(requests_, block, task->request, known)) return task;
   refuseInstalling(block);
   const ReadView live = liveView(task->series);
   task->owned = std::make_unique<OwnedView>(*this, live);
-  Reader reader(task->request.rest, "a write request");
-  for (uint32_t left = task->request.operations; left > 0; left--) {
-    const uint64_t id = nextPeekId(reader);
-    copyWanted(*task->owned, live, task->series, sliceOf(id), id);
-  }
+  task->lookAtActive(live);
   return task;
 }
 
