@@ -26,7 +26,7 @@ import {
 } from '@thermocline/protocol'
 import { type Caller, NodeRequest } from '../doors/node-request.ts'
 import type { Holder } from '../doors/shared-bound.ts'
-import type { Traffic } from '../doors/traffic.ts'
+import { SMALL_ANSWER_BYTES, type Traffic } from '../doors/traffic.ts'
 import type { FrameSource } from '../doors/unfinished-frames.ts'
 import type { ByteStream, Clock, IncomingStream } from '../io/ports.ts'
 import { writeFailure } from '../kv/answers.ts'
@@ -39,6 +39,8 @@ export const PAUSE_BYTES = 4 * 1024 * 1024
 export const STALL_MS = 30_000
 /** A client that was told goodbye and does not hang up is cut off after this. */
 const HANG_UP_MS = 5000
+/** Told to who is refused an answer because too much of others is not taken. */
+const RETRY_AFTER_MS = 50
 /** Response bytes gathered before they are sent although the turn goes on. */
 const FLUSH_BYTES = 1024 * 1024
 const WRITER_BYTES = 4096
@@ -82,8 +84,11 @@ export class Connection implements Caller, FrameSource, Holder {
   /** A frame that has begun is not whole yet. */
   private isUnfinished = false
   isPaused = false
-  /** Of what it has not taken. */
+  /** Of what it has not taken, answers that are gathered among it. */
   private readonly untaken: Holder
+  private untakenBytes = 0
+  /** What it had not taken when it was closed. */
+  private leavingBytes = 0
   /** While responses are gathered. */
   private out: ByteWriter | undefined
   private countAt = 0
@@ -110,13 +115,14 @@ export class Connection implements Caller, FrameSource, Holder {
         this.stopReading()
         this.stopWatching?.()
         host.traffic.untaken.set(this.untaken, 0)
+        host.traffic.leavingBytes -= this.leavingBytes
         host.onClosed(this)
       },
     })
   }
 
   private onDrain(): void {
-    this.host.traffic.untaken.set(this.untaken, 0)
+    this.hold(this.out?.length ?? 0)
     this.isPaused = false
     this.stream.resume()
   }
@@ -216,6 +222,30 @@ export class Connection implements Caller, FrameSource, Holder {
   reply(correlation: number, error: number, body: Uint8Array): void {
     this.waiting--
     if (this.isClosed) return
+    const isLarge = body.length > SMALL_ANSWER_BYTES
+    const refusal = isLarge ? this.refusalOf(body.length) : undefined
+    if (refusal === undefined) this.gather(correlation, error, body)
+    else this.gather(correlation, ERRORS.overloaded.number, writeFailure(0, RETRY_AFTER_MS, refusal))
+    // It takes memory from now on, and not only once a socket has it.
+    if (isLarge) this.hold(this.stream.unsentBytes + (this.out?.length ?? 0))
+  }
+
+  private hold(untakenBytes: number): void {
+    if (this.isClosed || untakenBytes === this.untakenBytes) return
+    this.untakenBytes = untakenBytes
+    this.host.traffic.untaken.set(this.untaken, untakenBytes)
+  }
+
+  /** Why there is no room for an answer of so many bytes, if so. */
+  private refusalOf(bytes: number): string | undefined {
+    const { traffic } = this.host
+    const mine = this.stream.unsentBytes + (this.out?.length ?? 0)
+    if (mine + bytes > traffic.untakenPerConnection) return `this connection has not taken ${mine} bytes of answers`
+    if (traffic.leavingBytes + bytes <= traffic.mostLeavingBytes) return undefined
+    return `${traffic.leavingBytes} bytes of answers belong to connections that are being closed`
+  }
+
+  private gather(correlation: number, error: number, body: Uint8Array): void {
     this.out ??= this.beginResponses()
     const { out } = this
     out.u32(correlation)
@@ -259,10 +289,10 @@ export class Connection implements Caller, FrameSource, Holder {
     stream.write(frames)
     this.sentBytes += frames.length
     const { unsentBytes } = stream
-    if (unsentBytes === 0) return
     const { traffic } = this.host
+    this.hold(unsentBytes)
+    if (unsentBytes === 0 || this.isClosed) return
     if (unsentBytes > traffic.untakenPerConnection) this.abandon(`more than ${traffic.untakenPerConnection} bytes wait for it`)
-    else traffic.untaken.set(this.untaken, unsentBytes)
     if (this.isClosed) return
     if (unsentBytes > PAUSE_BYTES) {
       this.isPaused = true
@@ -291,7 +321,10 @@ export class Connection implements Caller, FrameSource, Holder {
     const { unsentBytes } = this.stream
     this.host.complain(this.source, 'a client does not read its responses; its connection is closed', { unsentBytes, reason })
     this.stopReading()
-    this.host.traffic.untaken.set(this.untaken, 0)
+    const { traffic } = this.host
+    traffic.untaken.set(this.untaken, 0)
+    this.leavingBytes = unsentBytes
+    traffic.leavingBytes += unsentBytes
     this.stream.close()
   }
 

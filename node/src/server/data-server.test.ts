@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { ByteReader, ByteWriter, FrameDecoder, FrameType, Operation, readGoodbye } from '@thermocline/protocol'
+import { ByteReader, ByteWriter, ERRORS, FrameDecoder, FrameType, Operation, readGoodbye } from '@thermocline/protocol'
 import { HELLO_TIMEOUT_MS } from '../doors/hello-bounds.ts'
 import { quietDoors } from '../doors/quiet-doors.fixture.ts'
 import { Traffic } from '../doors/traffic.ts'
@@ -23,11 +23,13 @@ interface Started {
   readonly server: StreamServer
   readonly complaints: string[]
   readonly onPeer: (stream: IncomingStream, first: Uint8Array) => void
+  /** Before a request is answered. */
+  readonly onRequest: () => void
 }
 
 /** A node that answers each request with `ANSWER_BYTES` bytes. */
 async function startServer(context: TestContext, options: Partial<Started> = {}): Promise<number> {
-  const { traffic = quietDoors().traffic, server: port = new TcpServer(), complaints = [], onPeer = () => {} } = options
+  const { traffic = quietDoors().traffic, server: port = new TcpServer(), complaints = [], onPeer = () => {}, onRequest } = options
   const answer = new Uint8Array(ANSWER_BYTES)
   const server = new DataServer({
     clusterId: () => '0'.repeat(32),
@@ -36,7 +38,10 @@ async function startServer(context: TestContext, options: Partial<Started> = {})
     sliceDurationMs: () => 1000,
     clock: osClock,
     server: port,
-    submit: (request) => request.reply(0, answer),
+    submit: (request) => {
+      onRequest?.()
+      request.reply(0, answer)
+    },
     traffic,
     complain: (source, what, fields) => complaints.push(`${source}: ${what}: ${String(fields.message ?? '')}`),
     onPeer,
@@ -254,6 +259,55 @@ test('what clients have not taken stays within the bound, all of them together',
   }
   await until(() => complaints.some((line) => line.includes('does not read its responses')))
   assert.ok(mostBytes > 0 && mostBytes <= 20 * 1024 ** 2, `${mostBytes} bytes were held`)
+})
+
+test('a client that takes nothing hears that it has too much, and is served once it has taken that', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 32 * 1024 ** 2, connections: 10 })
+  const socket = await greeted(context, await startServer(context, { traffic }))
+  const answers: number[] = []
+  const decoder = new FrameDecoder(new ByteReader(), (type, reader) => {
+    if (type !== FrameType.responses) return
+    reader.skip(4)
+    for (let left = reader.u16(); left > 0; left--) {
+      reader.skip(4)
+      answers.push(reader.u8())
+      reader.skip(reader.u32())
+    }
+  })
+  socket.pause()
+  const asked = 100
+  socket.write(emptyRequests(asked))
+  await until(() => traffic.untaken.total > 0)
+  assert.ok(traffic.untaken.total <= traffic.untakenPerConnection, `${traffic.untaken.total} bytes`)
+  socket.on('data', (chunk: Buffer) => decoder.push(chunk))
+  socket.resume()
+  await until(() => answers.length === asked)
+  const given = answers.filter((error) => error === 0).length
+  assert.deepEqual(new Set(answers), new Set([0, ERRORS.overloaded.number]))
+  assert.ok(given * ANSWER_BYTES > traffic.untakenPerConnection / 2, `${given} were given`)
+  await until(() => traffic.untaken.total === 0)
+  socket.write(emptyRequests(1))
+  await until(() => answers.length === asked + 1)
+  assert.equal(answers.at(-1), 0)
+})
+
+test('what one turn makes for many who take nothing is bounded, also what those had who are closed in it', async (context) => {
+  const traffic = new Traffic({ unfinishedBytes: 1024 ** 2, untakenBytes: 32 * 1024 ** 2, connections: 1000 })
+  let most = 0
+  const onRequest = (): void => {
+    most = Math.max(most, traffic.untaken.total + traffic.leavingBytes)
+  }
+  const port = await startServer(context, { traffic, onRequest })
+  const sockets = await Promise.all(Array.from({ length: 40 }, () => greeted(context, port)))
+  // All of it is read in one turn of the event loop, or in few.
+  for (const socket of sockets) {
+    socket.pause()
+    socket.write(emptyRequests(ANSWERS))
+  }
+  await until(() => traffic.untaken.cuts > 0)
+  await turns(50)
+  assert.ok(most <= 32 * 1024 ** 2 + traffic.mostLeavingBytes + ANSWER_BYTES, `${most} bytes were held`)
+  await until(() => traffic.leavingBytes === 0)
 })
 
 test('a frame that drips is cut off, and what it held is let go of', async (context) => {
