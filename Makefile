@@ -45,7 +45,7 @@ dashboards: setup ## Prometheus scrapes a local cluster: panels have data, alert
 bench: setup ## measure beside etcd: make bench [ARGS='--quick --compare bench/results/baseline.json']
 	@scripts/with-lock.sh bench node bench/src/main.ts $(ARGS)
 
-bench-studies: setup ## measure what clients notice of failures and overload: make bench-studies [ARGS='--only phases']
+bench-studies: setup ## measure what clients notice of failures, overload and removals: make bench-studies [ARGS='--only phases']
 	@scripts/with-lock.sh bench node --disable-warning=ExperimentalWarning bench/src/studies/main.ts $(ARGS)
 
 bench-memory: setup ## measure reads beside etcd, Redis and memcached: make bench-memory [ARGS='--quick --peers redis']

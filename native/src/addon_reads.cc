@@ -80,14 +80,18 @@ napi_value read(napi_env env, napi_callback_info info) {
   });
 }
 
+// Of a read that has steps, called right after it was tried on this thread.
+Pool poolOf(const Engine& engine) { return engine.lastWalked() ? Pool::walks : Pool::reads; }
+
 // (engine, block, request, offset, length) → promise of bytes.
-template <TaskMethod method>
+template <TaskMethod method, bool hasSteps>
 napi_value readAsync(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<5> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
-    return promiseOf(env, Pool::reads, handle, (*handle->engine.*method)(block, arguments.part(2, "request")), Result::bytes);
+    const Pool pool = hasSteps ? poolOf(*handle->engine) : Pool::reads;
+    return promiseOf(env, pool, handle, (*handle->engine.*method)(block, arguments.part(2, "request")), Result::bytes);
   });
 }
 
@@ -123,7 +127,7 @@ napi_value validateAsync(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<4> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
-    return promiseOf(env, Pool::reads, handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
+    return promiseOf(env, poolOf(*handle->engine), handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
   });
 }
 
@@ -142,9 +146,9 @@ void addReads(napi_env env, napi_value exports) {
       {"validate", validate},
       {"validateAsync", validateAsync},
       {"peekAsync", peekAsync},
-      {"getAsync", readAsync<&Engine::getTask>},
-      {"scanAsync", readAsync<&Engine::scanTask>},
-      {"pageVersionsAsync", readAsync<&Engine::pageVersionsTask>},
+      {"getAsync", readAsync<&Engine::getTask, false>},
+      {"scanAsync", readAsync<&Engine::scanTask, true>},
+      {"pageVersionsAsync", readAsync<&Engine::pageVersionsTask, true>},
   };
   addFunctions(env, exports, functions);
 }

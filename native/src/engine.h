@@ -114,6 +114,9 @@ class Engine {
   // Reads of a turn share a bound on what they step over, which begins anew here.
   void beginTurn() { turnSteps_ = Steps(config_.readSteps * kTurnReads); }
 
+  // True if the last read that has steps has spent them: its twin on another thread will walk, and not wait for the disk alone.
+  bool lastWalked() const { return lastWalked_; }
+
   // The four reads write their answer to `out`; they throw NeedsIo when the tier forbids what they need, or when they have to step over
   // too much.
   void peek(uint16_t block, std::string_view request, Sink& out);
@@ -239,6 +242,7 @@ class Engine {
   std::unordered_map<uint32_t, std::shared_ptr<Install>> installs_;
   uint32_t lastInstall_ = 0;
   Steps turnSteps_;
+  bool lastWalked_ = false;
   std::string key_;
   std::string row_;
 

@@ -12,6 +12,8 @@ namespace {
 // a millisecond for each from a fast disk, so that the last one waits for a fraction of a second.
 constexpr size_t kMostPendingReads = 1024;
 constexpr size_t kMostPendingReadBytes = 64 * 1024 * 1024;
+// Walks take some milliseconds each, one after the other.
+constexpr size_t kMostPendingWalks = 256;
 
 struct Job {
   napi_env env = nullptr;
@@ -140,19 +142,21 @@ class JobWork final : public Work {
   std::unique_ptr<Job> job_;
 };
 
-void refuseReads(const Workers& workers) {
-  const size_t pending = workers.pending(Pool::reads);
-  const size_t bytes = workers.pendingBytes(Pool::reads);
-  if (pending < kMostPendingReads && bytes < kMostPendingReadBytes) return;
+void refuseReads(const Workers& workers, Pool pool) {
+  const size_t pending = workers.pending(pool);
+  const size_t bytes = workers.pendingBytes(pool);
+  const size_t most = pool == Pool::walks ? kMostPendingWalks : kMostPendingReads;
+  if (pending < most && bytes < kMostPendingReadBytes) return;
+  const char* what = pool == Pool::walks ? " reads that step over removals" : " reads from disk";
   throw EngineError(ErrorKind::error, "overloaded",
-                    std::to_string(pending) + " reads from disk are under way, which hold " + std::to_string(bytes) + " bytes; the limits are " +
-                        std::to_string(kMostPendingReads) + " and " + std::to_string(kMostPendingReadBytes));
+                    std::to_string(pending) + what + " are under way, which hold " + std::to_string(bytes) + " bytes; the limits are " +
+                        std::to_string(most) + " and " + std::to_string(kMostPendingReadBytes));
 }
 
 napi_value promiseOfJob(napi_env env, Pool pool, std::unique_ptr<Job> job) {
   const std::shared_ptr<SortedStore> store = job->handle->store;
   Workers& workers = *instanceOf(env).workers;
-  if (pool == Pool::reads && !store->immediate()) refuseReads(workers);
+  if ((pool == Pool::reads || pool == Pool::walks) && !store->immediate()) refuseReads(workers, pool);
   napi_value promise;
   must(napi_create_promise(env, &job->deferred, &promise));
   job->handle->pending++;

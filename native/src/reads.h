@@ -10,7 +10,10 @@ namespace thermocline {
 class ReadSteps final : public Steps {
  public:
   ReadSteps(Engine& engine, uint64_t most) : Steps(engine.allowedSteps(most)), engine_(engine), allowed_(left()) {}
-  ~ReadSteps() { engine_.turnSteps_.take(allowed_ - left()); }
+  ~ReadSteps() {
+    engine_.turnSteps_.take(allowed_ - left());
+    engine_.lastWalked_ = spent();
+  }
   ReadSteps(const ReadSteps&) = delete;
   ReadSteps& operator=(const ReadSteps&) = delete;
 

@@ -1,6 +1,6 @@
 // The bound on what one read steps over without returning it: removals, rows of the store that are hidden or removed, pages without
 // records, and pages that are opened or looked up. A read whose steps are spent stops where it is; what happens then is the caller's
-// affair: on the engine's thread the read is handed to another one, and there it is answered as far as it came.
+// affair: on the engine's thread the read is handed to another one (workers.h), and there it is answered as far as it came.
 #pragma once
 
 #include <algorithm>

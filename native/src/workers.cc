@@ -1,5 +1,7 @@
 #include "workers.h"
 
+#include <chrono>
+
 #include "js.h"
 
 namespace thermocline {
@@ -7,7 +9,7 @@ namespace {
 
 using js::must;
 
-constexpr size_t kThreads[kPools] = {4, 2, 1, 1, 1, 1, 1};
+constexpr size_t kThreads[kPools] = {4, 1, 2, 1, 1, 1, 1, 1};
 // Results that wait to be taken by the environment's thread. One more per thread may be made.
 constexpr size_t kMostDoneBytes = 32 * 1024 * 1024;
 
@@ -35,7 +37,8 @@ void Workers::start() {
 void Workers::post(Pool number, std::unique_ptr<Work> work) {
   start();
   PoolState& pool = pools_[static_cast<size_t>(number)];
-  while (pool.threads.size() < kThreads[static_cast<size_t>(number)]) pool.threads.emplace_back([this, &pool] { serve(pool); });
+  const bool rests = number == Pool::walks;
+  while (pool.threads.size() < kThreads[static_cast<size_t>(number)]) pool.threads.emplace_back([this, &pool, rests] { serve(pool, rests); });
   Item item;
   item.postedBytes = work->bytes();
   item.pool = static_cast<size_t>(number);
@@ -50,7 +53,7 @@ void Workers::post(Pool number, std::unique_ptr<Work> work) {
   pool.wake.notify_one();
 }
 
-void Workers::serve(PoolState& pool) {
+void Workers::serve(PoolState& pool, bool rests) {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     pool.wake.wait(lock, [&] { return isStopping_ || (!pool.waiting.empty() && doneBytes_ <= kMostDoneBytes); });
@@ -58,12 +61,19 @@ void Workers::serve(PoolState& pool) {
     Item item = std::move(pool.waiting.front());
     pool.waiting.pop_front();
     lock.unlock();
+    const auto began = std::chrono::steady_clock::now();
     item.work->run();
+    const auto took = std::chrono::steady_clock::now() - began;
     item.doneBytes = item.work->bytes();
     lock.lock();
     doneBytes_ += item.doneBytes;
     done_.push_back(std::move(item));
     uv_async_send(&async_);
+    if (!rests) continue;
+    // A lower priority would not do: a thread that does not get a processor may hold what the event loop waits for.
+    lock.unlock();
+    std::this_thread::sleep_for(took);
+    lock.lock();
   }
 }
 

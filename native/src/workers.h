@@ -3,6 +3,8 @@
 // its first work.
 //
 //     reads      of clients: bounded, and refused beyond it
+//     walks      reads that step over much (steps.h), which take a processor more than a disk: bounded likewise, one at a time, and each
+//                is followed by a rest as long as itself, so that half a processor is all they take
 //     peeks      of old records, for writes that are about to be proposed
 //     flush      tables of a frozen memory component; the end of an engine
 //     install    parts of a snapshot from a peer, and its end
@@ -27,8 +29,8 @@
 
 namespace thermocline {
 
-enum class Pool { reads = 0, peeks, flush, install, snapshots, log, tidy };
-constexpr size_t kPools = 7;
+enum class Pool { reads = 0, walks, peeks, flush, install, snapshots, log, tidy };
+constexpr size_t kPools = 8;
 
 class Work {
  public:
@@ -75,7 +77,7 @@ class Workers {
   ~Workers() = default;
 
   void start();
-  void serve(PoolState& pool);
+  void serve(PoolState& pool, bool rests);
   void finishDone();
   static void tearDown(napi_async_cleanup_hook_handle hook, void* data);
 

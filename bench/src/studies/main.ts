@@ -1,4 +1,4 @@
-/** `make bench-studies`: what clients of the storage tier notice of failures and of overload; docs/performance.md has the figures. */
+/** `make bench-studies`: what clients of the storage tier notice of failures, of overload and of readers of removals; docs/performance.md has the figures. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,9 +7,10 @@ import { ownVersion, ROOT, runProgram, say } from '../program.ts'
 import { inSession } from '../session.ts'
 import { overload } from './overload.ts'
 import { phases } from './phases.ts'
+import { removals } from './removals.ts'
 import type { Study } from './study.ts'
 
-const STUDIES: readonly Study[] = [phases, overload]
+const STUDIES: readonly Study[] = [phases, overload, removals]
 const FOLDER = join(ROOT, 'bench/.cache')
 
 const USAGE = `usage: node bench/src/studies/main.ts [flags]      (make bench-studies ARGS='…' takes the machine-wide lock)

@@ -7,12 +7,24 @@ import { type TestContext, test } from 'node:test'
 import { blockOf, DIRECTORY_SLICE, encodeSeries, OpKind, PageVerdict } from '@thermocline/protocol'
 import { HeldPages } from './held-pages.fixture.ts'
 import { NEEDS_IO, type OpenedEngine, openEngine } from './mod.ts'
-import { applyBatch, buildEntry, type ModelRequest, pageVersionsRequest, peek, readBody, readScan, scanRequest } from './model.ts'
+import {
+  applyBatch,
+  buildEntry,
+  getRequest,
+  type ModelRequest,
+  pageVersionsRequest,
+  peek,
+  readBody,
+  readScan,
+  scanRequest,
+} from './model.ts'
 
 const SLICE_MS = 1000
 const SERIES = 's'
 const BLOCK = blockOf(encodeSeries(SERIES))
 const STEPS = { readSteps: 8, taskSteps: 32 }
+/** Under way at a time: kMostPendingWalks of native/src/jobs.cc. */
+const MOST_WALKS = 256
 /** A validation may take the steps of so many reads. */
 const TURN_READS = 8
 const MAX_ID = (1n << 64n) - 1n
@@ -186,6 +198,43 @@ test('versions of many pages that no cache knows are looked up on another thread
   }
   assert.notEqual(ask(slices), NEEDS_IO, 'apply has put them into the cache')
   assert.equal(ask(slices.map((slice) => 1000 + slice)), NEEDS_IO)
+})
+
+test('reads that walk go one after the other, refused beyond a number, and other reads do not wait for them', async (t) => {
+  const engine = open(t, {})
+  for (let from = 0; from < 10_000; from += 1000) {
+    await write(
+      engine,
+      OpKind.put,
+      Array.from({ length: 1000 }, (_, n) => idOf(from + n)),
+    )
+  }
+  await flush(engine)
+  for (let from = 1; from < 10_000; from += 1000) {
+    await write(
+      engine,
+      OpKind.delete,
+      Array.from({ length: 999 }, (_, n) => idOf(from + n)),
+    )
+  }
+  engine.rotate()
+  const body = scanRequest(SERIES, 0n, MAX_ID, 10, false)
+  await engine.scanAsync(BLOCK, body, 0, body.length)
+  engine.beginTurn()
+  let walked = 0
+  const walk = (): Promise<void> => {
+    assert.equal(scanNow(engine, 0n, 10), NEEDS_IO)
+    return engine.scanAsync(BLOCK, body, 0, body.length).then(() => {
+      walked++
+    })
+  }
+  const walks = Array.from({ length: MOST_WALKS }, walk)
+  assert.throws(walk, { code: 'overloaded' })
+  const get = getRequest(SERIES, [5n])
+  await engine.getAsync(BLOCK, get, 0, get.length)
+  assert.ok(walked < MOST_WALKS / 2, `${walked} walks came first`)
+  await Promise.all(walks)
+  await walk()
 })
 
 test('a table with a stretch of removals is compacted, one with few of them is not', async (t) => {
