@@ -20,8 +20,8 @@ import {
 const CONNECTIONS = 16
 /** Most of the largest frame: only its end is missing. */
 const UNFINISHED_BYTES = MAX_FRAME_BYTES - 64 * 1024
-/** So many gets of a connection wait for somebody who takes their answers. */
-const GETS = 4
+/** So many gets of a connection wait for somebody who takes their answers: together, more than a node has. */
+const GETS = 32
 const DRIP_MS = 100
 /** They hold, and do not flood: what a network carries in a second no bound of a node makes less. */
 const AGAIN_MS = 5000
