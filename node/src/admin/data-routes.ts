@@ -179,7 +179,7 @@ export function addDataRoutes({ app: plain, data, admin, randomHex }: Target): v
       schema: {
         summary: 'Read a range of a series',
         description:
-          'JSON: one chunk, a snapshot; `next` is the id to go on at, as `to` when newest first, as `from` otherwise. With `Accept: application/x-ndjson` the whole range is streamed, a record per line, chunk by chunk; a stream that fails ends with a line `{"error": …}` and a broken connection.',
+          'JSON: one chunk, a snapshot; `next` is the id to go on at, as `to` when newest first, as `from` otherwise. Where thousands of records were deleted a chunk may have none, and a `next`. With `Accept: application/x-ndjson` the whole range is streamed, a record per line, chunk by chunk; a stream that fails ends with a line `{"error": …}` and a broken connection.',
         tags: ['data'],
         params: seriesParams,
         querystring: range,
