@@ -105,7 +105,7 @@ test('a batch that names a record more than once asks for it once, and has it wh
 })
 
 test('a scan goes chunk by chunk, newest first by default, with inclusive bounds and a limit', async () => {
-  const { client } = await cluster()
+  const { client, store } = await cluster()
   for (let ms = 1; ms <= 8; ms++) await client.put('s', `${ms}`, `${ms}`)
   const ids = async (options?: Parameters<Client['scan']>[1]) => {
     const seen: string[] = []
@@ -122,6 +122,10 @@ test('a scan goes chunk by chunk, newest first by default, with inclusive bounds
     next.records.map((record) => record.id),
     ['4-0', '3-0'],
   )
+  for (const ms of [8, 7, 6]) store.removed.add(ms)
+  const empty = await client.scanPage('s')
+  assert.deepEqual([empty.records, empty.continuation], [[], '5-0'])
+  assert.deepEqual(await ids({ limit: 4 }), [5, 4, 3, 2])
 })
 
 test('what is issued in one tick goes out in one frame per connection; stamps are asked once per block and batch', async () => {

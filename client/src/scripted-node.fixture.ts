@@ -33,6 +33,8 @@ export const CLUSTER = 'c1'.repeat(16)
 
 /** What several scripted nodes share, as a cluster would. */
 export class ScriptedStore {
+  /** Milliseconds of records that are removed: scans step over them. */
+  readonly removed = new Set<number>()
   index = 5
   readonly records = new Map<string, { id: RecordId; version: number; value: Uint8Array }>()
   readonly answers = new Map<string, Uint8Array>()
@@ -294,7 +296,7 @@ export class ScriptedNode {
     writer.u48(this.store.index)
     writer.u8(next === undefined ? 0 : 1)
     writeRecordId(writer, next?.id ?? { ms: 0, seq: 0 })
-    const chunk = found.slice(0, limit)
+    const chunk = found.slice(0, limit).filter(({ id }) => !this.store.removed.has(id.ms))
     writer.u32(chunk.length)
     for (const { id, version, value } of chunk) {
       writeRecordId(writer, id)
