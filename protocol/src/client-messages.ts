@@ -34,9 +34,11 @@
  * under way and for the disk. The restore generation is that of the cluster's history that the versions belong to: with another
  * one nothing is unchanged. A version held of 2⁴⁸−1 stands for nothing, 0 for a page that is known not to exist. In place of a
  * slice, 2⁴⁸−1 names the directory of the series. Pages of more than 64 KiB with the heads of their records, and directories of
- * more than 4096 slices, are large: they are read from the storage tier alone.
+ * more than 4096 slices, are large, and so are those that take too many steps: they are read from the storage tier alone. The same
+ * page at the same version may be called large by one validation and not by another.
  *
- * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned.
+ * `from` and `to` are inclusive bounds with from ≤ to in either direction; with `more`, `next` is the first id not returned, or an id
+ * before it: a chunk may have fewer records than asked for, or none.
  * An append's id says at-or-after nothing: it is zeros, and the detail of the answer is the id that was assigned.
  * An error's body is: index u48 (0 if none) | u48 argument | u16 length | message. The argument is the
  * retry-after in ms (`overloaded`), the newer epoch (`moved`), the current version (`precondition_failed`), or 1 where only this
