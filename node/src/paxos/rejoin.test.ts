@@ -24,7 +24,8 @@ class Comparing {
   readonly stuck: string[] = []
   private asked: number[] = []
 
-  constructor(replicaCount: number, ofBlock: (core: Core) => void = () => {}) {
+  /** @param answering the last replica that answers for its barrier. */
+  constructor(replicaCount: number, ofBlock: (core: Core) => void = () => {}, answering = replicaCount - 1) {
     const processes = new ProcessTable()
     const self = processes.intern({ group: 0, replica: 0, incarnation: { number: 1, nonce: '0'.repeat(16) }, boot: 1 })
     const writer = new ByteWriter(1024)
@@ -69,10 +70,12 @@ class Comparing {
     this.core.block(BLOCK).chosen = 1
     ofBlock(this.core)
     this.rejoin.sweep()
-    for (let peer = 1; peer < replicaCount; peer++) {
-      this.rejoin.onBarrier(BLOCK, 1)
-      this.rejoin.onBarrierEnd(peer, FIRST_QUESTION, undefined)
-    }
+    for (let peer = 1; peer <= answering; peer++) this.tellBarrier(peer, 1)
+  }
+
+  tellBarrier(peer: number, barrier: number): void {
+    this.rejoin.onBarrier(BLOCK, barrier)
+    this.rejoin.onBarrierEnd(peer, FIRST_QUESTION, undefined)
   }
 
   private copy(state: BlockState, from: number): void {
@@ -80,12 +83,13 @@ class Comparing {
     state.needsCopy = false
   }
 
-  /** Whom it asks next; that one's digest is `digest`. -1 if it asks nobody. */
-  compare(digest: string): number {
+  /** Whom it asks next; that one's digest is `digest`. -1 if it asks nobody. `meanwhile` comes before the answer. */
+  compare(digest: string, meanwhile: () => void = () => {}): number {
     this.asked = []
     this.rejoin.sweep()
     const peer = this.asked[0] ?? -1
-    if (peer >= 0) this.rejoin.onDigestAnswer(peer, BLOCK, 1, digest)
+    meanwhile()
+    if (peer >= 0) this.rejoin.onDigestAnswer(peer, BLOCK, this.core.block(BLOCK).chosen, digest)
     this.rejoin.advance()
     return peer
   }
@@ -110,6 +114,15 @@ test('one voter that differs from the others causes no copy', () => {
   learner.compare(HERE)
   assert.equal(learner.compare(HERE), -1)
   assert.deepEqual(learner.copiedFrom, [])
+})
+
+test('a barrier that rises while digests are compared has to be learned before the block votes (⚖16)', () => {
+  const learner = new Comparing(5, () => {}, 3)
+  learner.compare(HERE, () => learner.tellBarrier(4, 2))
+  assert.equal(learner.rejoin.isPromoted(BLOCK), false)
+  learner.core.block(BLOCK).chosen = 2
+  learner.compare(HERE)
+  assert.equal(learner.rejoin.isPromoted(BLOCK), true)
 })
 
 test('a block that differs however often it is copied is left to the operator', () => {

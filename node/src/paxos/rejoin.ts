@@ -465,7 +465,8 @@ export class Rejoin {
     if (expected === undefined || state.isCopying || state.chosen < state.holdAt) return
     const isAtIndex = state.chosen === state.holdAt
     this.stopComparing(state)
-    if (!isAtIndex) return
+    // An answer that came since the comparison began may have named a higher barrier (⚖16).
+    if (!isAtIndex || state.chosen < state.barrier) return
     this.counters.compared++
     if (this.ports.digest(state.block) === expected) {
       this.doubts.settle(state.block)
