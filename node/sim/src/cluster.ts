@@ -101,6 +101,7 @@ export class Cluster {
   readonly options: ClusterOptions
   readonly hits = {
     crashes: 0,
+    powerCuts: 0,
     restarts: 0,
     cutTails: 0,
     fatalSyncs: 0,
@@ -395,9 +396,13 @@ export class Cluster {
     )
   }
 
-  /** The process dies, and with it everything that was not durable. */
-  crash(number: number): void {
-    this.end(this.machines[number] as Machine)
+  /** The process dies, and, if the power is cut, with it everything that was not durable. */
+  crash(number: number, isPowerCut = false): void {
+    const machine = this.machines[number] as Machine
+    this.end(machine)
+    if (!isPowerCut) return
+    this.hits.powerCuts++
+    machine.volume.disk.cutPower()
   }
 
   private end(machine: Machine): void {

@@ -1,11 +1,16 @@
 /**
- * The disk of one simulated machine. A log write becomes durable when it completes; a crash before that leaves any
- * subset of its 512-byte sectors behind, and so does a write that fails. Small files are replaced atomically.
+ * The disk of one simulated machine, with the page cache before it. A log write becomes durable when it completes. A process that dies
+ * before that leaves the write to its kernel: the next process reads it whole, or not at all, and it is not durable all the same; nor is
+ * a write that failed, which may be read as if it were. A power cut leaves any subset of the 512-byte sectors of what was not durable.
+ * Small files are replaced atomically.
  */
+import type { Random } from '@thermocline/simulation'
 import type { LogFile, LogFolder, StateFiles } from '../../src/io/ports.ts'
 import type { Scheduler } from './scheduler.ts'
 
 const SECTOR_BYTES = 512
+/** How often the kernel has got the write of a process that dies. */
+const SUBMITTED = 0.8
 
 interface InFlight {
   readonly file: SimFile
@@ -13,11 +18,57 @@ interface InFlight {
   readonly offset: number
 }
 
+/** Bytes of a file that only the page cache has; `before` is what the disk has in their place. */
+interface Cached {
+  readonly offset: number
+  readonly before: Uint8Array
+}
+
 export class SimFile {
+  /** What is read. */
   content: Uint8Array
+  /** The oldest first. */
+  private cached: Cached[] = []
 
   constructor(content: Uint8Array) {
     this.content = content
+  }
+
+  /** Makes the bytes durable. */
+  put(bytes: Uint8Array, offset: number): void {
+    this.content.set(bytes, offset)
+    const end = offset + bytes.length
+    this.cached = this.cached.flatMap((one) => {
+      const oneEnd = one.offset + one.before.length
+      if (oneEnd <= offset || one.offset >= end) return [one]
+      const left = one.before.subarray(0, Math.max(0, offset - one.offset))
+      const right = one.before.subarray(Math.min(one.before.length, end - one.offset))
+      return [
+        { offset: one.offset, before: left },
+        { offset: oneEnd - right.length, before: right },
+      ].filter(({ before }) => before.length > 0)
+    })
+  }
+
+  /** Puts the bytes where they are read, and not on the disk. */
+  cache(bytes: Uint8Array, offset: number): void {
+    this.cached.push({ offset, before: this.content.slice(offset, offset + bytes.length) })
+    this.content.set(bytes, offset)
+  }
+
+  /** What only the page cache had is gone, but for the sectors that had made it. Returns how many are gone. */
+  losePower(random: Random): number {
+    let lost = 0
+    for (const { offset, before } of this.cached.reverse()) {
+      const keep = random.next()
+      for (let at = 0; at < before.length; at += SECTOR_BYTES) {
+        if (random.chance(keep)) continue
+        this.content.set(before.subarray(at, at + SECTOR_BYTES), offset + at)
+        lost++
+      }
+    }
+    this.cached = []
+    return lost
   }
 }
 
@@ -46,16 +97,26 @@ export class SimDisk {
   isFull = false
   /** Sees what is being put into the log. */
   onLogWrite: (file: SimFile, bytes: Uint8Array, offset: number) => void = () => {}
-  readonly hits = { tornSectors: 0, failedSyncs: 0, refusedForSpace: 0 }
+  readonly hits = { tornSectors: 0, cachedWrites: 0, lostSectors: 0, failedSyncs: 0, refusedForSpace: 0 }
 
   constructor(scheduler: Scheduler) {
     this.scheduler = scheduler
   }
 
-  /** The machine loses power: what was being written is partly there. */
+  /** The machine loses power, some time after its process: of what only the page cache had a part is there. */
+  cutPower(): void {
+    for (const file of this.files.values()) this.hits.lostSectors += file.losePower(this.scheduler.random)
+  }
+
+  /** The process dies, and the machine goes on: what it was writing is there or not, as far as anybody reads it. */
   crash(): void {
-    for (const write of this.inFlight) this.tear(write)
+    for (const write of this.inFlight) if (this.scheduler.random.chance(SUBMITTED)) this.cache(write)
     this.inFlight.clear()
+  }
+
+  private cache({ file, bytes, offset }: InFlight): void {
+    this.hits.cachedWrites++
+    file.cache(bytes, offset)
   }
 
   private tear({ file, bytes, offset }: InFlight): void {
@@ -63,7 +124,7 @@ export class SimDisk {
     const keep = random.next()
     for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
       if (!random.chance(keep)) continue
-      file.content.set(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
+      file.put(bytes.subarray(at, at + SECTOR_BYTES), offset + at)
       this.hits.tornSectors++
     }
   }
@@ -129,11 +190,12 @@ export class SimDisk {
           if (this.failsNextSync) {
             this.failsNextSync = false
             this.hits.failedSyncs++
-            this.tear(write)
+            if (random.chance(0.5)) this.cache(write)
+            else this.tear(write)
             done(systemError('EIO', 'input/output error'))
             return
           }
-          file.content.set(write.bytes, offset)
+          file.put(write.bytes, offset)
           done(undefined)
         }
         scheduler.at(this.syncMs * random.between(0.3, 2) + stall, ready)

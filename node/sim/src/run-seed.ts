@@ -32,16 +32,18 @@ const VERSION_CACHE_BYTES = 16 * 1024
 const TINY_VERSION_CACHE_BYTES = 192
 const CONVERGE_MS = 30_000
 /** How many series have the longest name that there may be. */
-const LONG_NAMES = 0.05
+const LONG_NAMES = 0.15
+/** In segments of this size: one entry holds several of them. */
+const LONG_NAMES_FROM = 64 * 1024
 const FORGET_MS = 2000
 /** In which all blocks are compared. */
 const AUDIT_MS = 1500
 /** How often the end of a run is looked for. */
 const CHECK_MS = 50
 
-function nameOf(random: Random, number: number): string {
+function nameOf(random: Random, number: number, long: number): string {
   const name = `s${random.below(1000)}-${number}`
-  return random.chance(LONG_NAMES) ? name.padEnd(MAX_SERIES_BYTES, 'x') : name
+  return random.chance(long) ? name.padEnd(MAX_SERIES_BYTES, 'x') : name
 }
 
 export async function runSeed(seed: number): Promise<SeedResult> {
@@ -91,7 +93,9 @@ class Run {
     // By the number, so that what a seed without one does stays as it is.
     if (seed % 2 === 0)
       this.cluster.memory = new MemoryFleet(scheduler, this.cluster, onViolation, (what, fields) => this.watch.warned(what, fields))
-    const series = Array.from({ length: 1 + random.below(4) }, (_, i) => nameOf(random, i))
+    const series = Array.from({ length: 1 + random.below(4) }, (_, i) =>
+      nameOf(random, i, segmentBytes >= LONG_NAMES_FROM ? LONG_NAMES : 0),
+    )
     const faults = drawClientFaults(random)
     const count = 2 + random.below(6)
     this.clients = Array.from(

@@ -136,8 +136,8 @@ class Replay {
     const tailBytes = this.segments.at(-1)?.bytes
     const cutTail = tail !== undefined && tailBytes !== undefined && hasBytes(tailBytes, tail.end)
     if (cutTail) await overwrite(tail, this.segmentBytes)
+    await this.rewriteNewest()
     for (const segment of this.segments) segment.bytes = new Uint8Array(0)
-    await this.rewriteLast()
     const { spares, index, lastWrite, lastBoot, writes } = this
     return { written, spares, index, lastWrite, lastBoot, writes, cutTail }
   }
@@ -204,10 +204,12 @@ class Replay {
     this.writes++
   }
 
-  private async rewriteLast(): Promise<void> {
+  /** The head of the newest segment, and the last write: the process before may have ended while it wrote either. */
+  private async rewriteNewest(): Promise<void> {
     const { last } = this
-    if (last === undefined) return
-    await put(last.file, last.bytes, last.offset)
+    const newest = this.segments.at(-1)
+    if (newest !== undefined) await put(newest.file, newest.bytes.slice(0, SEGMENT_HEAD_BYTES), 0)
+    if (last !== undefined) await put(last.file, last.bytes, last.offset)
   }
 }
 

@@ -135,6 +135,42 @@ test('a torn tail is cut: the writes before it are all there, and the log goes o
     await log.close()
   }))
 
+test('replay makes the newest head and the last write durable anew: only the page cache may have them', () => {
+  const written: string[] = []
+  const noting = (folder: LogFolder): LogFolder => ({
+    list: () => folder.list(),
+    create: (name, bytes) => folder.create(name, bytes),
+    remove: (name) => folder.remove(name),
+    open: async (name) => {
+      const file = await folder.open(name)
+      return {
+        write: (bytes, offset, done) => {
+          written.push(`${name} at ${offset}`)
+          file.write(bytes, offset, done)
+        },
+        read: (offset, length) => file.read(offset, length),
+        close: () => file.close(),
+      }
+    },
+  })
+  return withLog(async (log) => {
+    await log.open(1)
+    const first = log.pool.active?.name
+    for (let instance = 1; log.pool.active?.name === first; instance++) await log.accept(1, instance, 'x'.repeat(3000))
+    const last = log.pool.active?.end
+    await log.accept(2, 1, 'y')
+    const { name } = log.pool.active ?? {}
+    await log.close()
+    let rewritten: string[] = []
+    log.onReplayed = () => {
+      rewritten = [...written]
+    }
+    await log.open(2)
+    assert.deepEqual(rewritten, [`${name} at 0`, `${name} at ${last}`])
+    await log.close()
+  }, noting)
+})
+
 test('damage that a later write follows is corruption, whatever byte it hits (⚖12)', () =>
   withLog(async (log) => {
     await log.open(1)

@@ -51,8 +51,8 @@ export class World {
     return this.machine(this.anyReplica()).volume.disk
   }
 
-  crashAndRestart(replica: number, downMs: number): void {
-    this.cluster.crash(replica)
+  crashAndRestart(replica: number, downMs: number, isPowerCut = this.random.chance(0.5)): void {
+    this.cluster.crash(replica, isPowerCut)
     this.cluster.restartWithin(replica, downMs)
   }
 

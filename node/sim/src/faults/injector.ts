@@ -12,6 +12,7 @@ import { type Fault, World } from './fault.ts'
 import { fullDisk } from './full-disk.ts'
 import { isolate } from './isolate.ts'
 import { longCrash } from './long-crash.ts'
+import { lyingCache } from './lying-cache.ts'
 import { memoryCut } from './memory-cut.ts'
 import { memoryCutOff } from './memory-cut-off.ts'
 import { oneWayCut } from './one-way-cut.ts'
@@ -48,6 +49,7 @@ export const FAULTS: readonly Fault[] = [
   streamReset,
   streamCut,
   clockStep,
+  lyingCache,
 ]
 
 /** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */

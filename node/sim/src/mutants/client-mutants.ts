@@ -18,7 +18,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     file: `${CLIENT}/calls.ts`,
     find: '    requestId.set(this.clientId)\n',
     replace: '    requestId.set(this.clientId)\n    this.counter += 2 ** 40\n',
-    caughtBy: ['refused-is-not-applied'],
+    caughtBy: ['refused-is-not-applied', 'first-answer'],
     why: '⚖9: each attempt of a write has an id of its own',
   },
   {

@@ -92,7 +92,9 @@ ${JOIN}`,
     name: 'validations-of-a-former-group-lost',
     file: TIER,
     find: '  if (queues_.size() < groups * kLanes) queues_.resize(groups * kLanes);\n',
-    replace: '  queues_.clear();\n  queues_.resize(groups * kLanes);\n',
+    replace: `  for (size_t at = groups * kLanes; at < queues_.size(); at++) queues_[at] = {};
+  if (queues_.size() < groups * kLanes) queues_.resize(groups * kLanes);
+`,
     caughtBy: ['converges', 'no-crash'],
     why: 'a new topology has fewer groups, and whoever waits for one that is gone is never answered',
   },

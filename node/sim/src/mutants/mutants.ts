@@ -7,6 +7,22 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLIENT_MUTANTS,
   ...MEMORY_MUTANTS,
   {
+    name: 'tail-not-rewritten',
+    file: 'wal/replay.ts',
+    find: '    await this.rewriteNewest()\n',
+    replace: '',
+    caughtBy: ['restarts', 'votes-are-durable', 'voters-are-remembered', 'chosen-is-durable', 'promise-kept'],
+    why: '⚖12: what replay has read counts, although only the page cache has it',
+  },
+  {
+    name: 'tables-before-the-log',
+    file: 'replica/flusher.ts',
+    find: "this.state === 'syncing' && log.durableWrite >= this.syncedAt",
+    replace: "this.state === 'syncing'",
+    caughtBy: ['restarts', 'applied-in-order'],
+    why: '⚖11: tables are written before the log is synced past what is in them',
+  },
+  {
     name: 'own-accept-before-sync',
     file: 'paxos/proposer.ts',
     find: 'this.addVote(state, core.replica, state.acceptedWrite)',
