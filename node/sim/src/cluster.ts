@@ -111,7 +111,7 @@ export class Cluster {
     zombies: 0,
     zombiesFound: 0,
   }
-  readonly engineHits = { misses: 0, wrongCopies: 0, deferredValidations: 0, staleFills: 0 }
+  readonly engineHits = { misses: 0, wrongCopies: 0, deferredValidations: 0, staleFills: 0, undone: 0, untold: 0 }
   private readonly deferred: DeferredReads
   /** Between clients and data ports. */
   readonly streams: SimStreams

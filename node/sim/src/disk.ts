@@ -93,6 +93,8 @@ export class SimDisk {
   stalledUntilMs = 0
   /** The next write under way fails. */
   failsNextSync = false
+  /** Flushes and ends of installs under way. */
+  tableWrites = 0
   /** Nothing new can be put on it; what is there can be overwritten. */
   isFull = false
   /** Sees what is being put into the log. */
@@ -112,6 +114,7 @@ export class SimDisk {
   crash(): void {
     for (const write of this.inFlight) if (this.scheduler.random.chance(SUBMITTED)) this.cache(write)
     this.inFlight.clear()
+    this.tableWrites = 0
   }
 
   private cache({ file, bytes, offset }: InFlight): void {

@@ -50,6 +50,8 @@ const BRANCHES = [
   'client.pages',
   'engine.deferredValidations',
   'engine.staleFills',
+  'engine.undone',
+  'engine.untold',
   'memory.keptFiles',
   'memory.torn',
   'memory.unchanged',

@@ -1,6 +1,8 @@
 /**
  * The engine as it is, on a disk that is not always at hand: a read sometimes says NEEDS_IO, and its async twin answers
- * after a while, with what was true when it was asked; a flush is refused while the disk is full. A validation from disk ends, with
+ * after a while, with what was true when it was asked; a flush is refused while the disk is full. A flush, and the end of an install, take a
+ * while, one after the other: the state on the disk changes somewhere in the middle, so that a process that dies meanwhile leaves the old
+ * one, or the new one without anybody's having been told. A validation from disk ends, with
  * what it puts into the version cache, as late as its answer comes: entries may be applied meanwhile. And what a learner copies
  * is sometimes wrong in a way that the copy's own checks do not see: its digest tells until it is copied again. So does that of a
  * block whose content a fault has made wrong.
@@ -19,9 +21,14 @@ export interface EngineHits {
   /** Validations that ended some time after they began; of them those whose block had moved on. */
   deferredValidations: number
   staleFills: number
+  /** Flushes and ends of installs that a process did not live to see: not begun, and done. */
+  undone: number
+  untold: number
 }
 
 const WRONG_DIGEST = 'bad'.padEnd(16, '0')
+/** How long half of a flush, or of the end of an install, takes at most. */
+const SLOWEST_HALVES_MS = [0.5, 5, 40]
 const ROTTEN_DIGEST = 'badbad'.padEnd(16, '0')
 const WRONG_COPY = 0.3
 /** A patient validation was sent for a miss: most of them meet it again. */
@@ -88,6 +95,33 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
         resolve(value)
       })
     })
+  const half = (onDeath: 'undone' | 'untold'): Promise<void> =>
+    new Promise((resolve) => {
+      scheduler.at(scheduler.random.between(0.05, scheduler.random.pick(SLOWEST_HALVES_MS)), () => {
+        if (!isAlive()) {
+          hits[onDeath]++
+          return
+        }
+        scheduler.hasReactions = true
+        resolve()
+      })
+    })
+  let row: Promise<unknown> = Promise.resolve()
+  const slowly = <T>(run: () => Promise<T>): Promise<T> => {
+    const done = row.then(async () => {
+      disk.tableWrites++
+      try {
+        await half('undone')
+        const value = await run()
+        await half('untold')
+        return value
+      } finally {
+        disk.tableWrites--
+      }
+    })
+    row = done.catch(() => {})
+    return done
+  }
   return new Proxy(engine, {
     get(target, name) {
       if (name === 'peek') return (...args: Parameters<Engine['peek']>) => (misses() ? NEEDS_IO : target.peek(...args))
@@ -140,11 +174,15 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
             hits.wrongCopies++
           }
           installing.delete(install)
-          return target.installEnd(install)
+          return slowly(() => target.installEnd(install))
         }
       }
-      if (name === 'flush' && !disk.takesMore())
-        return () => Promise.reject(new ThermoclineError('disk_full', 'the tables could not be written: no space left on device'))
+      if (name === 'flush') {
+        return () =>
+          disk.takesMore()
+            ? slowly(() => target.flush())
+            : Promise.reject(new ThermoclineError('disk_full', 'the tables could not be written: no space left on device'))
+      }
       const value: unknown = Reflect.get(target, name)
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
     },

@@ -10,6 +10,7 @@ import { crashAll } from './crash-all.ts'
 import { failedSync } from './failed-sync.ts'
 import { type Fault, World } from './fault.ts'
 import { fullDisk } from './full-disk.ts'
+import { halfFlush } from './half-flush.ts'
 import { isolate } from './isolate.ts'
 import { longCrash } from './long-crash.ts'
 import { lyingCache } from './lying-cache.ts'
@@ -50,6 +51,7 @@ export const FAULTS: readonly Fault[] = [
   streamCut,
   clockStep,
   lyingCache,
+  halfFlush,
 ]
 
 /** Between memory and storage tier, by an injector of their own: seeds without a memory tier stay as they are. */

@@ -15,14 +15,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖12: what replay has read counts, although only the page cache has it',
   },
   {
-    name: 'tables-before-the-log',
-    file: 'replica/flusher.ts',
-    find: "this.state === 'syncing' && log.durableWrite >= this.syncedAt",
-    replace: "this.state === 'syncing'",
-    caughtBy: ['restarts', 'applied-in-order'],
-    why: '⚖11: tables are written before the log is synced past what is in them',
-  },
-  {
     name: 'own-accept-before-sync',
     file: 'paxos/proposer.ts',
     find: 'this.addVote(state, core.replica, state.acceptedWrite)',
@@ -108,7 +100,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      state.acceptedRound,\n',
     replace: '      NO_ROUND,\n',
     caughtBy: ['no-protocol-violation'],
-    seed: 21,
     why: 'a promise does not report what was accepted',
   },
   {
@@ -117,7 +108,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'state.phase !== Phase.accepting || round !== state.round) return',
     replace: 'state.phase !== Phase.accepting) return',
     caughtBy: ['votes-are-durable', 'voters-are-remembered'],
-    seed: 167,
     why: 'an accepted of an earlier round counts for this one',
   },
   {
@@ -151,7 +141,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (this.ports.digest(state.block) === expected) {',
     replace: 'if (true) {',
     caughtBy: ['digests-equal'],
-    seed: 32,
     why: 'a learner skips the digest check, and votes with a copy that went wrong',
   },
   {
@@ -168,7 +157,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      if (state.acceptedRound !== NO_ROUND) {',
     replace: '      if (false) {',
     caughtBy: ['log-keeps-votes', 'log-keeps-unflushed'],
-    seed: 102,
     why: '⚖10: a segment is freed although it holds an accept that is not proven chosen',
   },
   {
@@ -177,7 +165,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (state.promisedRound !== NO_ROUND) log.promise(',
     replace: 'if (false) log.promise(',
     caughtBy: ['log-keeps-votes'],
-    seed: 1575,
     why: '⚖10: a segment is freed although it holds an open promise',
   },
   {
@@ -186,7 +173,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'log.pool.release(this.cutGeneration)',
     replace: 'log.pool.release(this.cutGeneration + 1)',
     caughtBy: ['log-keeps-unflushed', 'converges'],
-    seed: 41,
     why: '⚖10: the segment that was being written when the tables were frozen is freed with those before it',
   },
   {
@@ -202,7 +188,6 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     caughtBy: ['restarts'],
-    seed: 41,
     why: '⚖11: writes of an earlier generation pass for the continuation of this one',
   },
   {
@@ -227,7 +212,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    this.pending.push(read)\n',
     replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
-    seed: 31,
     why: '⚖6: a round answers a read that came after it began',
   },
   {
@@ -243,8 +227,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'kv/entry-builder.ts',
     find: '    if (write.peeked !== undefined && write.peekedIndex === state.chosen) {',
     replace: '    if (write.peeked !== undefined) {',
-    caughtBy: ['old-records-agree'],
-    seed: 74,
+    caughtBy: ['old-records-agree', 'sets-aside-what-is-wrong'],
     why: '⚖8: what a write saw of its records in one instance is shipped in another',
   },
   {
@@ -253,7 +236,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const failed = failedCondition(write, this.peekedView)',
     replace: 'const failed = ((write as { failed?: number }).failed ??= failedCondition(write, this.peekedView))',
     caughtBy: ['conditions'],
-    seed: 70,
     why: '⚖8: the outcome of a condition in one instance is carried over to another',
   },
   {
@@ -302,7 +284,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const index = state.promisedRound !== NO_ROUND || state.acceptedRound !== NO_ROUND ? state.chosen + 1 : state.chosen',
     replace: 'const index = state.chosen',
     caughtBy: ['chosen-never-changes', 'linearizable'],
-    seed: 703,
     why: '⚖15: the barrier leaves out what was promised and accepted',
   },
   {
@@ -311,7 +292,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      this.proposer.forgetVotes(peer.replica)\n',
     replace: '',
     caughtBy: ['no-replaced-vote-counted'],
-    seed: 114,
     why: '⚖5: what an incarnation voted counts as a vote of its successor',
   },
   {
@@ -408,7 +388,6 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (process !== NO_PROCESS && compareIncarnations(',
     replace: 'if (false && compareIncarnations(',
     caughtBy: ['no-replaced-vote-counted', 'promised-by-majority'],
-    seed: 84,
     why: '⚖5: a vote counts beside that of a peer who names a later incarnation of the voter',
   },
   {
