@@ -94,7 +94,7 @@ export type BatchOp =
 
 const NO_OPTIONS: CallOptions = {}
 const MAX_COUNTER = 2 ** 48
-/** Of a request id; the rest counts. */
+/** The bytes of a request id that name the client; the rest counts its requests. */
 const CLIENT_ID_BYTES = 10
 
 /**

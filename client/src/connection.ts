@@ -73,7 +73,7 @@ export class Connection {
   private readonly stream: ClientStream
   private readonly decoder: FrameDecoder
   private readonly clock: Clock
-  /** Of the time that the hello may take. */
+  /** Cancels the end that comes when the hello takes too long. */
   private readonly cancelTimeout: () => void
   private readonly pending = new OpenRequests()
   private pendingBytes = 0

@@ -11,8 +11,13 @@ export interface CallEvents {
   onAnswer(call: Call, error: number, index: number): void
 }
 
+const dispatcherOf = (client: Client): Dispatcher => (client as unknown as { dispatcher: Dispatcher }).dispatcher
+
+/** The index that the client would stamp a write to the block with; 0 if it knows none. */
+export const stampOf = (client: Client, block: number): number => Math.max(0, dispatcherOf(client).stamps.of(block))
+
 export function followCalls(client: Client, events: CallEvents): void {
-  const { dispatcher } = client as unknown as { dispatcher: Dispatcher }
+  const dispatcher = dispatcherOf(client)
   const start = dispatcher.start.bind(dispatcher)
   dispatcher.start = (call, signal) => {
     events.onStart(call)

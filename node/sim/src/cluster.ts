@@ -1,4 +1,6 @@
 /** A simulated group: machines with volumes that survive, and processes on them that do not. The nodes are the real ones. */
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Clock } from '@thermocline/protocol'
 import type { NodeConfig } from '../../src/config.ts'
 import { Complaints } from '../../src/doors/complaints.ts'
@@ -25,7 +27,7 @@ import type { Life, Watch } from './watch.ts'
 /** When a run begins, by clocks that are right. */
 export const EPOCH_MS = 1_700_000_000_000
 
-/** Of every node, where the seed does not say otherwise. */
+/** The configuration of every node, where the seed does not say otherwise. */
 const CONFIG: Omit<NodeConfig, 'replica' | 'listen' | 'http' | 'segmentBytes' | 'auditMs'> = {
   role: 'storage',
   dataDir: '',
@@ -57,9 +59,11 @@ export interface ClusterOptions {
   readonly missProbability: number
   /** Its size: a small one forgets most, and is filled by what reads from disk find. */
   readonly versionCacheBytes: number
+  /** Where its files are; undefined: they end with their processes. */
+  readonly versionsFolder?: string
   /** Every replica takes itself for the best of every block, so that all of them propose. */
   readonly isSelfFirst: boolean
-  /** Of each node's data port. */
+  /** Bounds of each node's data port. */
   readonly traffic: TrafficLimits
   /** Drawn, if it is not given. */
   readonly streamHabits?: StreamHabits
@@ -77,8 +81,10 @@ class Machine {
   /** Something on its disk is not as it was written. */
   isDamaged = false
   life: Life | undefined
-  /** Of the process: what clients are connected to. */
+  /** The process as clients find it. */
   host: Host | undefined
+  /** The version cache of its last process, which is in memory: a power cut takes it. */
+  versions: string | undefined
   /** Wall clocks are wrong, each by its own amount, which changes when one is set. */
   wallSkewMs: number
 
@@ -102,6 +108,7 @@ export class Cluster {
   readonly hits = {
     crashes: 0,
     powerCuts: 0,
+    keptVersions: 0,
     restarts: 0,
     cutTails: 0,
     fatalSyncs: 0,
@@ -194,7 +201,7 @@ export class Cluster {
       traffic: new Traffic(options.traffic),
       complaints: new Complaints(warn, own.clock.every),
       openEngine: (given) => {
-        world.table = this.openTable(life, given)
+        world.table = this.openTable(machine, life, given)
         return this.wrapTable(life, world.table)
       },
       openReplica: (given) => this.openReplica(machine, life, given, world.table as Engine),
@@ -206,14 +213,16 @@ export class Cluster {
     return world
   }
 
-  private openTable({ volume }: Life, { incarnation }: EngineOptions): Engine {
+  private openTable(machine: Machine, { volume }: Life, { incarnation }: EngineOptions): Engine {
     const { memtableBytes, versionCacheBytes } = this.options
+    const versionCachePath = this.keepVersions(machine)
     const table = openEngine(
       {
         sliceDurationMs: SLICE_MS,
         memtableBytes,
         blockCacheBytes: 0,
         versionCacheBytes,
+        ...(versionCachePath === undefined ? {} : { versionCachePath }),
         incarnation,
         verifyOldRecords: true,
         hashKey: HASH_KEY,
@@ -223,6 +232,20 @@ export class Cluster {
     )
     this.engines.push(table)
     return table
+  }
+
+  /** A file for the version cache of the machine's next process, with what the one before has left there. */
+  private keepVersions(machine: Machine): string | undefined {
+    const { versionsFolder } = this.options
+    if (versionsFolder === undefined) return undefined
+    // The process before, of which nothing reaches the run any more, has its own open still.
+    const path = join(versionsFolder, `${this.engines.length}.versions`)
+    if (machine.versions !== undefined) {
+      copyFileSync(machine.versions, path)
+      this.hits.keptVersions++
+    }
+    machine.versions = path
+    return path
   }
 
   private wrapTable(life: Life, table: Engine): Engine {
@@ -402,6 +425,7 @@ export class Cluster {
     this.end(machine)
     if (!isPowerCut) return
     this.hits.powerCuts++
+    machine.versions = undefined
     machine.volume.disk.cutPower()
   }
 

@@ -2,9 +2,6 @@
  * The memory tier of a simulated cluster: machines that come, go, and die, and the topologies that name them. A machine may begin to
  * run before or after clients hear of it, and end while they still ask it; another topology may give it other blocks.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Topology } from '@thermocline/protocol'
 import { type Cluster, EPOCH_MS } from './cluster.ts'
 import { type MemoryHits, MemoryMachine } from './memory-machine.ts'
@@ -17,7 +14,7 @@ const MACHINES_PER_GROUP = 2
 const END_MS = 400
 const BEGIN_MS = 100
 const DOWN_MS = 60
-/** Of the clients' wall clock, records below are the storage tier's: the ids of the run are of the first seconds after 1970. */
+/** Records below are read from the storage tier only, in some topologies; all ids of a run are of the first seconds after 1970. */
 const SPLITS_MS = [512, 1024]
 
 export class MemoryFleet {
@@ -36,7 +33,6 @@ export class MemoryFleet {
   }
   private readonly scheduler: Scheduler
   private readonly topologies: Topologies
-  private readonly folder = mkdtempSync(join(tmpdir(), 'thermocline-sim-'))
   readonly machines: readonly MemoryMachine[]
   private readonly crashEveryMs: number
   private readonly changeEveryMs: number
@@ -45,6 +41,7 @@ export class MemoryFleet {
   constructor(
     scheduler: Scheduler,
     cluster: Cluster,
+    folder: string,
     onError: (error: Error) => void,
     complain: (what: string, fields: Record<string, unknown>) => void,
   ) {
@@ -56,7 +53,7 @@ export class MemoryFleet {
     this.crashEveryMs = random.pick([100, 400, 100_000])
     this.changeEveryMs = random.pick([60, 400, 100_000])
     const timeoutMs = random.pick([100, 300, 1500])
-    const { folder, hits } = this
+    const { hits } = this
     const at = (address: string): MemoryMachine | undefined =>
       this.machines.find(({ group, number }) => memoryAddress(group, number) === address)
     this.machines = Array.from({ length: GROUPS * MACHINES_PER_GROUP }, (_, place) => {
@@ -138,7 +135,6 @@ export class MemoryFleet {
 
   close(): void {
     for (const machine of this.machines) machine.close()
-    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 

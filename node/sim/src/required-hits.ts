@@ -19,6 +19,7 @@ const BRANCHES = [
   'disk.cachedWrites',
   'disk.lostSectors',
   'cluster.powerCuts',
+  'cluster.keptVersions',
   'disk.failedSyncs',
   'disk.refusedForSpace',
   'cluster.cutTails',

@@ -1,4 +1,7 @@
 /** One seed: a cluster, clients and faults for a while; then no faults, and everything must come together. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MAX_SERIES_BYTES } from '@thermocline/protocol'
 import type { Random } from '@thermocline/simulation'
 import type { Replica } from '../../src/replica/replica.ts'
@@ -64,6 +67,8 @@ class Run {
   /** By the number of the seed, too. */
   private readonly liar: Liar | undefined
   private readonly faultyMs: number
+  /** Holds the files that outlive processes. */
+  private readonly folder = mkdtempSync(join(tmpdir(), 'thermocline-sim-'))
 
   constructor(seed: number) {
     this.scheduler = new Scheduler(seed)
@@ -85,6 +90,7 @@ class Run {
       auditMs: AUDIT_MS,
       answerAgeMs: random.pick([300, 5000]),
       missProbability: random.pick([0, 0.02, 0.3]),
+      versionsFolder: this.folder,
       versionCacheBytes: seed % 4 === 0 ? TINY_VERSION_CACHE_BYTES : VERSION_CACHE_BYTES,
       isSelfFirst: random.chance(0.2),
       traffic: { unfinishedBytes: 1024 * 1024, untakenBytes: 1024 * 1024, connections: 64 },
@@ -92,7 +98,9 @@ class Run {
     const onViolation = (error: Error): void => this.watch.misled(error)
     // By the number, so that what a seed without one does stays as it is.
     if (seed % 2 === 0)
-      this.cluster.memory = new MemoryFleet(scheduler, this.cluster, onViolation, (what, fields) => this.watch.warned(what, fields))
+      this.cluster.memory = new MemoryFleet(scheduler, this.cluster, this.folder, onViolation, (what, fields) =>
+        this.watch.warned(what, fields),
+      )
     const series = Array.from({ length: 1 + random.below(4) }, (_, i) =>
       nameOf(random, i, segmentBytes >= LONG_NAMES_FROM ? LONG_NAMES : 0),
     )
@@ -160,9 +168,10 @@ class Run {
     return { seed, error, traceHash: scheduler.traceHash >>> 0, events: scheduler.events, simulatedMs: scheduler.nowMs, operations, hits }
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     for (const client of this.clients) client.close()
-    return this.cluster.close()
+    await this.cluster.close()
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   private hits(): Record<string, number> {

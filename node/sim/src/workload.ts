@@ -12,20 +12,18 @@ import {
   ERRORS,
   encodeSeries,
   errorCodeOf,
-  formatRecordId,
   Operation,
-  parseRecordId,
-  type RecordId,
   WriteKind,
   type WriteOp,
   writeWriteBody,
 } from '@thermocline/protocol'
-import type { ModelBlock, ModelRecord } from '../../src/engine/model.ts'
-import { followCalls } from './client-watch.ts'
+import type { ModelBlock } from '../../src/engine/model.ts'
+import { followCalls, stampOf } from './client-watch.ts'
 import { type Cluster, EPOCH_MS } from './cluster.ts'
+import { type Found, pagesDifference, recordDifference, scanDifference } from './differences.ts'
 import type { ClientFaults } from './faults/client-faults.ts'
 import type { HistoryRecord, WriteRecord } from './history.ts'
-import { bigOf, drawId, drawRange, drawSlices, drawWrite } from './operations.ts'
+import { drawId, drawRange, drawSlices, drawWrite } from './operations.ts'
 import { processClock } from './process-clock.ts'
 import { RawRequests } from './raw-requests.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -43,9 +41,6 @@ const RAW_MS = 1000
 /** How many writes are sent once, past the library, and whatever is answered is final: a refusal, too. */
 const SOLE_ATTEMPTS = 0.06
 const REQUEST_ID_BYTES = 16
-
-/** What a library tells of a record. */
-type Found = { readonly id: string; readonly version: number; readonly value: Uint8Array } | undefined
 
 export interface ClientOptions {
   readonly name: number
@@ -75,7 +70,7 @@ export class Client {
   /** While the library begins an operation: its calls are that operation's. */
   private beginning: Running | undefined
   private readonly runningOf = new WeakMap<Call, Running>()
-  /** Of the answer that a call ended with. */
+  /** The index that the answer named with which a call ended. */
   private readonly indexOf = new WeakMap<Call, number>()
   private readonly memoryAsked = new WeakSet<Call>()
   private counter = 0
@@ -250,10 +245,10 @@ export class Client {
   private get(library: Library, series: string): Promise<void> {
     const id = drawId(this.scheduler.random)
     const run = (): Promise<Found> => library.get(series, id, this.timing())
-    return this.read('read', run, (found) => (model) => differenceOf(series, id, found, model))
+    return this.read('read', run, (found) => (model) => recordDifference(series, id, found, model))
   }
 
-  /** Of all series: the ids of each are read at one moment. */
+  /** Reads ids of all series: those of each at one moment. */
   private batchGet(library: Library): Promise<void> {
     const { random } = this.scheduler
     const keys = Array.from({ length: 1 + random.below(12) }, () => ({ series: random.pick(this.options.series), id: drawId(random) }))
@@ -263,7 +258,7 @@ export class Client {
       () => library.batchGet(keys, this.timing()),
       (found, position) => (model) => {
         const differences = keys.map(({ series, id }, at) =>
-          series === names[position] ? differenceOf(series, id, found[at], model) : undefined,
+          series === names[position] ? recordDifference(series, id, found[at], model) : undefined,
         )
         return differences.find((difference) => difference !== undefined)
       },
@@ -272,24 +267,12 @@ export class Client {
 
   private scan(library: Library, series: string): Promise<void> {
     const range = drawRange(this.scheduler.random)
-    const [from, to] = [bigOf(range.from), bigOf(range.to)]
     return this.read(
       'scanned',
       () => library.scanPage(series, { ...range, ...this.timing() }),
       ({ records, continuation }) => {
         if (continuation !== undefined && records.length < range.limit) this.note('scanned in part')
-        return (model) => {
-          const all = model.scan(series, from, to, range.reverse)
-          if (records.length > range.limit) return `${series}: ${records.length} records were scanned, more than ${range.limit}`
-          if (continuation === undefined && records.length !== all.length)
-            return `${series}: all ${records.length} records from ${from} to ${to} were scanned; there are ${all.length}`
-          for (const [at, record] of records.entries()) {
-            const there = all[at]
-            const isSame = there !== undefined && bigOf(parseRecordId(record.id)) === there.id && sameAs(record, there)
-            if (!isSame) return `${series}: ${say(record)} was scanned at place ${at}; there is ${sayModel(there)}`
-          }
-          return undefined
-        }
+        return (model) => scanDifference(series, range, records, continuation === undefined, model)
       },
     )
   }
@@ -300,12 +283,8 @@ export class Client {
       'pages',
       () => library.pageVersions(series, slices, this.timing()),
       ({ versions }) =>
-        (model) => {
-          const wrong = slices.findIndex((slice, at) => versions[at] !== model.pageVersion(series, slice))
-          if (wrong < 0) return undefined
-          const slice = slices[wrong] as number
-          return `${series}: page ${slice} was told to have version ${versions[wrong]}; it has ${model.pageVersion(series, slice)}`
-        },
+        (model) =>
+          pagesDifference(series, slices, versions, model),
     )
   }
 
@@ -384,13 +363,12 @@ export class Client {
   /** One attempt, under a stamp that may be old; the first answer is final, a refusal, too. */
   private writeOnce(series: string): Promise<void> {
     const drawn = this.drawWrite(series)
-    const { dispatcher } = this.library as unknown as { dispatcher: { stamps: { of(block: number): number } } }
     const requestId = new Uint8Array(REQUEST_ID_BYTES)
     const view = new DataView(requestId.buffer)
     view.setUint32(0, this.options.name + 1)
     view.setUint32(12, this.counter)
     const writer = new ByteWriter(256)
-    writeWriteBody(writer, requestId, Math.max(0, dispatcher.stamps.of(drawn.block)), encodeSeries(series), drawn.ops)
+    writeWriteBody(writer, requestId, stampOf(this.library as Library, drawn.block), encodeSeries(series), drawn.ops)
     const body = writer.copy()
     const record = recordOf(drawn, body)
     this.options.history.push(record)
@@ -428,21 +406,3 @@ function conditionsOf({ condition, version }: WriteOp): { ifAbsent?: boolean; if
   if (condition === Condition.ifVersion) return { ifVersion: version }
   return condition === Condition.ifAbsent ? { ifAbsent: true } : {}
 }
-
-function differenceOf(series: string, id: RecordId, found: Found, model: ModelBlock): string | undefined {
-  const there = model.get(series, bigOf(id))
-  if (sameAs(found, there)) return undefined
-  return `${series} ${formatRecordId(id)} was read as ${say(found)}; there is ${sayModel(there)}`
-}
-
-function sameAs(found: Found, there: ModelRecord | undefined): boolean {
-  if (found === undefined || there === undefined) return found === undefined && there === undefined
-  return found.version === there.version && Buffer.compare(found.value, there.value) === 0
-}
-
-const textOf = (value: Uint8Array): string => Buffer.from(value.subarray(0, 40)).toString()
-const say = (found: Found): string => (found === undefined ? 'none' : `${found.id} of version ${found.version}, ${textOf(found.value)}`)
-const sayModel = (there: ModelRecord | undefined): string =>
-  there === undefined
-    ? 'none'
-    : `${formatRecordId({ ms: Number(there.id >> 16n), seq: Number(there.id & 0xffffn) })} of version ${there.version}, ${textOf(there.value)}`

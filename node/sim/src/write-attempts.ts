@@ -45,7 +45,7 @@ export function takeAnswer(record: WriteRecord, error: number, index: number, no
 export class WriteAttempts {
   private readonly write: Write
   private readonly history: HistoryRecord[]
-  /** Of the newest request id; undefined as long as nothing was sent. */
+  /** The record of the newest request id; undefined as long as nothing was sent. */
   record: WriteRecord | undefined
   body: Uint8Array = new Uint8Array(0)
   /** Others have sent the same request, and the library does not know what became of that. */

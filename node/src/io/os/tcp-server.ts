@@ -50,7 +50,7 @@ export class IncomingTcp implements IncomingStream {
   readonly remoteAddress: string | undefined
   private unfollow: () => void = () => {}
 
-  /** Of a connected socket, which is nobody else's from now on. */
+  /** @param socket is connected, and nobody else's from now on. */
   constructor(socket: Socket) {
     this.socket = socket
     this.remoteAddress = socket.remoteAddress
