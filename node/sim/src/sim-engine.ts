@@ -126,11 +126,19 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
     get(target, name) {
       if (name === 'peek') return (...args: Parameters<Engine['peek']>) => (misses() ? NEEDS_IO : target.peek(...args))
       if (name === 'peekAsync') return (...args: Parameters<Engine['peek']>) => later(target.peek(...args))
-      if (name === 'get') return (...args: Parameters<Engine['get']>) => (misses() ? NEEDS_IO : target.get(...args))
-      if (name === 'getAsync') {
+      if (name === 'get' || name === 'scan' || name === 'pageVersions')
+        return (...args: Parameters<Engine['get']>) => (misses() ? NEEDS_IO : target[name](...args))
+      if (name === 'getAsync' || name === 'scanAsync' || name === 'pageVersionsAsync') {
+        const read = name === 'getAsync' ? 'get' : name === 'scanAsync' ? 'scan' : 'pageVersions'
         return (block: number, request: Uint8Array, offset: number, length: number) => {
-          const out = new Uint8Array(ANSWER_BYTES)
-          return later(out.slice(0, target.get(block, request, offset, length, out, 0)))
+          let out = new Uint8Array(ANSWER_BYTES)
+          let bytes = target[read](block, request, offset, length, out, 0)
+          if (bytes < NEEDS_IO) {
+            // That is how it says what it needs (engine/port.ts).
+            out = new Uint8Array(-2 - bytes)
+            bytes = target[read](block, request, offset, length, out, 0)
+          }
+          return later(out.slice(0, bytes))
         }
       }
       if (name === 'validate') {

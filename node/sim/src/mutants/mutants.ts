@@ -43,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'paxos/acceptor.ts',
     find: 'const out = core.outbox.afterSync(from, Math.max(state.promisedWrite, state.acceptedWrite))',
     replace: 'const out = core.outbox.now(from)',
-    caughtBy: ['votes-are-durable'],
+    caughtBy: ['votes-are-durable', 'voters-are-remembered'],
     why: '⚖4: a promise leaves before its sync',
   },
   {
