@@ -19,7 +19,7 @@ import type { SimNetwork } from './network.ts'
 import { processClock } from './process-clock.ts'
 import type { Scheduler } from './scheduler.ts'
 import { DeferredReads, exceptRotten, simEngine } from './sim-engine.ts'
-import { drawStreamHabits, type Host, SimStreams, type StreamHabits } from './streams.ts'
+import { drawStreamHabits, type Host, SimStreams } from './streams.ts'
 import { CLUSTER_ID, SLICE_MS, storageAddress, storageName, Topologies } from './topologies.ts'
 import { SimVolume } from './volume.ts'
 import type { Life, Watch } from './watch.ts'
@@ -65,8 +65,6 @@ export interface ClusterOptions {
   readonly isSelfFirst: boolean
   /** Bounds of each node's data port. */
   readonly traffic: TrafficLimits
-  /** Drawn, if it is not given. */
-  readonly streamHabits?: StreamHabits
 }
 
 class Machine {
@@ -136,7 +134,7 @@ export class Cluster {
     this.watch = watch
     this.options = options
     this.deferred = new DeferredReads(scheduler)
-    this.streams = new SimStreams(scheduler, options.streamHabits ?? drawStreamHabits(scheduler.random))
+    this.streams = new SimStreams(scheduler, drawStreamHabits(scheduler.random))
     for (let replica = 0; replica < options.replicaCount; replica++) this.machines.push(new Machine(scheduler, replica))
     this.topologies = new Topologies(
       scheduler,
@@ -192,7 +190,8 @@ export class Cluster {
       if (what.startsWith('a block is set aside')) watch.setAside(life, fields.block as number)
       watch.warned(what, fields)
     }
-    const world: NodeWorld & { table?: Engine } = {
+    let table: Engine | undefined
+    return {
       ...own,
       random: random.next,
       randomHex: (bytes) => random.hex(bytes),
@@ -201,16 +200,15 @@ export class Cluster {
       traffic: new Traffic(options.traffic),
       complaints: new Complaints(warn, own.clock.every),
       openEngine: (given) => {
-        world.table = this.openTable(machine, life, given)
-        return this.wrapTable(life, world.table)
+        table = this.openTable(machine, life, given)
+        return this.wrapTable(life, table)
       },
-      openReplica: (given) => this.openReplica(machine, life, given, world.table as Engine),
+      openReplica: (given) => this.openReplica(machine, life, given, table as Engine),
       dropEngine: () => Promise.reject(new Error('the simulated engine is not damaged')),
       log: { info: () => {}, warn: (fields, what) => warn(what, fields), error: () => {} },
       restart: (reason) => this.rejoins(life, machine, reason),
       fatal: (error) => this.ended(life, machine, error),
     }
-    return world
   }
 
   private openTable(machine: Machine, { volume }: Life, { incarnation }: EngineOptions): Engine {
