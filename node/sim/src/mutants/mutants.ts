@@ -275,6 +275,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'paxos/rejoin.ts',
     find: 'else if (state.chosen < state.barrier) this.haveSettled(state)',
     replace: 'else if (false) this.haveSettled(state)',
+    also: [{ file: 'paxos/rejoin.ts', find: ' || state.chosen < state.barrier) return', replace: ') return' }],
     caughtBy: ['no-vote-at-or-below-barrier'],
     why: '⚖16: a volume that has forgotten its votes casts others in the same instances',
   },
