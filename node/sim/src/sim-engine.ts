@@ -138,7 +138,10 @@ export function simEngine(engine: Engine, options: SimEngineOptions): Engine {
             out = new Uint8Array(-2 - bytes)
             bytes = target[read](block, request, offset, length, out, 0)
           }
-          return later(out.slice(0, bytes))
+          if (bytes !== NEEDS_IO) return later(out.slice(0, bytes))
+          // It has to step over more than a read may on the engine's thread.
+          scheduler.hasReactions = true
+          return target[name](block, request, offset, length).then(later)
         }
       }
       if (name === 'validate') {
