@@ -20,6 +20,8 @@ export class World {
   readonly cluster: Cluster
   readonly network: SimNetwork
   pausedUntilMs = 0
+  /** The time of faults has passed: none that was to come later may come. */
+  isOver = false
 
   constructor(scheduler: Scheduler, cluster: Cluster, network: SimNetwork) {
     this.scheduler = scheduler

@@ -17,11 +17,14 @@ export const halfFlush: Fault = {
     const { scheduler, random } = world
     const number = world.anyReplica()
     const untilBusy = (looks: number): void => {
+      if (world.isOver) return
       const { disk } = world.machine(number).volume
       if (disk.tableWrites > 0) {
         const afterMs = random.pick([0, 0, WRITTEN_MS])
         disk.stalledUntilMs = Math.max(disk.stalledUntilMs, scheduler.nowMs + 2 * afterMs)
-        scheduler.at(afterMs, () => world.crashAndRestart(number, 200))
+        scheduler.at(afterMs, () => {
+          if (!world.isOver) world.crashAndRestart(number, 200)
+        })
       } else if (looks > 0) scheduler.at(LOOK_MS, () => untilBusy(looks - 1))
     }
     untilBusy(LOOKS)

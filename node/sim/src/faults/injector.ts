@@ -89,6 +89,7 @@ export class FaultInjector {
 
   stop(): void {
     this.isStopped = true
+    this.world.isOver = true
     this.world.mend()
   }
 

@@ -15,13 +15,16 @@ export const lyingCache: Fault = {
     const { scheduler, random } = world
     const number = world.anyReplica()
     const whileWriting = (looks: number): void => {
+      if (world.isOver) return
       const { life, volume } = world.machine(number)
       if (life !== undefined && volume.disk.inFlight.size === 0) {
         if (looks > 0) scheduler.at(LOOK_MS, () => whileWriting(looks - 1))
         return
       }
       world.crashAndRestart(number, 40, false)
-      scheduler.at(random.between(10, random.pick([60, 400])), () => world.crashAndRestart(number, 600, true))
+      scheduler.at(random.between(10, random.pick([60, 400])), () => {
+        if (!world.isOver) world.crashAndRestart(number, 600, true)
+      })
     }
     whileWriting(LOOKS)
   },

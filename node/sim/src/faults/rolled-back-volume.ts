@@ -15,7 +15,8 @@ export const rolledBackVolume: Fault = {
     const copy = volume.disk.copy()
     const write = life.replica.log.durableWrite
     world.scheduler.at(world.random.between(100, 1500), () => {
-      if (world.machine(number).volume !== volume || !world.cluster.canLoseAnother() || !isRemembered(world, number, write)) return
+      if (world.isOver || world.machine(number).volume !== volume) return
+      if (!world.cluster.canLoseAnother() || !isRemembered(world, number, write)) return
       world.cluster.hits.rollBacks++
       world.cluster.rollBack(number, copy)
       world.pause(1500)
