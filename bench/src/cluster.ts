@@ -11,7 +11,7 @@ import { KEYS, USUAL_SERIES, VALUE_BYTES, type Workload } from './workloads.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../thermocline', import.meta.url))
 const LOADER = fileURLToPath(new URL('./loader.ts', import.meta.url))
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 300_000
 const STOP_GRACE_MS = 15_000
 /** Ports are found free and taken later; somebody else may be faster. */
 const START_ATTEMPTS = 4

@@ -398,9 +398,10 @@ test('bad arguments are refused by name before anything is sent', async () => {
 
 test('large values travel whole', async () => {
   const { client } = await cluster()
+  const timeoutMs = 120_000
   const value = new Uint8Array(1024 * 1024).map((_, at) => at * 31)
-  await Promise.all(Array.from({ length: 24 }, (_, seq) => client.put('big', { ms: 1, seq }, value)))
-  assert.deepEqual((await client.get('big', '1-23'))?.value, value)
+  await Promise.all(Array.from({ length: 24 }, (_, seq) => client.put('big', { ms: 1, seq }, value, { timeoutMs })))
+  assert.deepEqual((await client.get('big', '1-23', { timeoutMs }))?.value, value)
 })
 
 test('measured: CPU of the client and its scripted peer per operation in batches of 64', async (t) => {

@@ -34,7 +34,7 @@ const FROZEN_SECONDS = 4
 const VICTIM = 1
 /** The replica that freezes: one that the clients are connected to, and not the one that was lost. */
 const FROZEN = 2
-const CATCH_UP_TIMEOUT_MS = 60_000
+const CATCH_UP_TIMEOUT_MS = 180_000
 const SHOWN = 6
 
 interface Outage {

@@ -16,13 +16,13 @@ import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder.t
 import { Up } from './up.ts'
 
 const skip = process.platform === 'linux' ? false : 'needs LD_PRELOAD'
-const EXIT_TIMEOUT_MS = 20_000
+const EXIT_TIMEOUT_MS = 60_000
 /** What the node exits with when its store cannot go on. */
 const EXIT_CODE = /70/
 
 test('a failed durable write ends the node at once, and costs nothing that was acknowledged', {
   skip,
-  timeout: 120_000,
+  timeout: 240_000,
 }, async (t: TestContext) => {
   const folder = makeTemporaryFolder()
   const library = buildPreload('fail-writes/fail-writes.c', folder)

@@ -9,7 +9,7 @@ import { Up } from './up.ts'
 
 /** No write waits longer than this for a replica that is gone or frozen. */
 const MOST_UNAVAILABLE_MS = 5000
-const CATCH_UP_TIMEOUT_MS = 60_000
+const CATCH_UP_TIMEOUT_MS = 180_000
 /** While there is no majority writes wait for two processes to start, which takes as long as the machine is busy. */
 const NO_MAJORITY_TIMEOUT_MS = 60_000
 

@@ -18,7 +18,7 @@ const MOST_WRITES = 20_000
 
 const skip = process.getuid?.() !== 0 || process.platform !== 'linux' ? 'needs root to mount a tmpfs' : false
 
-test('a full disk refuses writes, serves reads, and recovers', { skip, timeout: 180_000 }, async (context) => {
+test('a full disk refuses writes, serves reads, and recovers', { skip, timeout: 240_000 }, async (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'thermocline-full-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'tmpfs', folder])
   let up: Up | undefined

@@ -12,7 +12,7 @@ import { type MemoryPlace, Up, type UpEvent } from './up.ts'
 
 const KILLS = 4
 const PAUSE_MS = 2500
-const RESTART_TIMEOUT_MS = 30_000
+const RESTART_TIMEOUT_MS = 120_000
 
 let up: Up
 

@@ -13,7 +13,7 @@ import { Load } from './load.ts'
 import { replicaStatus, scanReplica } from './node-http.ts'
 import { Up } from './up.ts'
 
-const REJOIN_TIMEOUT_MS = 60_000
+const REJOIN_TIMEOUT_MS = 180_000
 
 let up: Up
 let folder: string

@@ -10,7 +10,7 @@ import { EXECUTABLE } from './executable.ts'
 import type { ProgramOptions, ProgramResult } from './program.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 300_000
 const STOP_TIMEOUT_MS = 20_000
 
 /** A line of `up --json`; which fields there are depends on the event. */

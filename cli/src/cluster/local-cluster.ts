@@ -32,7 +32,7 @@ import { checkPortsFree, findFreePorts } from './ports.ts'
 import { nodeCommand } from './program.ts'
 import { adminToken, type ClusterState, newState, readState, writeState } from './state.ts'
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 300_000
 const POLL_MS = 50
 /** A node drains and flushes within 10 s; then it is killed. */
 const STOP_GRACE_MS = 12_000

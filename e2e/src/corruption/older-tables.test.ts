@@ -60,7 +60,7 @@ async function open(t: TestContext, change: (engine: string, older: string) => v
 
 const OLDER = /the volume has to rejoin: the engine opened an older state: flush \d+, but the log relies on flush \d+/
 
-test('tables as they were before: the volume must rejoin', { timeout: 30_000 }, async (t) => {
+test('tables as they were before: the volume must rejoin', { timeout: 240_000 }, async (t) => {
   const said = await open(t, (engine, older) => {
     rmSync(engine, { recursive: true })
     cpSync(older, engine, { recursive: true })
@@ -68,11 +68,11 @@ test('tables as they were before: the volume must rejoin', { timeout: 30_000 }, 
   assert.match(String(said), OLDER)
 })
 
-test('no tables at all: the volume must rejoin', { timeout: 30_000 }, async (t) => {
+test('no tables at all: the volume must rejoin', { timeout: 240_000 }, async (t) => {
   assert.match(String(await open(t, (engine) => rmSync(engine, { recursive: true }))), OLDER)
 })
 
-test('tables as they were left: everything is there', { timeout: 30_000 }, async (t) => {
+test('tables as they were left: everything is there', { timeout: 240_000 }, async (t) => {
   const found = await open(t, () => {})
   assert.ok(typeof found === 'object' && found !== null, String(found))
   assert.deepEqual(Object.values(found), [VALUE])

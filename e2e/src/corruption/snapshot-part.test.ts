@@ -51,7 +51,7 @@ before(
     up = await Up.fresh('--no-restart', '--node-memory', '192MiB')
     await fill()
   },
-  { timeout: 120_000 },
+  { timeout: 240_000 },
 )
 after(async () => {
   delete process.env.LD_PRELOAD
@@ -129,7 +129,7 @@ async function rejoins(t: TestContext): Promise<void> {
   assert.doesNotMatch(said(), /a bug:/)
 }
 
-test('snapshot part, ENOSPC: it says so, does not vote, and goes on when there is room', { skip, timeout: 90_000 }, async (t) => {
+test('snapshot part, ENOSPC: it says so, does not vote, and goes on when there is room', { skip, timeout: 240_000 }, async (t) => {
   const from = await loseVolume(`write ${ENOSPC} /g0-r${LEARNER}/engine/incoming .records.`)
   const refusals = (): number => said().slice(from).split('there is no room for a block').length - 1
   await until('refused', () => refusals() > 0)
@@ -145,7 +145,7 @@ test('snapshot part, ENOSPC: it says so, does not vote, and goes on when there i
   t.diagnostic(`a voter ${Math.round(performance.now() - beganMs)} ms after there was room`)
 })
 
-test('snapshot part, EIO as it is written: the process ends, and learns anew', { skip, timeout: 90_000 }, async (t) => {
+test('snapshot part, EIO as it is written: the process ends, and learns anew', { skip, timeout: 240_000 }, async (t) => {
   const from = await loseVolume(`write ${EIO} /g0-r${LEARNER}/engine/incoming .records.`)
   await until('ended', () => running?.ending !== undefined)
   assert.notEqual(running?.ending, 0)
@@ -155,7 +155,7 @@ test('snapshot part, EIO as it is written: the process ends, and learns anew', {
   await rejoins(t)
 })
 
-test('snapshot part, EIO as a peer reads it: the other peer gives it', { skip, timeout: 90_000 }, async (t) => {
+test('snapshot part, EIO as a peer reads it: the other peer gives it', { skip, timeout: 240_000 }, async (t) => {
   const from = saidBy(PEER).length
   await loseVolume(`read ${EIO} /g0-r${PEER}/engine/ .sst`)
   const beganMs = performance.now()
