@@ -48,7 +48,8 @@ test('a full connection on which nothing comes any more is closed, and a new one
   const now = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => now() + STALL_MS)
   const before = first.connections
-  for (const until = now() + TIMEOUT_MS; countOf(first, Operation.get) === 0 && now() < until; await pass(20)) await client.get('alice', '1')
+  for (const until = now() + TIMEOUT_MS; countOf(first, Operation.get) === 0 && now() < until; await pass(20))
+    await client.get('alice', '1')
   assert.equal(first.connections, before + 1)
   assert.ok(countOf(first, Operation.get) > 0)
 })
