@@ -3,6 +3,7 @@
  * dozen writes. It takes commands on its standard input, one JSON line each, and answers each with one line, by its id. The crash-point
  * sweep (e2e/src/crash-points) runs it twice over: to be traced, and to open what a power cut may leave.
  */
+import { randomBytes } from 'node:crypto'
 import { openSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -50,6 +51,8 @@ type Command =
   | { readonly die: string }
 
 let counter = 0
+/** Of requests: one life must not repeat those of another, which the log remembers. */
+const unusedHex = (bytes: number): string => randomBytes(bytes).toString('hex')
 const randomHex = (bytes: number): string => (++counter).toString(16).padStart(bytes * 2, '0')
 
 class SmallNode {
@@ -141,7 +144,7 @@ class SmallNode {
   }
 
   private async write(writes: readonly Write[], notes: string): Promise<void> {
-    const records = new Records(this.opened, 'a test', randomHex)
+    const records = new Records(this.opened, 'a test', unusedHex)
     await Promise.all(
       writes.map(async ({ number, series, ms, value }) => {
         this.note(notes, `try ${number}\n`)
@@ -180,7 +183,7 @@ class SmallNode {
 
   /** All records of the series, as `series ms` → value. */
   private async read(series: readonly string[]): Promise<Record<string, string>> {
-    const records = new Records(this.opened, 'a test', randomHex)
+    const records = new Records(this.opened, 'a test', unusedHex)
     const found: Record<string, string> = {}
     for (const name of series) {
       for (let from = MIN_ID; ; ) {
