@@ -46,6 +46,8 @@ enum class Result { nothing, bytes, intoBuffer, positions };
 
 // Runs a task for a promise: at once if the store never waits, so that a simulated run stays in one thread. Throws `overloaded` if too
 // much waits for the pool of reads.
+// Throws `overloaded` if what waits in the pool leaves no room for a read: before its task is made, which costs.
+void expectRoom(napi_env env, Pool pool, const Handle& handle);
 napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result,
                      napi_value buffer = nullptr, std::vector<uint16_t> blocks = {});
 napi_value positionOf(napi_env env, uint16_t block, const Position& position);

@@ -91,6 +91,7 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
     const uint16_t block = arguments.block(1);
     const Pool pool = hasSteps ? poolOf(*handle->engine) : Pool::reads;
+    expectRoom(env, pool, *handle);
     return promiseOf(env, pool, handle, (*handle->engine.*method)(block, arguments.part(2, "request")), Result::bytes);
   });
 }
@@ -127,7 +128,9 @@ napi_value validateAsync(napi_env env, napi_callback_info info) {
   return js::guarded(env, [&] {
     const Arguments<4> arguments(env, info);
     const std::shared_ptr<Handle> handle = handleOf(env, arguments.u32(0, "engine"));
-    return promiseOf(env, poolOf(*handle->engine), handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
+    const Pool pool = poolOf(*handle->engine);
+    expectRoom(env, pool, *handle);
+    return promiseOf(env, pool, handle, handle->engine->validateTask(arguments.part(1, "request")), Result::bytes);
   });
 }
 

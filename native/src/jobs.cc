@@ -156,7 +156,6 @@ void refuseReads(const Workers& workers, Pool pool) {
 napi_value promiseOfJob(napi_env env, Pool pool, std::unique_ptr<Job> job) {
   const std::shared_ptr<SortedStore> store = job->handle->store;
   Workers& workers = *instanceOf(env).workers;
-  if ((pool == Pool::reads || pool == Pool::walks) && !store->immediate()) refuseReads(workers, pool);
   napi_value promise;
   must(napi_create_promise(env, &job->deferred, &promise));
   job->handle->pending++;
@@ -188,6 +187,10 @@ class CloseTask final : public Task {
 };
 
 }  // namespace
+
+void expectRoom(napi_env env, Pool pool, const Handle& handle) {
+  if (!handle.store->immediate()) refuseReads(*instanceOf(env).workers, pool);
+}
 
 napi_value promiseOf(napi_env env, Pool pool, const std::shared_ptr<Handle>& handle, std::unique_ptr<Task> task, Result result, napi_value buffer,
                      std::vector<uint16_t> blocks) {

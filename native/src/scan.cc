@@ -40,7 +40,12 @@ StoreIterator& iteratorFor(SortedStore& store, const ReadView& view, Family fami
 class Skipping {
  public:
   Skipping(const ReadView& view, const StoreIterator& rows) : view_(view), rows_(rows) {}
-  ~Skipping() { view_.steps->take(rows_.skipped() - std::min(rows_.skipped(), kFreeSkips)); }
+  ~Skipping() {
+    const uint64_t skipped = rows_.skipped();
+    // On the engine's thread the iterator has stopped then, and only a walk comes past what lies there.
+    const bool walks = view_.tier == ReadTier::cached && skipped >= kReadSteps;
+    view_.steps->take(walks ? view_.steps->left() : skipped - std::min(skipped, kFreeSkips));
+  }
 
  private:
   const ReadView& view_;
@@ -281,7 +286,7 @@ class RecordWalk {
 class Walk {
  public:
   Walk(SortedStore& store, const ReadView& view, const SeriesRef& series, const ScanRequest& request, uint64_t durationMs)
-      : pages_(store, view, series, (request.from >> 16) / durationMs, (request.to >> 16) / durationMs, request.reverse),
+      : view_(view), pages_(store, view, series, (request.from >> 16) / durationMs, (request.to >> 16) / durationMs, request.reverse),
         record(store, view, series, request, durationMs), request_(request), durationMs_(durationMs) {}
 
   Walked next() {
@@ -289,12 +294,15 @@ class Walk {
       if (open_) {
         const Walked walked = record.next();
         if (walked == Walked::stopped) stoppedAt = record.id;
+        if (walked == Walked::found && isPaid_) view_.steps->give(1);
+        isPaid_ = false;
         if (walked != Walked::end) return walked;
       }
       const Walked walked = pages_.next();
       if (walked == Walked::stopped) stoppedAt = firstIn(pages_.slice);
       open_ = walked == Walked::found;
       if (!open_) return walked;
+      isPaid_ = true;
       record.open(pages_);
     }
   }
@@ -303,8 +311,11 @@ class Walk {
   uint64_t stoppedAt = 0;
 
  private:
+  const ReadView& view_;
   PageWalk pages_;
   bool open_ = false;
+  // The page took a step, which a record of it gives back: what is returned is not stepped over.
+  bool isPaid_ = false;
 
  public:
   RecordWalk record;
@@ -387,9 +398,10 @@ void copyRange(OwnedView& owned, const Series& active, const SeriesRef& series, 
   uint64_t bytes = 0;
   uint64_t extras = 0;
   const auto full = [&] { return records >= limit || bytes > kScanChunkBytes || extras >= kMostCopiedExtras; };
+  // The range may begin or end within a slice.
   const auto endAt = [&](uint64_t id) {
     owned.view.bounded = true;
-    owned.view.boundId = id;
+    owned.view.boundId = std::clamp(id, request.from, request.to);
   };
   for (; pages.page() != nullptr; pages.step()) {
     const Page& page = *pages.page();

@@ -27,6 +27,7 @@ class Steps {
  public:
   explicit Steps(uint64_t most) : left_(most) {}
   void take(uint64_t count) { left_ -= std::min(left_, count); }
+  void give(uint64_t count) { left_ += count; }
   bool spent() const { return left_ == 0; }
   uint64_t left() const { return left_; }
 

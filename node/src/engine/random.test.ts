@@ -287,7 +287,7 @@ interface Narrow {
   readonly taskSteps?: number
 }
 /** Reads stop at nearly each removal. */
-const NARROW: Narrow = { readSteps: 2, taskSteps: 6 }
+const NARROW: Narrow = { readSteps: 1, taskSteps: 1 }
 const isNarrow = (seed: number): boolean => seed % 3 === 0
 
 function memoryReplica(narrow: Narrow): Replica {

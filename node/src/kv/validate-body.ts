@@ -37,8 +37,21 @@ function check(body: Uint8Array): ValidationShape | string {
     reader.skip(length)
     const pages = reader.u8()
     if (pages < 1 || pages > MAX_VALIDATE_PAGES) return `pages: ${pages} of a series; expected 1 to ${MAX_VALIDATE_PAGES}`
+    if (patient === 1 && repeatsPage(body, reader.at, pages)) return 'pages: a page is named twice; expected each once'
     reader.skip(pages * HELD_BYTES)
   }
   reader.finish('validation')
   return { isPatient: patient === 1, blocks }
+}
+
+/** A patient validation copies its pages from memory: each once. */
+function repeatsPage(body: Uint8Array, at: number, pages: number): boolean {
+  if (at + pages * HELD_BYTES > body.length) return false
+  const seen = new Set<number>()
+  for (let page = 0; page < pages; page++) {
+    reader.at = at + page * HELD_BYTES
+    seen.add(reader.u48())
+  }
+  reader.at = at
+  return seen.size < pages
 }

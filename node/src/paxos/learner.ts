@@ -180,7 +180,8 @@ export class Learner {
       if (state.chosen < chosen) this.takeSnapshot(state, from)
     } else if (state.chosen > state.fetchAfter) {
       state.fetchAgainAtMs = 0
-      if (state.chosen < state.knownChosen) this.fetch(state, from)
+      // In the place of the one that has ended, whichever that was.
+      if (state.chosen < state.knownChosen) this.fetch(state, from, MAX_URGENT_FETCHES)
     }
     this.fetchNext()
   }
