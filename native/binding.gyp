@@ -1,4 +1,5 @@
 {
+  "variables": { "sanitize%": 0 },
   "targets": [
     {
       "target_name": "thermocline",
@@ -40,6 +41,21 @@
       ],
       "cflags_cc": ["-O2", "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++20", "-std=gnu++17"],
+      "conditions": [
+        ["sanitize==1", {
+          "cflags_cc": [
+            "-O1",
+            "-g",
+            "-fno-omit-frame-pointer",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize=vptr",
+            "-fno-sanitize-recover=undefined",
+            "-D_GLIBCXX_ASSERTIONS"
+          ],
+          "cflags_cc!": ["-O2"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }]
+      ],
       "libraries": ["-lrocksdb"]
     }
   ]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Unit tests, protocol conversations, the simulator and what it must catch; or the unit tests of the folders given.
+# Unit tests, protocol conversations, the simulator and what it must catch, hostile inputs; or the unit tests of the folders given.
 # Tests stand beside what they test, as *.test.ts.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,4 +15,5 @@ if [ "$all" = 0 ]; then
   node --disable-warning=ExperimentalWarning node/sim/src/main.ts --from $((half + 1)) --seeds "$half" --bounds small || { kill $!; exit 1; }
   wait $!
   node --disable-warning=ExperimentalWarning node/sim/src/mutants/main.ts
+  scripts/sanitized.sh node --disable-warning=ExperimentalWarning node/fuzz/src/main.ts --inputs "${FUZZ_INPUTS:-100000}"
 fi

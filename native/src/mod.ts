@@ -184,7 +184,8 @@ export interface Native {
   writeDirect(file: number, bytes: Uint8Array, offset: number, done: (result: number) => void, byThread: boolean): number
 }
 
-const file = fileURLToPath(new URL('../build/Release/thermocline.node', import.meta.url))
+/** The one with sanitizers if Node was started with `--conditions=sanitized`, which scripts/sanitized.sh does: no setting of the product chooses it. */
+const file = fileURLToPath(import.meta.resolve('#addon'))
 
 function load(): Native {
   if (!existsSync(file)) throw new Error(`the addon ${file} is not built: run \`make setup\``)

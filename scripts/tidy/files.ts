@@ -8,7 +8,7 @@ export const LONG_LINES = 400
 const HEADER_FROM_LINES = 80
 
 /** Where output to the terminal is the point. */
-const SPEAKERS = /^(?:cli|bench|e2e|scripts|node\/sim|client\/scripts)\//
+const SPEAKERS = /^(?:cli|bench|e2e|scripts|node\/(?:sim|fuzz)|client\/scripts)\//
 
 const linesOf = (text: string): number => text.split('\n').length - 1
 const isSource = (path: string): boolean => /\.(?:ts|cc|h)$/.test(path)
@@ -66,7 +66,7 @@ const WORDS: readonly Word[] = [
     where: /^(?!client\/(?:README|API)).*\.ts$/,
     inCode: true,
     what: 'console',
-    fix: 'log through the logger that is handed in; only cli, bench, e2e, scripts and the simulator speak to a terminal',
+    fix: 'log through the logger that is handed in; only cli, bench, e2e, scripts, simulator and fuzzers speak to a terminal',
   },
   {
     pattern: /\/(?:work|root)\/\w|\.\.\/shared\//g,
