@@ -66,4 +66,9 @@ export const PURE: readonly RegExp[] = [
 ]
 
 /** Only these may import the real world; everything else is handed it. */
-export const OS_IMPORTERS: readonly string[] = ['node/src/main.ts', 'node/src/inspect.ts', 'node/bench/unvalidated-node.ts']
+export const OS_IMPORTERS: readonly string[] = [
+  'node/src/main.ts',
+  'node/src/inspect.ts',
+  'node/bench/unvalidated-node.ts',
+  'node/fuzz/src/data-port.ts',
+]

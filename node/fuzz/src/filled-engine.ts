@@ -1,7 +1,7 @@
 /** An engine with some series in it, half of them flushed, and what is asked of it to see that it still is what it was. */
 import assert from 'node:assert/strict'
 import { blockOf, Operation, OpKind } from '@thermocline/protocol'
-import { createMemoryStore, type OpenedEngine, type OpenOptions, openEngine } from '../../src/engine/mod.ts'
+import { type OpenedEngine, type OpenOptions, openEngine } from '../../src/engine/mod.ts'
 import { applyBatch, buildEntry, getRequest, peek, readBody, readGet } from '../../src/engine/model.ts'
 import { FILLED_SLICES, NAMES, SLICE_MS } from './request-bodies.ts'
 
@@ -39,8 +39,7 @@ export async function flush(engine: OpenedEngine): Promise<void> {
 }
 
 /** Every name of NAMES with records in each slice; those of the later slices are not flushed. */
-export async function openFilledEngine(options: Partial<OpenOptions> = {}): Promise<OpenedEngine> {
-  const engine = openEngine({ ...engineOptions, ...options }, options.path === undefined ? createMemoryStore() : undefined)
+export async function fillEngine(engine: OpenedEngine): Promise<void> {
   for (let slice = 0; slice < FILLED_SLICES; slice++) {
     if (slice === FILLED_SLICES / 2) await flush(engine)
     for (const series of NAMES) {
@@ -49,6 +48,11 @@ export async function openFilledEngine(options: Partial<OpenOptions> = {}): Prom
     }
   }
   await putRecords(engine, new TextEncoder().encode(CONTROL), [CONTROL_ID], Uint8Array.of(1, 2, 3))
+}
+
+export async function openFilledEngine(): Promise<OpenedEngine> {
+  const engine = openEngine(engineOptions)
+  await fillEngine(engine)
   return engine
 }
 
