@@ -20,7 +20,7 @@ test: setup ## unit tests, protocol scripts, the simulator, 100,000 hostile inpu
 	@scripts/test.sh
 
 fuzz: setup ## hostile inputs for every protocol, under sanitizers; nightly, since make test runs 100,000: make fuzz [INPUTS=10000000] [ONLY=snapshots] [SEED=1] [FROM=0]
-	@scripts/with-lock.sh fuzz scripts/sanitized.sh node --disable-warning=ExperimentalWarning node/fuzz/src/main.ts --inputs $(INPUTS) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
+	@scripts/sanitized.sh node --disable-warning=ExperimentalWarning node/fuzz/src/main.ts --inputs $(INPUTS) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
 
 check: setup ## formatting, lint, types, house rules, generated files; writes nothing
 	@scripts/check.sh

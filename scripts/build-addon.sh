@@ -19,9 +19,9 @@ done
 PATH=${nodedir:+$nodedir/bin:}$PATH
 gyp=$PWD/node_modules/.bin/node-gyp
 if [ "$sanitize" = 1 ]; then
-  # node-gyp always builds in the folder "build" beside binding.gyp.
+  # node-gyp always builds in the folder "build" beside binding.gyp. A link to that file would be followed, out of the folder.
   mkdir -p "$folder"
-  ln -sfn ../binding.gyp "$folder/binding.gyp"
+  cp native/binding.gyp "$folder/"
   ln -sfn ../src "$folder/src"
 fi
 echo "setup: building the addon${1:+ ($1)}"

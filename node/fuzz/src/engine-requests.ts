@@ -3,7 +3,7 @@
  * and changes nothing; what the port would let pass is answered.
  */
 import assert from 'node:assert/strict'
-import { BLOCK_COUNT, blockOf, Operation } from '@thermocline/protocol'
+import { BLOCK_COUNT, blockOf, MAX_VALIDATE_ITEMS, Operation } from '@thermocline/protocol'
 import type { Random } from '@thermocline/simulation'
 import type { OpenedEngine } from '../../src/engine/mod.ts'
 import { NEEDS_IO } from '../../src/engine/port.ts'
@@ -95,7 +95,8 @@ class EngineRequests implements Target {
     const { engine, random } = this
     const shape = checkValidateBody(body)
     const isSound = typeof shape !== 'string' && isOfItsBlocks(body)
-    const items = typeof shape === 'string' ? random.below(8) : shape.blocks.length
+    const said = body.length < 7 ? 0 : new DataView(body.buffer, body.byteOffset).getUint16(5, true)
+    const items = typeof shape === 'string' ? Math.min(said, MAX_VALIDATE_ITEMS) : shape.blocks.length
     const needs = Float64Array.from({ length: items }, () => random.pick([-1, 0, 1, 40, 2 ** 48]))
     await this.answered(
       isSound,

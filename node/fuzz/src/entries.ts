@@ -7,6 +7,7 @@ import {
   ByteWriter,
   blockOf,
   ENTRY_CHECKED_FROM,
+  encodeSeries,
   MAX_ENTRY_REQUESTS,
   MAX_WRITE_OPS,
   sealEntry,
@@ -57,7 +58,7 @@ function putRequest(random: Random, w: ByteWriter, series: Uint8Array): void {
 export function anyEntry(random: Random, series: Uint8Array, isFirst: boolean): Uint8Array {
   const w = new ByteWriter(512)
   const hasKey = random.chance(0.97) ? isFirst : !isFirst
-  const horizon = random.chance(0.9) ? random.below(3) : anyNumber(random, 48)
+  const horizon = random.chance(0.95) ? random.below(2) : anyNumber(random, 48)
   const countAt = writeEntryHeader(w, horizon, anyNumber(random, 48), hasKey ? someBytes(random, 16) : undefined)
   const requests = countOf(random, MAX_ENTRY_REQUESTS)
   w.patchU16(countAt, orWrong(random, requests, 16))
@@ -74,8 +75,9 @@ class Entries implements Target {
   private readonly random: Random
   private readonly engine: OpenedEngine
   private readonly answers = new Uint8Array(ANSWER_BYTES * 65_536)
-  /** A refused entry breaks its block: the next one goes to another block. */
-  private nextBlock = 0
+  /** A refused entry breaks its block: another name takes the place of its own. */
+  private readonly names = [...NAMES]
+  private nextName = 0
 
   constructor(random: Random, engine: OpenedEngine) {
     this.random = random
@@ -84,9 +86,9 @@ class Entries implements Target {
 
   run(): void {
     const { random, engine } = this
-    const series = NAMES[this.nextBlock % NAMES.length] as Uint8Array
-    // Of a name’s own block, or of one in which nothing is yet.
-    const block = random.chance(0.5) ? blockOf(series) : random.below(65_536)
+    // Most entries go to few blocks, one after the other.
+    const series = this.names[random.below(NAMES.length)] as Uint8Array
+    const block = random.chance(0.98) ? blockOf(series) : random.below(65_536)
     const applied = engine.appliedIndex(block)
     const index = random.chance(0.97) ? applied + 1 : anyNumber(random, 48)
     const entry = anyEntry(random, series, index === 1)
@@ -105,7 +107,7 @@ class Entries implements Target {
       const length = engine.apply(w.bytes, w.length, this.answers)
       if (length < 0) {
         assert.ok(engine.refusal().length > 0)
-        this.nextBlock++
+        this.names[this.names.indexOf(series)] = encodeSeries(`another series of the fuzzer ${this.nextName++}`)
       } else if (isWhole) assert.equal(engine.appliedIndex(block), index)
     } catch (error) {
       // A batch is this process's own: a wrong frame of it, or an index that is not the block's next, is a bug, and changes nothing.

@@ -41,8 +41,8 @@ function reportEnd({ name }: Protocol, { inputs, elapsedMs, longestMs, growth }:
 }
 
 function reportFinding(protocol: Protocol, place: string, what: string): void {
-  const at = new Uint32Array(readFileSync(place).buffer.slice(0, 8))
-  const [episode = 0, input = 0] = at
+  const at = readFileSync(place)
+  const [episode, input] = [at.readUInt32LE(0), at.readUInt32LE(4)]
   console.log(`${protocol.name} FAILED at input ${input} of episode ${episode}: ${what}`)
   console.log(`  again: make fuzz ONLY=${protocol.name} SEED=${seed} FROM=${episode} INPUTS=${input + protocol.inputsPerRun}`)
 }

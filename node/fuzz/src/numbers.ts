@@ -50,7 +50,7 @@ export function putId(w: ByteWriter, id: bigint): void {
 
 /** A copy with bits flipped, bytes at their extremes, a stretch repeated or taken out, or its end cut off; or the same bytes. */
 export function mutate(random: Random, bytes: Uint8Array): Uint8Array {
-  if (bytes.length === 0 || random.chance(0.5)) return bytes
+  if (bytes.length === 0 || random.chance(0.65)) return bytes
   if (random.chance(0.2)) return bytes.slice(0, random.below(bytes.length + 1))
   const copy = random.chance(0.15) ? spliced(random, bytes) : bytes.slice()
   for (let times = 1 + random.below(4); times > 0 && copy.length > 0; times--) {

@@ -42,6 +42,7 @@ import { bodyOf, NAMES } from './request-bodies.ts'
 import { REPLICAS, VotingReplica } from './voting-replica.ts'
 
 const BLOCKS = NAMES.map(blockOf)
+const BUSY_BLOCKS = 3
 /** No input names it. */
 const CONTROL_BLOCK = 3
 const CHECKED_FROM = FRAME_HEADER_BYTES + 4
@@ -70,18 +71,41 @@ class PeerMessagesTarget implements Target {
   }
 
   private block(): number {
-    return this.random.chance(0.95) ? this.random.pick(BLOCKS) : 4 + (anyNumber(this.random, 16) % 65_532)
+    const { random } = this
+    // Conversations come about in the few that are named often.
+    if (random.chance(0.6)) return BLOCKS[random.below(BUSY_BLOCKS)] as number
+    return random.chance(0.9) ? random.pick(BLOCKS) : 4 + (anyNumber(random, 16) % 65_532)
   }
 
-  /** About where the block is. */
+  /** The block's next instance, one near it, or any. */
   private instance(block: number): number {
-    const chosen = this.replica.core.peek(block)?.chosen ?? 0
-    return this.random.chance(0.85) ? chosen + this.random.below(3) : anyNumber(this.random, 48)
+    const { random } = this
+    const next = (this.replica.core.peek(block)?.chosen ?? 0) + 1
+    if (random.chance(0.8)) return next
+    return random.chance(0.5) ? Math.max(0, next - 2 + random.below(5)) : anyNumber(random, 48)
   }
 
+  /** A round that means something to the block, or any. */
   private round(block: number): number {
-    const round = this.replica.core.peek(block)?.promisedRound ?? 0
-    return this.random.chance(0.8) ? Math.max(0, Math.min(2 ** 32 - 1, round + this.random.below(3) - 1)) : anyNumber(this.random, 32)
+    const { random } = this
+    const { promisedRound = 0, round = 0 } = this.replica.core.peek(block) ?? {}
+    if (random.chance(0.1)) return anyNumber(random, 32)
+    return Math.max(
+      0,
+      Math.min(2 ** 32 - 1, random.pick([promisedRound, round, round, Math.max(promisedRound, 0) + 1]) + (random.chance(0.1) ? 1 : 0)),
+    )
+  }
+
+  /** The value that the block's last chosen instance has, or another one. */
+  private before(block: number): readonly [ProcessRef, number] {
+    const state = this.replica.core.peek(block)
+    return this.random.chance(0.85) ? [state?.chosenProcess ?? 0, state?.chosenCounter ?? 0] : [this.process(), this.counter()]
+  }
+
+  /** The value that this replica has accepted in the open instance, or another one. */
+  private accepted(block: number): readonly [ProcessRef, number] {
+    const state = this.replica.core.peek(block)
+    return this.random.chance(0.7) ? [state?.acceptedValueProcess ?? 0, state?.acceptedValueCounter ?? 0] : [this.process(), this.counter()]
   }
 
   private process(): ProcessRef {
@@ -120,7 +144,7 @@ class PeerMessagesTarget implements Target {
       case 0:
       case 1:
       case 2:
-        out.accept(w, block, instance, round, this.process(), this.counter(), this.process(), this.counter(), this.entry(block, instance))
+        out.accept(w, block, instance, round, ...this.before(block), this.process(), this.counter(), this.entry(block, instance))
         break
       case 3:
         out.accepted(w, block, instance, this.round(block))
@@ -135,7 +159,7 @@ class PeerMessagesTarget implements Target {
         out.ahead(w, block, instance)
         break
       case 7:
-        out.prepare(w, block, instance, round, this.process(), this.counter())
+        out.prepare(w, block, instance, round, ...this.before(block))
         break
       case 8: {
         const entry = random.chance(0.5) ? this.entry(block, instance) : undefined
@@ -143,7 +167,7 @@ class PeerMessagesTarget implements Target {
         break
       }
       case 9:
-        out.chosen(w, block, instance, this.process(), this.counter())
+        out.chosen(w, block, instance, ...this.accepted(block))
         break
       case 10:
         out.fetch(w, block, instance, anyNumber(random, 32))

@@ -40,7 +40,8 @@ function putSeries(random: Random, w: ByteWriter, series: Uint8Array): void {
 }
 
 /** Mostly a few; seldom as many as there may be. */
-const countOf = (random: Random, most: number): number => (random.chance(0.002) ? nearLimit(random, most) : random.below(5))
+const countOf = (random: Random, most: number): number =>
+  random.chance(0.002) ? nearLimit(random, most) : random.chance(0.95) ? 1 + random.below(4) : 0
 
 export const anyRequestId = (random: Random): Uint8Array => new Uint8Array(16).fill(random.below(REQUEST_IDS))
 
@@ -97,8 +98,8 @@ function pageVersionsBody(random: Random, w: ByteWriter): void {
 
 function validateBody(random: Random, w: ByteWriter): void {
   w.u32(random.chance(0.9) ? 0 : anyNumber(random, 32))
-  w.u8(orWrong(random, random.below(2), 8))
-  const items = countOf(random, MAX_VALIDATE_ITEMS)
+  const items = random.chance(0.002) ? nearLimit(random, MAX_VALIDATE_ITEMS) : 1 + random.below(4)
+  w.u8(orWrong(random, items === 1 ? random.below(2) : 0, 8))
   w.u16(orWrong(random, items, 16))
   for (let at = 0; at < items; at++) {
     const series = anySeries(random)

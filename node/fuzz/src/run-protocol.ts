@@ -8,6 +8,8 @@ import type { Protocol } from './protocol.ts'
 
 /** An input may take this long, on any machine: what takes longer hangs, or makes work of a few bytes. */
 export const MOST_RUN_MS = 20_000
+/** Runs between two control reads: they are part of what an episode repeats. */
+const CHECK_RUNS = 500
 const SAMPLES = 30
 /** Below this number of inputs growth cannot be told from chance. */
 const LEAST_MEASURED = 20_000
@@ -65,8 +67,8 @@ export async function runProtocol(protocol: Protocol, options: RunOptions): Prom
       if (tookMs > longestMs) longestMs = tookMs
       if (tookMs > MOST_RUN_MS) throw new Error(`an input took ${tookMs.toFixed(0)} ms`)
       done += protocol.inputsPerRun
+      if ((run + 1) % CHECK_RUNS === 0) await target.check()
       if (done >= ((samples.length + 1) * inputs) / SAMPLES) {
-        await target.check()
         samples.push(measure())
         onProgress?.(done)
       }
@@ -77,7 +79,7 @@ export async function runProtocol(protocol: Protocol, options: RunOptions): Prom
   const growth = done < LEAST_MEASURED ? undefined : growthOf(samples)
   if (growth !== undefined && (growth.rss > MOST_RSS_GROWTH || growth.heap > MOST_HEAP_GROWTH))
     throw new Error(
-      `memory has grown by ${growth.rss} bytes, and what JavaScript holds by ${growth.heap}, while ${(done * 2) / 3} inputs were taken`,
+      `memory has grown by ${growth.rss} bytes, and what JavaScript holds by ${growth.heap}, while ${Math.round(done / 3)} inputs were taken`,
     )
   return { inputs: done, elapsedMs: performance.now() - startedMs, longestMs, growth }
 }
