@@ -225,7 +225,7 @@ class LogRecords implements Target {
 
 export const logRecords: Protocol = {
   name: 'log-records',
-  weight: 15,
+  weight: 10,
   inputsPerRun: 1,
   runsPerEpisode: 5000,
   open: (random) => new LogRecords(random),

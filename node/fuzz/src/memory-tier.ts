@@ -271,7 +271,7 @@ export const memoryTier: Protocol = {
 
 export const pageCacheFile: Protocol = {
   name: 'page-cache-file',
-  weight: 2,
+  weight: 1,
   inputsPerRun: 1,
   runsPerEpisode: 300,
   open: (random) => new CacheFile(random, join(scratchFolder(), 'pages')),

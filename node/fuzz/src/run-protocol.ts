@@ -12,7 +12,7 @@ export const MOST_RUN_MS = 20_000
 const CHECK_RUNS = 500
 const SAMPLES = 30
 /** Below this number of inputs growth cannot be told from chance. */
-const LEAST_MEASURED = 20_000
+const LEAST_MEASURED = 10_000
 /** Allocators give back what they have in pieces. */
 export const MOST_RSS_GROWTH = 48 << 20
 export const MOST_HEAP_GROWTH = 12 << 20

@@ -78,4 +78,4 @@ async function open(random: Random): Promise<Target> {
   return new VersionCacheFile(random, store, path, versions)
 }
 
-export const versionCacheFile: Protocol = { name: 'version-cache-file', weight: 2, inputsPerRun: 1, runsPerEpisode: 300, open }
+export const versionCacheFile: Protocol = { name: 'version-cache-file', weight: 1, inputsPerRun: 1, runsPerEpisode: 300, open }
