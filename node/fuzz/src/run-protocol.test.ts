@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm'
 import type { Random } from '@thermocline/simulation'
 import type { Protocol, Target } from './protocol.ts'
 import { PROTOCOLS } from './protocols.ts'
-import { MOST_HEAP_GROWTH, type RunOptions, randomOf, runProtocol } from './run-protocol.ts'
+import { growthOf, MOST_HEAP_GROWTH, type RunOptions, randomOf, runProtocol } from './run-protocol.ts'
 
 setFlagsFromString('--expose-gc')
 globalThis.gc = runInNewContext('gc') as NodeJS.GCFunction
@@ -73,4 +73,10 @@ test('what grows through the whole run is found, and a cache that fills at first
   const { growth } = await runProtocol(filling, options(MANY))
   assert.ok(growth !== undefined && growth.heap < MOST_HEAP_GROWTH)
   held = []
+})
+
+test('a leak grows in all steps; what is taken once for good does not count', () => {
+  const samples = (rss: (at: number) => number) => Array.from({ length: 30 }, (_, at) => ({ rss: rss(at), heap: 0 }))
+  assert.equal(growthOf(samples((at) => at * 10)).rss, 150)
+  for (const once of [3, 12, 19, 24, 28]) assert.equal(growthOf(samples((at) => (at < once ? 100 : 900))).rss, 0, `at ${once}`)
 })
