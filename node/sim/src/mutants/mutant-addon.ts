@@ -9,7 +9,7 @@ import { sourceOf } from './source-of.ts'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 /** What native/src/mod.ts loads. */
-export const ADDON = "'../build/Release/thermocline.node'"
+export const ADDON = "import.meta.resolve('#addon')"
 export const LOADER = new URL('../../../../native/src/mod.ts', import.meta.url)
 
 export const isNative = (file: string): boolean => file.startsWith('../../native/')
@@ -18,7 +18,8 @@ export const isNative = (file: string): boolean => file.startsWith('../../native
 export function buildMutantAddon(name: string, edits: ReadonlyMap<string, readonly Edit[]>): string {
   const folder = mkdtempSync(join(tmpdir(), 'thermocline-mutant-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  cpSync(join(ROOT, 'native'), join(folder, 'native'), { recursive: true, preserveTimestamps: true })
+  const isTaken = (path: string): boolean => basename(path) !== 'build-sanitized'
+  cpSync(join(ROOT, 'native'), join(folder, 'native'), { recursive: true, preserveTimestamps: true, filter: isTaken })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const [file, ofFile] of edits) {
     const source = readFileSync(sourceOf(file), 'utf8')

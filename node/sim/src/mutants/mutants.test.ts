@@ -5,6 +5,7 @@ import { editsOf, mutate } from '@thermocline/simulation'
 import { ProcessTable } from '../../../src/paxos/processes.ts'
 import { BallotLedger } from '../ballot-ledger.ts'
 import { allInvariants } from '../invariants/mod.ts'
+import { ADDON, LOADER } from './mutant-addon.ts'
 import { MUTANTS } from './mutants.ts'
 import { sourceOf } from './source-of.ts'
 
@@ -18,4 +19,9 @@ test('every place that a mutant changes stands exactly once, and names an invari
     for (const name of mutant.caughtBy) assert.ok(invariants.has(name), `${mutant.name}: ${name}`)
   }
   assert.equal(new Set(MUTANTS.map(({ name }) => name)).size, MUTANTS.length)
+})
+
+test('a mutant of the addon can take its place', () => {
+  const loader = readFileSync(LOADER, 'utf8')
+  assert.notEqual(mutate(loader, 'any', [{ file: 'mod.ts', find: ADDON, replace: '' }]), loader)
 })
