@@ -61,6 +61,9 @@ class RocksSnapshot final : public StoreSnapshot {
 rocksdb::ReadOptions readOptions(const StoreSnapshot* snapshot, ReadTier tier, uint64_t mostSkipped = 0) {
   rocksdb::ReadOptions options;
   options.max_skippable_internal_keys = mostSkipped;
+  // The store has no range tombstones (docs/decisions/0021-no-range-tombstones.md). What looks for them in RocksDB 7.8 loses the status
+  // of an iterator where one table ends and the next one is not in memory: rows would be missed in silence.
+  options.ignore_range_deletions = true;
   if (snapshot != nullptr) options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->snapshot;
   if (tier == ReadTier::cached) options.read_tier = rocksdb::kBlockCacheTier;
   if (tier == ReadTier::bulk) {
