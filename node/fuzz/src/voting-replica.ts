@@ -105,6 +105,7 @@ export class VotingReplica {
       done,
       () => {},
       () => {},
+      () => true,
     )
     const digest = (block: number): string => this.engine.digest(block)
     this.rejoin = new Rejoin(core, this.learner, {
