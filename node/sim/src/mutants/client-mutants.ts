@@ -11,6 +11,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     find: '    if (call.unresolved > 0) {\n',
     replace: '    if (false) {\n',
     caughtBy: ['refused-is-not-applied'],
+    seed: 21,
     why: '⚖9: a write whose first attempt may have been applied is sent as a new request',
   },
   {

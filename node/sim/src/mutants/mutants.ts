@@ -59,7 +59,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'paxos/proposer.ts',
     find: 'const ownsRoundZero = state.chosenProcess === core.self && ',
     replace: 'const ownsRoundZero = state.chosenProcess > 0 && core.processes.get(state.chosenProcess).replica === core.replica && ',
-    caughtBy: ['round-zero-holder'],
+    caughtBy: ['round-zero-holder', 'no-ballot-reuse'],
     why: '⚖2: a new process takes the round 0 of the one before it',
   },
   {
@@ -108,6 +108,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'state.phase !== Phase.accepting || round !== state.round) return',
     replace: 'state.phase !== Phase.accepting) return',
     caughtBy: ['votes-are-durable', 'voters-are-remembered'],
+    seed: 86,
     why: 'an accepted of an earlier round counts for this one',
   },
   {
@@ -125,6 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '      state.acceptedValueProcess === valueProcess &&\n      state.acceptedValueCounter === valueCounter\n',
     replace: '      true\n',
     caughtBy: ['chosen-never-changes'],
+    seed: 38,
     why: 'a notice makes chosen what was accepted, whatever value it names',
   },
   {
@@ -165,6 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (state.promisedRound !== NO_ROUND) log.promise(',
     replace: 'if (false) log.promise(',
     caughtBy: ['log-keeps-votes'],
+    seed: 119,
     why: '⚖10: a segment is freed although it holds an open promise',
   },
   {
@@ -212,6 +215,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '    this.pending.push(read)\n',
     replace: '    if (this.round.hasAsked(read.block)) this.round.reads.push(read)\n    else this.pending.push(read)\n',
     caughtBy: ['linearizable'],
+    seed: 69,
     why: '⚖6: a round answers a read that came after it began',
   },
   {
@@ -251,7 +255,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'kv/entry-builder.ts',
     find: '    this.encode(write)\n',
     replace: '    write.view.setUint32(REQUEST_ID_BYTES, state.chosen, true)\n    this.encode(write)\n',
-    caughtBy: ['applied-once'],
+    caughtBy: ['applied-once', 'told-as-answered'],
     why: '⚖9: a retry is not refused although its first answer may be forgotten',
   },
   {
@@ -277,6 +281,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'else if (false) this.haveSettled(state)',
     also: [{ file: 'paxos/rejoin.ts', find: ' || state.chosen < state.barrier) return', replace: ') return' }],
     caughtBy: ['no-vote-at-or-below-barrier'],
+    seed: 22,
     why: '⚖16: a volume that has forgotten its votes casts others in the same instances',
   },
   {
@@ -360,14 +365,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖5: a volume gives itself up because one peer names a successor',
   },
   {
-    name: 'barrier-that-nobody-asked-for',
-    file: 'paxos/rejoin.ts',
-    find: 'return !this.isComplete && (this.core.countable & this.asked & (1 << from)) !== 0 && question === this.question',
-    replace: 'return !this.isComplete && (this.core.countable & (1 << from)) !== 0',
-    caughtBy: ['barrier-names-durably', 'converges'],
-    why: '⚖15: a barrier counts although nobody asked its sender for it',
-  },
-  {
     name: 'known-chosen-pinned',
     file: 'paxos/learner.ts',
     find: '    state.knownChosen = state.chosen\n',
@@ -389,6 +386,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (process !== NO_PROCESS && compareIncarnations(',
     replace: 'if (false && compareIncarnations(',
     caughtBy: ['no-replaced-vote-counted', 'promised-by-majority'],
+    seed: 181,
     why: '⚖5: a vote counts beside that of a peer who names a later incarnation of the voter',
   },
   {
