@@ -381,15 +381,6 @@ export const MUTANTS: readonly Mutant[] = [
     why: '⚖5: a vote counts before its voter’s log end is remembered durably',
   },
   {
-    name: 'conflicting-names-counted',
-    file: 'replica/members.ts',
-    find: 'if (process !== NO_PROCESS && compareIncarnations(',
-    replace: 'if (false && compareIncarnations(',
-    caughtBy: ['no-replaced-vote-counted', 'promised-by-majority'],
-    seed: 181,
-    why: '⚖5: a vote counts beside that of a peer who names a later incarnation of the voter',
-  },
-  {
     name: 'barrier-before-sync',
     file: 'paxos/rejoin.ts',
     find: 'const out = core.outbox.afterSync(from, write)',
