@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MAX_SERIES_BYTES } from '@thermocline/protocol'
 import type { Random } from '@thermocline/simulation'
+import { PEER_DEAD_MS } from '../../src/paxos/constants.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { Cluster } from './cluster.ts'
 import { drawClientFaults } from './faults/client-faults.ts'
@@ -38,7 +39,10 @@ const CONVERGE_MS = 30_000
 const LONG_NAMES = 0.15
 /** In segments of this size: one entry holds several of them. */
 const LONG_NAMES_FROM = 64 * 1024
-const FORGET_MS = 2000
+/** So long at least, for what comes late. */
+const LEAST_FORGET_MS = 2000
+/** A link whose frame has a length that a wire has changed swallows questions until it is given up. */
+const FORGET_MS = PEER_DEAD_MS + 2000
 /** In which all blocks are compared. */
 const AUDIT_MS = 1500
 /** How often the end of a run is looked for. */
@@ -156,7 +160,12 @@ class Run {
     if (busy() > 0 || missing !== undefined || owed > 0) failToConverge(CONVERGE_MS, missing, busy(), owed)
     watch.quiet(cluster.replicas as Replica[])
     // A name that nobody stands for is asked of every peer before it is forgotten.
-    await scheduler.run(scheduler.nowMs + FORGET_MS, () => watch.failure !== undefined)
+    const isForgotten = (replica: Replica): boolean => replica.core.behind.every(({ chosen, knownChosen }) => chosen >= knownChosen)
+    const quietMs = scheduler.nowMs + LEAST_FORGET_MS
+    await scheduler.run(
+      scheduler.nowMs + FORGET_MS,
+      () => watch.failure !== undefined || (scheduler.nowMs >= quietMs && (cluster.replicas as Replica[]).every(isForgotten)),
+    )
     watch.ended(cluster.replicas as Replica[])
   }
 
