@@ -1,4 +1,4 @@
-/** What a replica says of its store and its copies, and what lies in its folder. */
+/** Reads a replica's figures: its metrics about store and copies, and the number of table files in its folder. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { replicaStatus, type Up } from '@thermocline/e2e'
@@ -18,7 +18,7 @@ async function counterOf(http: string): Promise<(name: string) => number> {
   return (name) => Number(new RegExp(`^thermocline_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN)
 }
 
-/** Of replica `at` of the only group. */
+/** The figures of replica `at` of the only group. @throws Error if its HTTP port does not answer. */
 export async function figuresOf(up: Up, at: number): Promise<ReplicaFigures> {
   const http = up.http[at] as string
   const [{ memory }, counter] = await Promise.all([replicaStatus(http), counterOf(http)])

@@ -1,5 +1,5 @@
 /**
- * What clients notice of failures: an open load at a fraction of what the cluster can do, and the latencies of each phase, while all
+ * Measures what clients notice of failures: an open load at a fraction of the cluster's capacity, and the latencies of each phase, while all
  * replicas are there, one is killed, catches up, has lost its disk and rejoins, freezes, and thaws. All replicas share one disk.
  */
 import { rmSync } from 'node:fs'

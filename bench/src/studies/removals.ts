@@ -1,5 +1,5 @@
 /**
- * What readers of removals cost others: gets of one series beside readers of a series whose records are almost all removed, and beside
+ * Measures what readers of removals cost others: gets of one series beside readers of a series whose records are almost all removed, and beside
  * readers of one that lives, in turn. The removals are in memory and hide rows of the store; once they are flushed, compaction takes
  * them away, which a last part waits for.
  */

@@ -3,13 +3,13 @@
 export interface StudyContext {
   /** On a disk; the study's clusters keep their data in it. */
   readonly folder: string
-  /** Of each phase. */
+  /** How long each phase lasts. */
   readonly seconds: number
   readonly dataset: Dataset
   readonly say: (line: string) => void
 }
 
-/** What is stored before the load begins: as many records in each series, spread evenly over some slices of time. */
+/** The data that is stored before the load begins. Each series has the same number of records, spread evenly over `slices` slices of time. */
 export interface Dataset {
   readonly series: number
   readonly recordsPerSeries: number
